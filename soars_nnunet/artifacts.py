@@ -1,0 +1,305 @@
+"""Every dataset, folder, file and JSON that one step hands to the next.
+
+Nothing else in the package builds a path. The steps meet in two JSON files:
+
+* ``<nnUNet_preprocessed>/<source dataset>/soars_cascade.json`` (``Cascade``): which nnU-Net
+  datasets the source was stratified into; written by ``soars-stratify``.
+* ``<nnUNet_results>/<source dataset>/SOARS__<plans>/manifest.json``: what prediction needs to
+  know about the trained branches; written by ``soars-plan``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from soars_nnunet import __version__
+from soars_nnunet.profile import Profile
+
+CONFIGURATION = "3d_fullres"
+DEFAULT_PLANS = "nnUNetPlans"
+CHECKPOINT = "checkpoint_final.pth"
+MANIFEST = "manifest.json"
+TARGET_FACTS = "targets.json"
+
+
+class MissingArtifactError(ValueError):
+    """An artifact of an earlier step is absent or does not match; names it and the command that makes it."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of the four networks of the cascade.
+
+    Attributes:
+        key: Name in JSON files and on the command line.
+        suffix: Appended to the source dataset's name.
+        trainer: nnU-Net trainer class.
+        tier: Profile tier whose organs the branch segments or detects.
+        guided_by: Branch whose out-of-fold output is appended to the CT channel, or None.
+    """
+
+    key: str
+    suffix: str
+    trainer: str
+    tier: str
+    guided_by: str | None
+
+
+BRANCHES = {
+    branch.key: branch
+    for branch in (
+        Branch("anchor", "Anchor", "SOARSAnchorTrainer", "anchor", None),
+        Branch("mid_level", "MidLevel", "SOARSMidLevelTrainer", "mid_level", "anchor"),
+        Branch("detection", "Detection", "SOARSDetectionTrainer", "small_hard", "anchor"),
+        Branch("small_hard", "SmallHard", "SOARSSmallHardTrainer", "small_hard", "detection"),
+    )
+}
+
+
+def environment_folder(variable: str) -> Path:
+    """Path in one of nnU-Net's environment variables.
+
+    Raises:
+        MissingArtifactError: If it is not set.
+    """
+    value = os.environ.get(variable)
+    if not value:
+        raise MissingArtifactError(
+            f"{variable} is not set: expected nnUNet_raw, nnUNet_preprocessed and nnUNet_results to name folders; "
+            f"run for example: export {variable}=/data/{variable}"
+        )
+    return Path(value)
+
+
+def raw_folder() -> Path:
+    """nnU-Net's folder of raw datasets."""
+    return environment_folder("nnUNet_raw")
+
+
+def preprocessed_folder() -> Path:
+    """nnU-Net's folder of preprocessed datasets."""
+    return environment_folder("nnUNet_preprocessed")
+
+
+def results_folder() -> Path:
+    """nnU-Net's folder of trained models."""
+    return environment_folder("nnUNet_results")
+
+
+def find_dataset(dataset: int | str) -> str:
+    """Name of a raw dataset, from its id or name.
+
+    Raises:
+        MissingArtifactError: If there is none, or several share the id.
+    """
+    names = sorted(path.name for path in raw_folder().glob("Dataset*") if path.is_dir())
+    text = str(dataset)
+    found = [n for n in names if n == text or (text.isdigit() and n.startswith(f"Dataset{int(text):03d}_"))]
+    if len(found) != 1:
+        raise MissingArtifactError(
+            f"dataset {text}: expected exactly one folder of that id or name in {raw_folder()}, got "
+            f"{found or 'none'}; it holds: {', '.join(names) or 'no datasets'}"
+        )
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A stratified source dataset: its profile and the nnU-Net datasets of its branches.
+
+    Attributes:
+        source: Name of the source dataset.
+        profile: The organs.
+        datasets: nnU-Net dataset name by branch key; only branches whose tier has organs.
+        labels: Source dataset's label by TG-263 name (organs of the profile only).
+    """
+
+    source: str
+    profile: Profile
+    datasets: dict[str, str]
+    labels: dict[str, int]
+
+    @staticmethod
+    def path(source: str) -> Path:
+        """Where the record of a source dataset lies."""
+        return preprocessed_folder() / source / "soars_cascade.json"
+
+    @classmethod
+    def load(cls, dataset: int | str) -> Cascade:
+        """Read the record of a stratified source dataset (id or name).
+
+        Raises:
+            MissingArtifactError: If the dataset was not stratified.
+        """
+        source = find_dataset(dataset)
+        if not cls.path(source).is_file():
+            raise MissingArtifactError(
+                f"{source} is not stratified: expected {cls.path(source)}; run: soars-stratify -d {dataset} -p PROFILE"
+            )
+        data = read_json(cls.path(source))
+        return cls(source, Profile.from_dict(data["profile"]), data["datasets"], data["labels"])
+
+    def save(self, **facts: Any) -> None:
+        """Write the record, with any further facts for the reader."""
+        data = {"source": self.source, "datasets": self.datasets, "labels": self.labels, **facts}
+        write_json(self.path(self.source), {**data, "profile": self.profile.to_dict(), "provenance": provenance()})
+
+    def plans_of(self, branch: str, plans: str) -> str:
+        """Plans that a branch has under a variant's name: its own, or else the default ones."""
+        return plans if self.plans(branch, plans).is_file() else DEFAULT_PLANS
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Branches of this cascade in the order of training."""
+        return tuple(BRANCHES[key] for key in BRANCHES if key in self.datasets)
+
+    def raw(self, branch: str) -> Path:
+        """Raw dataset folder of a branch."""
+        return raw_folder() / self.datasets[branch]
+
+    def preprocessed(self, branch: str) -> Path:
+        """Preprocessed dataset folder of a branch."""
+        return preprocessed_folder() / self.datasets[branch]
+
+    def data(self, branch: str, plans: str) -> Path:
+        """Folder of a branch's preprocessed cases."""
+        return self.preprocessed(branch) / f"{plans}_{CONFIGURATION}"
+
+    def plans(self, branch: str, plans: str) -> Path:
+        """Plans JSON of a branch."""
+        return self.preprocessed(branch) / f"{plans}.json"
+
+    def channels(self, branch: str, plans: str) -> Path:
+        """Folder of the out-of-fold output of a branch (``anchor`` or ``detection``) on its training cases."""
+        return self.preprocessed(branch) / f"soars_channels_{plans}"
+
+    def model(self, branch: str, plans: str) -> Path:
+        """Folder of a branch's trained folds."""
+        return results_folder() / self.datasets[branch] / f"{BRANCHES[branch].trainer}__{plans}__{CONFIGURATION}"
+
+    def manifest(self, plans: str) -> Path:
+        """Manifest of the trained cascade."""
+        return results_folder() / self.source / f"SOARS__{plans}" / MANIFEST
+
+    def splits(self, branch: str = "anchor") -> list[dict[str, list[str]]]:
+        """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold."""
+        return read_json(self.preprocessed(branch) / "splits_final.json")
+
+    def train_command(self, branch: str, fold: int, plans: str = DEFAULT_PLANS) -> str:
+        """The nnU-Net command that trains one fold of a branch."""
+        name = self.datasets[branch]
+        suffix = "" if plans == DEFAULT_PLANS else f" -p {plans}"
+        return f"nnUNetv2_train {int(name[7:10])} {CONFIGURATION} {fold} -tr {BRANCHES[branch].trainer}{suffix}"
+
+    def trained_folds(self, branch: str, plans: str) -> list[int]:
+        """Folds of a branch with a final checkpoint."""
+        return trained_folds(self.model(branch, plans))
+
+    def require_all_folds(self, branch: str, plans: str) -> None:
+        """Check that every fold of the split is trained.
+
+        Raises:
+            MissingArtifactError: Naming the missing folds and their commands.
+        """
+        missing = sorted(set(range(len(self.splits()))) - set(self.trained_folds(branch, plans)))
+        if missing:
+            commands = "; ".join(self.train_command(branch, fold, plans) for fold in missing)
+            raise MissingArtifactError(
+                f"{self.datasets[branch]}: out-of-fold channels need every fold, but fold(s) {missing} have no "
+                f"{CHECKPOINT} in {self.model(branch, plans)} (fold 'all' cannot stand in); run: {commands}"
+            )
+
+
+def trained_folds(model_folder: Path) -> list[int]:
+    """Numbered folds in a model folder that hold a final checkpoint, ascending; empty if there are none."""
+    folds = (path.parent.name[5:] for path in model_folder.glob(f"fold_*/{CHECKPOINT}"))
+    return sorted(int(fold) for fold in folds if fold.isdigit())
+
+
+def crop_case(case: str, target: str) -> str:
+    """Case name of a small & hard crop."""
+    return f"{case}__{target}"
+
+
+@contextmanager
+def replacing(path: Path) -> Any:
+    """Context that yields a temporary path beside ``path`` and renames it on success; nothing stays on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stem, dot, ending = path.name.partition(".")
+    temporary = path.with_name(f".{stem}.{os.getpid()}{dot}{ending}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def new_staging(folder: Path) -> Path:
+    """Empty folder beside ``folder`` to fill before ``publish``; leftovers of a broken run are removed."""
+    staging = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def publish(staging: Path, folder: Path) -> None:
+    """Rename a finished staging folder to its place; a former one is removed only then."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        MissingArtifactError: If it is absent or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingArtifactError(f"expected the file {path}, found none") from error
+    except json.JSONDecodeError as error:
+        raise MissingArtifactError(f"{path} is not valid JSON ({error}); delete it and rerun its step") from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON under a temporary name, then rename."""
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def provenance() -> dict[str, str]:
+    """Versions that shaped an artifact."""
+    return {"soars_nnunet": __version__, **{name: version(name) for name in ("nnunetv2", "torch", "SimpleITK")}}
+
+
+def json_hash(data: Any) -> str:
+    """SHA-256 of a JSON-able value, independent of key order."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def name_hashes(names: Iterable[str]) -> list[str]:
+    """Salt-free hashes of case names: they travel with a model in place of the names themselves."""
+    return sorted(hashlib.sha256(name.encode()).hexdigest()[:16] for name in names)

@@ -1,0 +1,248 @@
+"""The ``soars-*`` commands: parse, call one function, print; bad input is one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder
+from soars_nnunet.profile import load_profile
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def _command(description: str, add_arguments: Callable[[argparse.ArgumentParser], None]) -> Callable[[Command], Callable]:
+    def decorate(run: Command) -> Callable[[Sequence[str] | None], int]:
+        @wraps(run)
+        def main(argv: Sequence[str] | None = None) -> int:
+            parser = argparse.ArgumentParser(prog=f"soars-{run.__name__.replace('_', '-')}", description=description)
+            add_arguments(parser)
+            arguments = parser.parse_args(argv)
+            logging.basicConfig(level=logging.WARNING, format="%(message)s")
+            logging.getLogger("soars_nnunet").setLevel(logging.INFO)
+            os.environ["nnUNet_extTrainer"] = trainer_folder()
+            try:
+                run(arguments)
+            except ValueError as error:
+                print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                print("interrupted; finished files are kept", file=sys.stderr)
+                return 130
+            return 0
+
+        return main
+
+    return decorate
+
+
+def trainer_folder() -> str:
+    """Folder that nnU-Net's ``nnUNet_extTrainer`` must name: re-exports of the trainers and nothing else."""
+    return str(Path(__file__).parent / "nnunet_ext")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("-d", "--dataset", required=required, help="source dataset: id or name in nnUNet_raw")
+
+
+def _add_plans(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plans-name", default=DEFAULT_PLANS, help="plans of a variant (default: %(default)s)")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: cuda where there is one)")
+
+
+def _add_env(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shell", choices=("sh", "fish", "powershell"), default="sh", help="syntax of the line")
+
+
+@_command("Print the line that lets plain nnU-Net commands find the trainers.", _add_env)
+def env(arguments: argparse.Namespace) -> None:
+    """Print the export line; use it as: eval "$(soars-env)"."""
+    form = {
+        "sh": "export nnUNet_extTrainer={}",
+        "fish": "set -gx nnUNet_extTrainer {}",
+        "powershell": "$Env:nnUNet_extTrainer = {}",
+    }
+    _say(form[arguments.shell].format(shlex.quote(trainer_folder())))
+
+
+def _add_stratify(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
+    parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
+    parser.add_argument("--ids", nargs=4, type=int, metavar=("A", "M", "D", "S"), help="dataset ids of the branches")
+    parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s, as the paper)")
+    parser.add_argument("--patient-pattern", help="regular expression whose first group is the patient in a case name")
+
+
+@_command("Stratify a raw nnU-Net dataset into one dataset per branch.", _add_stratify)
+def stratify(arguments: argparse.Namespace) -> None:
+    """Write branch datasets and the patient-level split; list what dataset and profile do not share."""
+    from soars_nnunet.stratify import stratify as run
+
+    profile = load_profile(arguments.profile)
+    done = run(arguments.dataset, profile, arguments.ids, arguments.folds, arguments.patient_pattern, _say)
+    if done.unknown:
+        _say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
+    if done.absent:
+        _say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
+    for name in done.cascade.datasets.values():
+        _say(f"wrote {name}" + (" (skeleton until soars-channels)" if "Anchor" not in name else ""))
+    _say(f"next: soars-plan -d {arguments.dataset}")
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
+    _add_plans(parser)
+    parser.add_argument("--regime", default="paper", help="hyper-parameters: paper or demo (default: %(default)s)")
+    parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard")
+    mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
+    parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
+    parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
+    parser.add_argument("--guidance", choices=("anchor", "none"), default="anchor", help="input of MidLevel beside the CT")
+    parser.add_argument("--set", nargs="+", default=[], metavar="[BRANCH.]KEY=VALUE", help="override regime values")
+    parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
+
+
+@_command("Plan and preprocess every branch whose inputs exist; rerun after each soars-channels.", _add_plan)
+def plan(arguments: argparse.Namespace) -> None:
+    """Write nnU-Net plans and run nnU-Net's preprocessing."""
+    from soars_nnunet.plan import PlanOptions
+    from soars_nnunet.plan import plan as run
+
+    options = PlanOptions(
+        regime=arguments.regime,
+        plans_name=arguments.plans_name,
+        spacing_mm=arguments.spacing and tuple(arguments.spacing),
+        small_hard_spacing_mm=arguments.small_hard_spacing and tuple(arguments.small_hard_spacing),
+        guided=arguments.guidance == "anchor",
+        overrides=tuple(arguments.set),
+        num_processes=arguments.np,
+    )
+    run(Cascade.load(arguments.dataset), options, arguments.branches, _say)
+
+
+def _add_channels(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
+    _add_plans(parser)
+    _add_device(parser)
+    parser.add_argument("--raw", action="store_true", help="also write anchor channels as nnU-Net channel files")
+
+
+@_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
+def channels(arguments: argparse.Namespace) -> None:
+    """Run each fold's model on the cases that it did not train on."""
+    from soars_nnunet.channels import make_channels
+
+    cascade = Cascade.load(arguments.dataset)
+    done = make_channels(cascade, arguments.plans_name, _device(arguments.device), arguments.raw, _say)
+    _say(f"out-of-fold output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
+
+
+def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-i", "--input", required=True, type=Path, help="CT file (NIfTI, NRRD, MHA) or a folder of CTs")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for label volumes and reports")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("-d", "--dataset", help="source dataset (optional where only one cascade is trained)")
+    group.add_argument("-m", "--models", type=Path, help="folder of a cascade's manifest.json")
+    _add_plans(parser)
+    _add_device(parser)
+    parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
+    parser.add_argument("--step-size", type=float, default=0.5, help="sliding-window step (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
+
+
+@_command("Segment CTs with the trained cascade: one label volume and one report per CT.", _add_cascade_predict)
+def cascade_predict(arguments: argparse.Namespace) -> None:
+    """Predict every CT; the report beside each volume holds volumes, status and confidence."""
+    from soars_nnunet.predict_files import locate_manifest, predict_files
+
+    manifest = locate_manifest(arguments.dataset, arguments.models, arguments.plans_name)
+    predict_files(
+        arguments.input,
+        arguments.output,
+        manifest,
+        folds=arguments.folds,
+        device=_device(arguments.device),
+        step_size=arguments.step_size,
+        overwrite=arguments.overwrite,
+        progress=_say,
+    )
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-p", "--prediction", required=True, type=Path, help="label file or folder")
+    parser.add_argument("-r", "--reference", required=True, type=Path, help="label file or folder")
+    parser.add_argument("-o", "--output", type=Path, help="folder for evaluation.csv/.json (default: the prediction's)")
+    parser.add_argument("--profile", default="hn42", help="profile or its JSON file (default: %(default)s)")
+    parser.add_argument("--prediction-labels", type=Path, help="dataset.json of the prediction")
+    parser.add_argument("--reference-labels", type=Path, help="dataset.json of the reference")
+    parser.add_argument("--allow-missing", action="store_true", help="references without prediction are left out")
+
+
+@_command("DSC, maximum Hausdorff and average surface distance per organ and tier.", _add_evaluate)
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Compare label files of the same name; write CSV and JSON, print a table."""
+    from soars_nnunet.evaluate import evaluate_folders, format_table, write_evaluation
+
+    evaluation = evaluate_folders(
+        arguments.prediction,
+        arguments.reference,
+        load_profile(arguments.profile),
+        arguments.prediction_labels,
+        arguments.reference_labels,
+        _say,
+        arguments.allow_missing,
+    )
+    prediction = arguments.prediction
+    output = arguments.output or (prediction if prediction.is_dir() else prediction.parent)
+    _say(format_table(evaluation))
+    for path in write_evaluation(evaluation, output):
+        _say(f"wrote {path}")
+
+
+def _add_phantom(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-d", "--dataset", type=int, default=42, help="id of the new raw dataset (default: %(default)s)")
+    parser.add_argument("--name", default="Phantom", help="name of the new raw dataset (default: %(default)s)")
+    parser.add_argument("--train", type=int, default=8, help="training phantoms (default: %(default)s)")
+    parser.add_argument("--test", type=int, default=3, help="test phantoms (default: %(default)s)")
+    parser.add_argument("--shape", nargs=3, type=int, default=(96, 80, 80), metavar=("Z", "Y", "X"), help="voxels")
+    parser.add_argument("--spacing", nargs=3, type=float, default=(3.0, 3.0, 3.0), metavar=("Z", "Y", "X"), help="mm")
+    parser.add_argument("--seed", type=int, default=0, help="first patient (default: %(default)s)")
+
+
+@_command("Draw synthetic head-and-neck CTs with 42 organs as a raw nnU-Net dataset.", _add_phantom)
+def phantom(arguments: argparse.Namespace) -> None:
+    """Write synthetic training and test cases."""
+    from soars_nnunet.phantom import write_phantom_dataset
+
+    if not 0 < arguments.dataset < 1000:
+        raise ValueError(f"-d: expected a dataset id between 1 and 999, got {arguments.dataset}")
+    folder = raw_folder() / f"Dataset{arguments.dataset:03d}_{arguments.name}"
+    write_phantom_dataset(
+        folder, arguments.train, arguments.test, tuple(arguments.shape), tuple(arguments.spacing), arguments.seed, _say
+    )
+    _say(f"wrote {folder}; next: soars-stratify -d {arguments.dataset} -p hn42")
+
+
+def _device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed
+    import torch
+
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"--device: expected cpu, cuda or mps, got '{name}'")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: expected a usable NVIDIA GPU, found none; use --device cpu")
+    return torch.device(name)

@@ -1,0 +1,115 @@
+"""Detection: Gaussian targets, organ centres and the peaks of predicted heat maps.
+
+Axes: B cases, T detection targets, 3 coordinates in the order (Z, Y, X), then (Z, Y, X).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+
+def gaussian_heatmaps(coordinates_mm: torch.Tensor, centers_mm: torch.Tensor, sigma_mm: float) -> torch.Tensor:
+    """``exp(-|x - c|^2 / (2 sigma^2))`` of every target.
+
+    Args:
+        coordinates_mm: (B, 3, Z, Y, X) position of every voxel, in mm.
+        centers_mm: (B, T, 3) centre of every target in the same frame, in mm; may lie outside the
+            volume; a row with a NaN is an absent target.
+        sigma_mm: Standard deviation in mm.
+
+    Returns:
+        (B, T, Z, Y, X) in [0, 1], dtype and device of ``coordinates_mm``; zeros for absent targets.
+
+    Raises:
+        ValueError: If the shapes do not fit or sigma is not positive.
+    """
+    if coordinates_mm.ndim != 5 or coordinates_mm.shape[1] != 3:
+        raise ValueError(f"expected coordinates (B, 3, Z, Y, X), got {tuple(coordinates_mm.shape)}")
+    if centers_mm.ndim != 3 or centers_mm.shape[::2] != (len(coordinates_mm), 3):
+        raise ValueError(f"expected centres ({len(coordinates_mm)}, T, 3), got {tuple(centers_mm.shape)}")
+    if not sigma_mm > 0:
+        raise ValueError(f"expected a positive sigma in mm, got {sigma_mm}")
+    centers = centers_mm.to(coordinates_mm)
+    present = torch.isfinite(centers).all(dim=-1)
+    centers = torch.where(present[..., None], centers, torch.zeros_like(centers))
+    batch, targets = present.shape
+    heatmaps = coordinates_mm.new_empty((batch, targets, *coordinates_mm.shape[2:]))
+    for target in range(targets):
+        squared = (coordinates_mm - centers[:, target, :, None, None, None]).square_().sum(dim=1)
+        heatmaps[:, target] = squared.mul_(-0.5 / sigma_mm**2).exp_()
+    return heatmaps * present[:, :, None, None, None]
+
+
+def organ_centers_mm(
+    labels: np.ndarray, target_labels: Sequence[Sequence[int]], spacing_mm: Sequence[float]
+) -> np.ndarray:
+    """Centre of mass of every target's voxels.
+
+    Args:
+        labels: (Z, Y, X) integer label volume; values below 1 are ignored.
+        target_labels: Labels (1 and up) of each target's organs, taken together.
+        spacing_mm: Voxel size (Z, Y, X).
+
+    Returns:
+        (T, 3) float64, mm from the centre of voxel (0, 0, 0) along each axis; not rounded to a
+        voxel. NaN for a target without a voxel; shape (0, 3) without targets.
+    """
+    boxes = ndimage.find_objects(labels, max((max(t, default=1) for t in target_labels), default=1))
+    centers = np.full((len(target_labels), 3), np.nan)
+    for row, target in enumerate(target_labels):
+        count, total = 0, np.zeros(3)
+        for label in target:
+            if (box := boxes[label - 1]) is None:
+                continue
+            mask = labels[box] == label
+            count += int(np.count_nonzero(mask))
+            for axis, part in enumerate(box):
+                profile = mask.sum(axis=tuple(a for a in range(3) if a != axis))
+                total[axis] += profile @ np.arange(part.start, part.stop)
+        if count:
+            centers[row] = total / count * np.asarray(spacing_mm)
+    return centers
+
+
+def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Peak of every predicted heat map.
+
+    The paper takes the highest voxel of the raw map. Ours goes on to the centroid of the 3 x 3 x 3
+    voxels around it (fewer at the border), weighted by the map's height over their lowest; this
+    needs no voxel size. A flat neighbourhood leaves the highest voxel; of equal voxels the first.
+
+    Args:
+        heatmaps: (T, Z, Y, X), any real values.
+
+    Returns:
+        Positions (T, 3) float64 in continuous voxel coordinates (Z, Y, X) of the map's grid, and
+        heights (T,) float64 of the highest voxels. Both are empty without targets.
+
+    Raises:
+        ValueError: If the shape is wrong, a map has no voxels or holds a NaN.
+    """
+    maps = heatmaps.detach().float().cpu().numpy() if isinstance(heatmaps, torch.Tensor) else np.asarray(heatmaps)
+    if maps.ndim != 4 or 0 in maps.shape[1:]:
+        raise ValueError(f"expected heat maps (T, Z, Y, X) with voxels, got {maps.shape}")
+    positions, heights = np.zeros((len(maps), 3)), np.zeros(len(maps))
+    for row, heatmap in enumerate(maps):
+        peak = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+        heights[row] = heatmap[peak]
+        if not np.isfinite(heights[row]):
+            raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {peak}")
+        window = tuple(slice(max(int(p) - 1, 0), int(p) + 2) for p in peak)
+        positions[row] = _centroid(heatmap[window].astype(np.float64), peak) + [part.start for part in window]
+        positions[row] = np.where(np.isfinite(positions[row]), positions[row], peak)
+    return positions, heights
+
+
+def _centroid(values: np.ndarray, peak: tuple[np.intp, ...]) -> np.ndarray:
+    """Centroid of a small window in its own voxels, NaN where it is flat."""
+    weights = values - values.min()
+    if not weights.sum() > 0:
+        return np.full(3, np.nan)
+    return np.array(ndimage.center_of_mass(weights))

@@ -1,0 +1,141 @@
+"""One trained branch: its plans, its network and one set of weights per fold.
+
+Preprocessing and sliding window are nnU-Net's own; ``soars-channels`` and prediction both use
+this class, so a network sees in training what it will see at work.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactError, file_hash, read_json, trained_folds
+from soars_nnunet.geometry.grid import Grid
+from soars_nnunet.training.base import SOARSTrainer
+
+CHECKPOINT_GLOBALS = [
+    np.dtype,
+    np._core.multiarray.scalar,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+]
+"""What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
+
+
+class BranchModel:
+    """A trained branch of the cascade, ready to run on preprocessed arrays.
+
+    Args:
+        folder: nnU-Net model folder with ``plans.json``, ``dataset.json`` and ``fold_*``.
+        folds: Folds to average; None for all that have a final checkpoint.
+        device: Where the network runs.
+        step_size: Sliding-window step as a fraction of the patch.
+
+    Raises:
+        MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable.
+    """
+
+    def __init__(
+        self, folder: Path, folds: Sequence[int] | None, device: torch.device, step_size: float = 0.5
+    ) -> None:
+        self.folder = folder
+        available = trained_folds(folder)
+        if not available:
+            raise MissingArtifactError(
+                f"{folder}: expected fold_*/{CHECKPOINT}, found no trained fold; train the branch or choose another model"
+            )
+        self.folds = list(folds) if folds is not None else available
+        missing = sorted(set(self.folds) - set(available))
+        if missing:
+            raise MissingArtifactError(f"{folder.name}: fold(s) {missing} are not trained, only {available}")
+        self.dataset_json = read_json(folder / "dataset.json")
+        self.plans_manager = PlansManager(read_json(folder / "plans.json"))
+        self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
+        self.settings: dict[str, Any] = self.configuration.configuration["soars"]
+        self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
+        self.weights = [_load_weights(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
+        self.predictor = self._predictor(device, step_size)
+
+    def _predictor(self, device: torch.device, step_size: float) -> nnUNetPredictor:
+        network = SOARSTrainer.build_network_architecture(
+            self.plans_manager,
+            self.configuration,
+            determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json),
+            self.plans_manager.get_label_manager(self.dataset_json).num_segmentation_heads,
+            enable_deep_supervision=False,
+        )
+        predictor = nnUNetPredictor(
+            tile_step_size=step_size,
+            use_mirroring=False,
+            perform_everything_on_device=device.type == "cuda",
+            device=device,
+            allow_tqdm=False,
+        )
+        name = self.folder.name.split("__")[0]
+        predictor.manual_initialization(
+            network, self.plans_manager, self.configuration, self.weights, self.dataset_json, name, None
+        )
+        return predictor
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """Spacing (Z, Y, X) of the network grid."""
+        return tuple(self.configuration.spacing)
+
+    def preprocess(self, channels: np.ndarray, properties: dict[str, Any]) -> tuple[torch.Tensor, Grid]:
+        """nnU-Net's cropping, normalisation and resampling of raw channels.
+
+        Args:
+            channels: (C, Z, Y, X) in nnU-Net's reoriented frame, CT in HU first.
+            properties: As the reader gives them (``spacing`` Z, Y, X in mm); not changed.
+
+        Returns:
+            Network input (C, z, y, x) float32 and where it lies on the image grid.
+        """
+        data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+            channels, None, dict(properties), self.plans_manager, self.configuration, self.dataset_json
+        )
+        return torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32)), Grid.from_properties(
+            properties, data.shape[1:]
+        )
+
+    @torch.inference_mode()
+    def outputs(self, data: torch.Tensor) -> torch.Tensor:
+        """Network outputs by sliding window, averaged over the folds as nnU-Net averages them.
+
+        Args:
+            data: (C, z, y, x) preprocessed input.
+
+        Returns:
+            (classes, z, y, x) float32 logits; for the detection branch a constant and the heat maps.
+        """
+        total: torch.Tensor | None = None
+        for weights in self.weights:
+            self.predictor.network.load_state_dict(weights)
+            output = self.predictor.predict_sliding_window_return_logits(data).float()
+            total = output if total is None else total.add_(output)
+        assert total is not None
+        return total.div_(len(self.weights))
+
+    def probabilities(self, data: torch.Tensor) -> torch.Tensor:
+        """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""
+        return torch.softmax(self.outputs(data), dim=0)
+
+
+def _load_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        with torch.serialization.safe_globals(CHECKPOINT_GLOBALS):
+            return torch.load(path, map_location="cpu", weights_only=True)["network_weights"]
+    except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+        raise MissingArtifactError(
+            f"{path}: expected an nnU-Net checkpoint, got an unreadable file ({str(error).splitlines()[0]}); "
+            "copy it again or retrain the fold"
+        ) from error

@@ -1,0 +1,12 @@
+"""The trainers that nnU-Net finds when ``nnUNet_extTrainer`` points at this folder.
+
+Only re-exports: the classes live in ``soars_nnunet.training``, so they have one identity however
+nnU-Net imports this module.
+"""
+
+from soars_nnunet.training.anchor import SOARSAnchorTrainer
+from soars_nnunet.training.detection import SOARSDetectionTrainer
+from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
+from soars_nnunet.training.smallhard import SOARSSmallHardTrainer
+
+__all__ = ["SOARSAnchorTrainer", "SOARSDetectionTrainer", "SOARSMidLevelTrainer", "SOARSSmallHardTrainer"]

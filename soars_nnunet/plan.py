@@ -1,0 +1,291 @@
+"""Fingerprint, nnU-Net plans and preprocessing of every branch whose inputs exist.
+
+Run it again after each ``soars-channels``: it goes as far as the artifacts allow and says what is
+missing. Plans are written as JSON because nnU-Net finds planners only inside itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from soars_nnunet.artifacts import (
+    BRANCHES,
+    CONFIGURATION,
+    TARGET_FACTS,
+    Cascade,
+    json_hash,
+    name_hashes,
+    provenance,
+    read_json,
+    write_json,
+)
+from soars_nnunet.ct import InputError
+from soars_nnunet.networks.genotype import published_genotype, validate_genotype
+from soars_nnunet.regime import load_regime
+from soars_nnunet.sizes import NetworkSize, choose_size
+from soars_nnunet.stratify import READER, branch_labels
+
+HU_WINDOW = (-500.0, 1000.0)
+"""Intensity window of the paper (sec. 4.1)."""
+CONSTANT_BACKGROUND = 0.25
+"""Channel 0 of the detection network: a heat map above it wins nnU-Net's argmax, within 13 mm of a peak of 1."""
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """Choices of the user for all branches.
+
+    Attributes:
+        regime: Name in ``plans/regimes.json``.
+        plans_name: Name of the plans JSON; variants get their own.
+        spacing_mm: (Z, Y, X) of Anchor, MidLevel and Detection; None for the median of the CTs.
+        small_hard_spacing_mm: (Z, Y, X) of SmallHard; None for the median of the CTs.
+        guided: False leaves MidLevel with the CT alone (the ablation of the paper's table 1).
+        overrides: ``KEY=VALUE`` regime values.
+        genotypes: Genotype by branch; the published ones by default.
+        num_processes: Preprocessing workers.
+    """
+
+    regime: str = "paper"
+    plans_name: str = "nnUNetPlans"
+    spacing_mm: tuple[float, ...] | None = None
+    small_hard_spacing_mm: tuple[float, ...] | None = None
+    guided: bool = True
+    overrides: tuple[str, ...] = ()
+    genotypes: dict[str, list[str]] | None = None
+    num_processes: int = 2
+
+
+def plan(
+    cascade: Cascade,
+    options: PlanOptions,
+    branches: Sequence[str] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> list[str]:
+    """Plan and preprocess the branches whose inputs exist; returns their keys.
+
+    Args:
+        cascade: The stratified dataset.
+        options: The user's choices.
+        branches: Only these; by default all of the cascade.
+        progress: Receives one line per decision.
+
+    Raises:
+        ValueError: On a bad option, or if no branch can be planned.
+    """
+    from soars_nnunet.preprocess import preprocess
+
+    planned = []
+    for branch in cascade.branches:
+        if branches and branch.key not in branches:
+            continue
+        channels, waiting = _inputs(cascade, branch.key, options)
+        if waiting:
+            progress(f"{branch.suffix}: waits for {waiting}")
+            continue
+        size, plans = _write_plans(cascade, branch.key, options, channels)
+        progress(f"{branch.suffix}: {size.reason}")
+        fresh = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
+        soars = plans["configurations"][CONFIGURATION]["soars"]
+        progress(
+            f"{branch.suffix}: {'preprocessed' if fresh else 'preprocessed already, verified'}; "
+            f"{len(soars['channel_names'])} channel(s), {soars['num_epochs']} x {soars['iterations_per_epoch']} "
+            f"iterations; next: {cascade.train_command(branch.key, 0, options.plans_name)}"
+        )
+        planned.append(branch.key)
+    if not planned:
+        raise InputError("no branch could be planned: its inputs are missing, see the lines above")
+    write_manifest(cascade, options.plans_name)
+    return planned
+
+
+def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path | None, str | None]:
+    """Channels folder for the preprocessor (None: images as they are), and what is still missing."""
+    if branch == "anchor" or (branch == "mid_level" and not options.guided):
+        return None, None
+    guide = BRANCHES[branch].guided_by or ""
+    channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name))
+    if not (channels / "provenance.json").is_file():
+        return None, f"out-of-fold output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels"
+    return (None, None) if branch == "small_hard" else (channels, None)
+
+
+def _write_plans(
+    cascade: Cascade, branch: str, options: PlanOptions, channels: Path | None
+) -> tuple[NetworkSize, dict[str, Any]]:
+    dataset_json = read_json(cascade.raw(branch) / "dataset.json")
+    if branch == "mid_level" and not options.guided:
+        dataset_json["channel_names"] = {"0": "CT"}
+    folder = cascade.preprocessed(branch)
+    geometry = _case_geometry(cascade, branch, dataset_json)
+    settings = load_regime(options.regime, branch, options.overrides)
+    wish = options.small_hard_spacing_mm if branch == "small_hard" else options.spacing_mm
+    spacing = np.asarray(wish) if wish is not None else np.median([g[1] for g in geometry], axis=0)
+    if spacing.shape != (3,) or (spacing <= 0).any():
+        raise InputError(f"spacing: expected three positive numbers in mm (Z Y X), got {wish}")
+    shapes = np.array([np.round(np.asarray(g[0]) * np.asarray(g[1]) / spacing) for g in geometry])
+    shape = shapes.max(0) if branch == "small_hard" else np.median(shapes, axis=0)
+    size = choose_size(tuple(shape), tuple(spacing), settings["max_patch_voxels"], settings["max_patch_mm"])
+    _complete_settings(settings, cascade, branch, dataset_json)
+    genotype = (options.genotypes or {}).get(branch) or published_genotype(branch)
+    validate_genotype(genotype)
+    plans = _plans(cascade.datasets[branch], options.plans_name, spacing, geometry, shape, size, settings, genotype)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "dataset.json", dataset_json)
+    write_json(folder / "dataset_fingerprint.json", _fingerprint(geometry, plans))
+    write_json(cascade.plans(branch, options.plans_name), plans)
+    return size, plans
+
+
+def _case_geometry(cascade: Cascade, branch: str, dataset_json: dict) -> list[tuple[list[int], list[float]]]:
+    """Size and spacing (Z, Y, X) of every training CT in nnU-Net's frame, from the file headers alone."""
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+    geometry = []
+    for files in get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), deepcopy(dataset_json)).values():
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(files["images"][0]))
+        reader.ReadImageInformation()
+        order = np.abs(np.reshape(reader.GetDirection(), (3, 3))).argmax(1)[::-1]
+        geometry.append(
+            ([reader.GetSize()[int(i)] for i in order], [float(reader.GetSpacing()[int(i)]) for i in order])
+        )
+    return geometry
+
+
+def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, dataset_json: dict) -> None:
+    """Add what the trainer and prediction need beside the regime: branch, channels, iterations."""
+    splits = cascade.splits(branch)
+    training = np.mean([len(split["train"]) for split in splits])
+    if settings["iterations_per_epoch"] is None:
+        # an epoch is one pass over the training patches (paper sec. 4.1: about 70 a scan)
+        settings["iterations_per_epoch"] = int(np.ceil(training * settings["patches_per_volume"] / settings["batch_size"]))
+    settings["branch"] = branch
+    settings["channel_names"] = dataset_json["channel_names"]
+    settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []
+    settings["split_sha256"] = json_hash(splits)
+
+
+def _plans(
+    dataset: str,
+    name: str,
+    spacing: np.ndarray,
+    geometry: list,
+    shape: np.ndarray,
+    size: NetworkSize,
+    settings: dict[str, Any],
+    genotype: list[str],
+) -> dict[str, Any]:
+    num_channels = len(settings["channel_names"])
+    architecture = {
+        "genotype": list(genotype),
+        "features_per_stage": settings["features_per_stage"],
+        "n_convs_per_stage": settings["n_convs_per_stage"],
+        "strides": [list(stride) for stride in size.strides],
+    }
+    if settings["branch"] == "detection":
+        architecture["constant_background"] = CONSTANT_BACKGROUND
+    configuration = {
+        "data_identifier": f"{name}_{CONFIGURATION}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": settings["batch_size"],
+        "patch_size": list(size.patch),
+        "median_image_size_in_voxels": [float(s) for s in shape],
+        "spacing": [float(s) for s in spacing],
+        "normalization_schemes": ["CTNormalization"] + ["NoNormalization"] * (num_channels - 1),
+        "use_mask_for_norm": [False] * num_channels,
+        **_resampling(),
+        "batch_dice": True,
+        "architecture": {
+            "network_class_name": "soars_nnunet.networks.phnn.PHNN",
+            "arch_kwargs": architecture,
+            "_kw_requires_import": [],
+        },
+        "soars": settings,
+    }
+    return {
+        "dataset_name": dataset,
+        "plans_name": name,
+        "original_median_spacing_after_transp": [float(v) for v in np.median([g[1] for g in geometry], axis=0)],
+        "original_median_shape_after_transp": [int(v) for v in np.median([g[0] for g in geometry], axis=0)],
+        "image_reader_writer": READER,
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "configurations": {CONFIGURATION: configuration},
+        "experiment_planner_used": "soars-plan",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {str(i): _intensities(i) for i in range(num_channels)},
+    }
+
+
+def _resampling() -> dict[str, Any]:
+    """nnU-Net's default resampling of images (cubic), labels and probabilities (linear)."""
+    function = "resample_data_or_seg_to_shape"
+    linear = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
+    kwargs = {
+        "data": {**linear, "order": 3},
+        "seg": {**linear, "is_seg": True},
+        "probabilities": linear,
+    }
+    return {
+        f"resampling_fn_{what}{suffix}": value
+        for what, values in kwargs.items()
+        for suffix, value in (("", function), ("_kwargs", values))
+    }
+
+
+def _intensities(channel: int) -> dict[str, float]:
+    """Properties that make nnU-Net's CTNormalization map the window to 0..1; unused for guidance channels."""
+    low, high = HU_WINDOW if channel == 0 else (0.0, 1.0)
+    return {
+        "mean": low,
+        "std": high - low,
+        "min": low,
+        "max": high,
+        "median": low,
+        "percentile_00_5": low,
+        "percentile_99_5": high,
+    }
+
+
+def _fingerprint(geometry: list, plans: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "spacings": [g[1] for g in geometry],
+        "shapes_after_crop": [g[0] for g in geometry],
+        "foreground_intensity_properties_per_channel": plans["foreground_intensity_properties_per_channel"],
+        "median_relative_size_after_cropping": 1.0,
+    }
+
+
+def write_manifest(cascade: Cascade, plans_name: str) -> Path:
+    """Record for prediction which model folder each planned branch has; copies no case name or path.
+
+    The manifest lies in the results folder, so that folder can be moved as a whole.
+    """
+    branches = {}
+    for branch in cascade.branches:
+        plans = cascade.plans_of(branch.key, plans_name)
+        if cascade.plans(branch.key, plans).is_file():
+            configuration = read_json(cascade.plans(branch.key, plans))["configurations"][CONFIGURATION]
+            branches[branch.key] = {
+                "model": str(Path("..", "..", *cascade.model(branch.key, plans).parts[-2:])),
+                "guidance": configuration["soars"]["guidance"],
+                "classes": [name for name, _ in branch_labels(cascade, branch.key)],
+                "training_cases": [name_hashes(split["train"]) for split in cascade.splits()],
+            }
+    targets: dict[str, Any] = {}
+    if "detection" in cascade.datasets:
+        facts = cascade.channels("detection", cascade.plans_of("detection", plans_name)) / TARGET_FACTS
+        targets = read_json(facts) if facts.is_file() else {}
+    path = cascade.manifest(plans_name)
+    manifest = {"source": cascade.source, "plans": plans_name, "profile": cascade.profile.to_dict()}
+    write_json(path, {**manifest, "branches": branches, "targets": targets, "provenance": provenance()})
+    return path

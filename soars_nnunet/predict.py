@@ -1,0 +1,283 @@
+"""Cascade prediction: one CT in, one label volume and a report out (blueprint: four branches, one grid each).
+
+One preprocessing serves every branch of one spacing; anchor probabilities go on at network
+resolution; VOIs are cropped at heat-map peaks; tiers are stitched without ever holding all
+classes at full size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from soars_nnunet.artifacts import MANIFEST, MissingArtifactError, name_hashes, read_json
+from soars_nnunet.channels import guidance, voi_input
+from soars_nnunet.ct import check_ct, from_network_frame, to_network_frame
+from soars_nnunet.geometry.grid import Box, Grid
+from soars_nnunet.geometry.heatmaps import heatmap_peaks
+from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
+from soars_nnunet.geometry.voi import voi_box
+from soars_nnunet.inference import BranchModel
+from soars_nnunet.profile import Profile
+from soars_nnunet.report import organ_rows
+
+ABSENT_FRACTION = 0.5
+"""A peak below this part of the low-confidence height means that the target is not in the scan; ours."""
+
+
+@dataclass
+class Voi:
+    """One segmented VOI: its target, where it lies and its softmax (1 + organs, z, y, x) on its own grid."""
+
+    target: str
+    box: Box
+    probabilities: torch.Tensor
+    grid: Grid
+
+
+@dataclass
+class Inference:
+    """Everything the networks said about one CT, at network resolution.
+
+    Attributes:
+        tiers: Softmax (1 + organs, z, y, x) and grid of the anchor and mid-level branches.
+        heatmaps: (targets, z, y, x) in 0..1 and their grid, or None without a small & hard tier.
+        peaks: By target: height, position in image voxels (Z, Y, X), status.
+        vois: Segmented VOIs of the targets that were found.
+        seconds: Wall time by stage.
+    """
+
+    tiers: dict[str, tuple[torch.Tensor, Grid]]
+    heatmaps: tuple[torch.Tensor, Grid] | None = None
+    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    vois: list[Voi] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class CascadePredictor:
+    """The trained cascade as a Python API on SimpleITK images.
+
+    Example:
+        >>> predictor = CascadePredictor(Path("nnUNet_results/Dataset007_X/SOARS__nnUNetPlans"))
+        >>> labels, report = predictor.predict(sitk.ReadImage("ct.nii.gz"))
+
+    Args:
+        manifest: Manifest of a trained cascade, or the folder that holds it.
+        folds: Folds of every branch to average; None for each branch's trained folds.
+        device: Where the networks run.
+        step_size: Sliding-window step as a fraction of the patch.
+
+    Raises:
+        MissingArtifactError: If the manifest, a branch or a fold is missing.
+    """
+
+    def __init__(
+        self,
+        manifest: Path,
+        folds: Sequence[int] | None = None,
+        device: torch.device | str = "cpu",
+        step_size: float = 0.5,
+    ) -> None:
+        path = manifest / MANIFEST if manifest.is_dir() else manifest
+        self.manifest = read_json(path)
+        self.profile = Profile.from_dict(self.manifest["profile"])
+        self.models = {
+            key: BranchModel((path.parent / branch["model"]).resolve(), folds, torch.device(device), step_size)
+            for key, branch in self.manifest["branches"].items()
+        }
+        self._check()
+
+    def _check(self) -> None:
+        if "anchor" not in self.models:
+            raise MissingArtifactError("the manifest has no anchor branch; run soars-plan and train the cascade")
+        if "detection" in self.models and "small_hard" not in self.models:
+            raise MissingArtifactError(
+                "the manifest has a detection but no small & hard branch; run soars-channels, soars-plan and train it"
+            )
+        for key in ("mid_level", "detection"):
+            model = self.models.get(key)
+            if model and model.settings["guidance"] and model.spacing_mm != self.models["anchor"].spacing_mm:
+                raise MissingArtifactError(
+                    f"{key} works at {model.spacing_mm} mm, its anchors at {self.models['anchor'].spacing_mm} mm; "
+                    "retrain one of them at the other's spacing"
+                )
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Label by organ name in the predicted volume, background first."""
+        names = {name for key in self.models for name in self._classes(key)}
+        return {"background": 0, **{o.name: o.label for o in self.profile.organs if o.name in names}}
+
+    def _classes(self, branch: str) -> list[str]:
+        return self.manifest["branches"][branch]["classes"]
+
+    def predict(self, image: sitk.Image, name: str = "image") -> tuple[sitk.Image, dict[str, Any]]:
+        """Segment one CT.
+
+        Args:
+            image: CT in HU, any axis orientation.
+            name: Case name, for messages and the check against the training cases.
+
+        Returns:
+            Label image on the input's grid (uint8, the profile's labels), and a JSON-able report with
+            label, volume (ml), status and confidence of every organ, warnings and stage times.
+
+        Raises:
+            InputError: If the image is not a usable CT.
+        """
+        check_ct(image, name)
+        ct_hu, properties = to_network_frame(image)
+        inference = self.infer(ct_hu, properties)
+        start = time.perf_counter()
+        candidates: list[tuple[str, Candidate]] = []
+        labels = merge_tiers(
+            ct_hu.shape[1:], self._kept(self.candidates(inference), candidates), self.profile_precedence()
+        )
+        inference.seconds["stitch"] = time.perf_counter() - start
+        present = [organ for organ in self.profile.organs if organ.name in self.labels]
+        spacing = properties["spacing"]
+        report = {
+            "case": name,
+            "profile": self.profile.name,
+            "labels": self.labels,
+            "organs": organ_rows(labels, spacing, present, inference.peaks, dict(candidates)),
+            "warnings": self._warnings(name),
+            "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
+            "provenance": self.manifest["provenance"],
+            "seconds": {stage: round(seconds, 2) for stage, seconds in inference.seconds.items()},
+        }
+        return from_network_frame(labels, image), report
+
+    @staticmethod
+    def _kept(candidates: Iterator[tuple[str, Candidate]], kept: list) -> Iterator[Candidate]:
+        for key, candidate in candidates:
+            if key in ("anchor", "mid_level"):
+                kept.append((key, candidate))
+            yield candidate
+
+    def profile_precedence(self) -> np.ndarray:
+        """Precedence by final label, background 0 first."""
+        return np.array([0, *(organ.precedence for organ in sorted(self.profile.organs, key=lambda o: o.label))])
+
+    def infer(self, ct_hu: np.ndarray, properties: dict[str, Any]) -> Inference:
+        """Run all branches.
+
+        Args:
+            ct_hu: (1, Z, Y, X) in nnU-Net's reoriented frame.
+            properties: Of the same frame, with ``spacing`` (Z, Y, X) in mm.
+        """
+        result = Inference({})
+        anchor = self.models["anchor"]
+        with _timed(result.seconds, "anchor"):
+            ct, grid = anchor.preprocess(ct_hu, properties)
+            probabilities = anchor.probabilities(ct)
+            result.tiers["anchor"] = (probabilities, grid)
+        inputs = {True: torch.cat((ct.to(probabilities.device), probabilities[1:])), False: ct}
+        if "mid_level" in self.models:
+            with _timed(result.seconds, "mid_level"):
+                model = self.models["mid_level"]
+                guided = bool(model.settings["guidance"])
+                data, own = (inputs[guided], grid) if guided else model.preprocess(ct_hu, properties)
+                result.tiers["mid_level"] = (model.probabilities(data), own)
+        if "detection" in self.models:
+            with _timed(result.seconds, "detection"):
+                result.heatmaps = (guidance(self.models["detection"], inputs[True]), grid)
+                result.peaks = self._find_targets(*result.heatmaps, ct_hu.shape[1:], properties["spacing"])
+            with _timed(result.seconds, "small_hard"):
+                result.vois = list(self._segment_vois(ct_hu, properties, result))
+        return result
+
+    def _find_targets(
+        self, heatmaps: torch.Tensor, grid: Grid, image_shape: Sequence[int], spacing_mm: Sequence[float]
+    ) -> dict[str, dict[str, Any]]:
+        positions, heights = heatmap_peaks(heatmaps)
+        sigma_mm = self.models["detection"].settings["sigma_mm"]
+        found = {}
+        for target, position, height in zip(self._classes("detection"), positions, heights, strict=True):
+            center = grid.to_image(position)
+            low = self.manifest["targets"][target]["low_confidence_below"]
+            border_mm = np.minimum(center + 0.5, np.asarray(image_shape) - 0.5 - center) * np.asarray(spacing_mm)
+            status = "found"
+            if height < ABSENT_FRACTION * low:
+                status = "absent"
+            elif border_mm.min() < sigma_mm:
+                status = "cut_by_field_of_view"
+            elif height < low:
+                status = "low_confidence"
+            found[target] = {"height": float(height), "center_vox": center.tolist(), "status": status}
+        return found
+
+    def _segment_vois(self, ct_hu: np.ndarray, properties: dict[str, Any], result: Inference) -> Iterator[Voi]:
+        assert result.heatmaps is not None
+        heatmaps, grid = result.heatmaps
+        model = self.models["small_hard"]
+        for target, peak in result.peaks.items():
+            if peak["status"] == "absent":
+                continue
+            size_mm = self.manifest["targets"][target]["size_mm"]
+            box = voi_box(peak["center_vox"], size_mm, properties["spacing"])
+            data, own = model.preprocess(voi_input(ct_hu, heatmaps, grid, box), properties)
+            yield Voi(target, box, model.probabilities(data), own)
+
+    def candidates(self, inference: Inference) -> Iterator[tuple[str, Candidate]]:
+        """Label proposals in final labels: one per tier, one per VOI (only its own target's organs)."""
+        by_name = self.profile.by_name
+        for key, (probabilities, grid) in inference.tiers.items():
+            final = [0, *(by_name[name].label for name in self._classes(key))]
+            yield key, tier_argmax(probabilities, grid).to_candidate(final)
+        for voi in inference.vois:
+            own = [by_name[name] for name in self._classes("small_hard")]
+            final = [0, *(organ.label if organ.target == voi.target else 0 for organ in own)]
+            z, y, x = (lo for lo, _ in voi.box)
+            yield voi.target, tier_argmax(voi.probabilities, voi.grid).to_candidate(final, (z, y, x))
+
+    def _warnings(self, name: str) -> list[str]:
+        (hashed,) = name_hashes([name])
+        folds = self.manifest["branches"]["anchor"]["training_cases"]
+        if any(hashed in fold for fold in folds):
+            return [f"{name} has the name of a training case: the models may have trained on this patient"]
+        return []
+
+
+class _timed:  # noqa: N801 - reads as a statement
+    """Context that adds its wall time to a dict."""
+
+    def __init__(self, seconds: dict[str, float], stage: str) -> None:
+        self.seconds, self.stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds[self.stage] = time.perf_counter() - self.start
+
+
+def find_manifest(results: Path) -> Path:
+    """The one trained cascade under nnU-Net's results folder.
+
+    Raises:
+        MissingArtifactError: If there is none, or more than one.
+    """
+    found = sorted(
+        path
+        for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}")
+        if _is_trained(path)
+    )
+    if len(found) != 1:
+        listed = ", ".join(str(path.parent.relative_to(results)) for path in found) or "none"
+        raise MissingArtifactError(
+            f"expected exactly one trained cascade in {results}, found {listed}; choose with -d ID or -m FOLDER"
+        )
+    return found[0]
+
+
+def _is_trained(manifest: Path) -> bool:
+    folders = [manifest.parent / branch["model"] for branch in read_json(manifest)["branches"].values()]
+    return bool(folders) and all(any(folder.glob("fold_*/checkpoint_final.pth")) for folder in folders)

@@ -1,0 +1,149 @@
+"""nnU-Net's preprocessing for every branch, with guidance channels put straight onto its grid."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from soars_nnunet.artifacts import (
+    CONFIGURATION,
+    Cascade,
+    MissingArtifactError,
+    json_hash,
+    read_json,
+    replacing,
+    write_json,
+)
+
+CHANNELS_ENDING = ".b2nd"
+
+
+class GuidedPreprocessor(DefaultPreprocessor):
+    """nnU-Net's preprocessor for CT + guidance: the CT alone is cropped and resampled, channels are appended.
+
+    So every branch of a patient has one crop, and the channels that a network trains on are the
+    very numbers that another network computed on this grid.
+    """
+
+    def __init__(self, channels_folder: Path, file_ending: str) -> None:
+        super().__init__(verbose=False)
+        self.channels_folder = channels_folder
+        self.file_ending = file_ending
+
+    def run_case(
+        self,
+        image_files: list[str],
+        seg_file: str | None,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        dataset_json: dict | str,
+    ) -> tuple[np.ndarray, np.ndarray, dict]:
+        """Preprocess the first image (CT) and its labels; append the case's stored channels.
+
+        Returns:
+            Data (1 + C, Z, Y, X), segmentation (1, Z, Y, X), nnU-Net's properties.
+
+        Raises:
+            ValueError: If the stored channels have another grid.
+        """
+        data, seg, properties = super().run_case(
+            image_files[:1], seg_file, plans_manager, configuration_manager, dataset_json
+        )
+        case = Path(seg_file or image_files[0]).name.removesuffix(self.file_ending)
+        channels = read_channels(self.channels_folder, case)
+        if channels.shape[1:] != data.shape[1:]:
+            raise MissingArtifactError(
+                f"{case}: stored channels have the grid {channels.shape[1:]}, preprocessing gives {data.shape[1:]}; "
+                "rerun soars-plan, the anchor training and soars-channels with one spacing"
+            )
+        return np.concatenate((data, channels.astype(np.float32))), seg, properties
+
+
+def write_channels(folder: Path, case: str, channels: np.ndarray) -> None:
+    """Store a case's guidance channels (C, Z, Y, X) in half precision, atomically."""
+    with replacing(folder / f"{case}{CHANNELS_ENDING}") as temporary:
+        blosc2.asarray(np.ascontiguousarray(channels, dtype=np.float16), urlpath=str(temporary), mode="w")
+
+
+def read_channels(folder: Path, case: str) -> np.ndarray:
+    """Stored guidance channels of a case, float16 (C, Z, Y, X).
+
+    Raises:
+        MissingArtifactError: If they are absent or unreadable.
+    """
+    path = folder / f"{case}{CHANNELS_ENDING}"
+    try:
+        return blosc2.open(str(path), mode="r")[:]
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
+        raise MissingArtifactError(f"channels of {case}: expected a readable {path}; run soars-channels") from error
+
+
+def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | None, num_processes: int) -> bool:
+    """Run nnU-Net's preprocessing of a branch and copy the ground truth for validation.
+
+    Args:
+        cascade: The stratified dataset.
+        branch: Branch key.
+        plans_name: Plans to follow.
+        channels: Folder of guidance channels to append, or None for the images as they are.
+        num_processes: Worker processes.
+
+    Returns:
+        False if verified finished work was kept.
+    """
+    folder, data = cascade.preprocessed(branch), cascade.data(branch, plans_name)
+    dataset_json = read_json(folder / "dataset.json")
+    record_path = folder / f"{plans_name}_{CONFIGURATION}.soars.json"
+    cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), read_json(folder / "dataset.json"))
+    record = _record(cascade.plans(branch, plans_name), dataset_json, channels, cases)
+    if record_path.is_file() and read_json(record_path) == record and _complete(data, cases):
+        return False
+    record_path.unlink(missing_ok=True)
+    preprocessor = (
+        GuidedPreprocessor(channels, dataset_json["file_ending"]) if channels else DefaultPreprocessor(verbose=False)
+    )
+    preprocessor.run(cascade.datasets[branch], CONFIGURATION, plans_name, num_processes)
+    truth = folder / "gt_segmentations"
+    truth.mkdir(exist_ok=True)
+    for case, files in cases.items():
+        with replacing(truth / f"{case}{dataset_json['file_ending']}") as temporary:
+            shutil.copyfile(files["label"], temporary)
+    write_json(record_path, record)
+    return True
+
+
+def load_preprocessed(folder: Path, case: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """A preprocessed case: data (C, Z, Y, X), segmentation (1, Z, Y, X) and nnU-Net's properties."""
+    data, seg, _, properties = nnUNetDatasetBlosc2(str(folder), [case]).load_case(case)
+    return data[:], seg[:], properties
+
+
+def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict) -> dict[str, Any]:
+    """What a preprocessed folder depends on: grid-shaping plans values, files (size and time), channels."""
+    configuration = read_json(plans)["configurations"][CONFIGURATION]
+    shaping = {key: configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
+    files = {
+        case: [[path, stat.st_size, stat.st_mtime_ns] for path in [*f["images"], f["label"]] for stat in [Path(path).stat()]]
+        for case, f in cases.items()
+    }
+    return {
+        "plans": json_hash(shaping),
+        "labels": json_hash(dataset_json["labels"]),
+        "files": json_hash(files),
+        "channels": json_hash(read_json(channels / "provenance.json")) if channels else None,
+    }
+
+
+def _complete(folder: Path, cases: dict) -> bool:
+    try:
+        return all(load_preprocessed(folder, case)[0].ndim == 4 for case in cases)
+    except (FileNotFoundError, RuntimeError, ValueError, EOFError):
+        return False

@@ -1,0 +1,193 @@
+"""Organs, tiers and detection targets, read from a profile JSON in ``plans/``.
+
+A profile is the only place where an organ's label, tier, mirror partner, detection
+target and precedence are written down; everything else is derived from it here.
+This module imports neither torch nor nnU-Net.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+TIERS = ("anchor", "mid_level", "small_hard")
+"""The three strata of the paper (sec. 3.1), in the order in which they are computed."""
+
+
+class ProfileError(ValueError):
+    """A profile JSON that cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Organ:
+    """One organ at risk.
+
+    Attributes:
+        name: TG-263 name.
+        label: Value in the final label volume (1 .. number of organs).
+        paper_name: Row name in the paper's tables 5 to 7.
+        tier: One of ``TIERS``.
+        mirror: TG-263 name of the organ on the other side, or None for a midline organ.
+        target: Detection target whose VOI holds the organ (small & hard tier only).
+        precedence: Where organs overlap in one volume, the higher precedence wins.
+        composite: Organs whose union is evaluated in place of the organ alone.
+        aliases: Other spellings; compared without case, spaces, ``_``, ``-`` and ``.``.
+    """
+
+    name: str
+    label: int
+    paper_name: str
+    tier: str
+    mirror: str | None = None
+    target: str | None = None
+    precedence: int = 0
+    composite: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def side(self) -> str | None:
+        """``"L"``, ``"R"`` or None, from the TG-263 suffix."""
+        return self.name[-1] if re.search(r"_[LR]$", self.name) and self.mirror else None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A set of organs in up to three tiers. Immutable; every view is derived.
+
+    Raises:
+        ProfileError: At construction, if labels, names, mirrors, targets or composites
+            contradict each other.
+    """
+
+    name: str
+    organs: tuple[Organ, ...]
+    description: str = ""
+    source: str = ""
+    _index: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _validate(self)
+        self._index.update(_alias_index(self))
+
+    @cached_property
+    def by_name(self) -> dict[str, Organ]:
+        """Organ by TG-263 name."""
+        return {organ.name: organ for organ in self.organs}
+
+    def tier(self, tier: str) -> tuple[Organ, ...]:
+        """Organs of one tier, by label; empty where the profile has none."""
+        return tuple(organ for organ in self.organs if organ.tier == tier)
+
+    @cached_property
+    def targets(self) -> dict[str, tuple[Organ, ...]]:
+        """Organs by detection target, in label order; empty without a small & hard tier."""
+        targets: dict[str, tuple[Organ, ...]] = {}
+        for organ in self.organs:
+            if organ.target:
+                targets[organ.target] = (*targets.get(organ.target, ()), organ)
+        return targets
+
+    def resolve(self, name: str) -> Organ | None:
+        """Organ that a dataset's label name means, through TG-263 names and aliases, or None."""
+        found = self._index.get(_normalise(name))
+        return self.by_name[found] if found else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; ``Profile.from_dict`` reads it back."""
+        organs = [asdict(organ) for organ in self.organs]
+        return {"name": self.name, "description": self.description, "source": self.source, "organs": organs}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Profile:
+        """Build a profile from parsed JSON.
+
+        Raises:
+            ProfileError: On missing or unknown keys, or a contradiction.
+        """
+        try:
+            organs = tuple(
+                Organ(**{**row, "composite": tuple(row.get("composite", ())), "aliases": tuple(row.get("aliases", ()))})
+                for row in data["organs"]
+            )
+            return cls(data["name"], organs, data.get("description", ""), data.get("source", ""))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ProfileError(
+                f"profile: expected the keys name, organs[name, label, paper_name, tier, ...], got a problem with "
+                f"{error}; compare plans/hn42.json"
+            ) from error
+
+
+def available_profiles() -> list[str]:
+    """Names of the profiles that the package ships."""
+    shipped = (path for path in resources.files("soars_nnunet.plans").iterdir() if path.name.endswith(".json"))
+    return sorted(path.name[:-5] for path in shipped if '"organs"' in path.read_text(encoding="utf-8"))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Read a shipped profile by name, or any profile by the path of its JSON file.
+
+    Raises:
+        ProfileError: If there is no such profile, or it contradicts itself.
+    """
+    text = str(name_or_path)
+    if Path(text).suffix == ".json":
+        path: Any = Path(text)
+    else:
+        path = resources.files("soars_nnunet.plans") / f"{text}.json"
+    if not path.is_file() or (Path(text).suffix != ".json" and text not in available_profiles()):
+        raise ProfileError(
+            f"no profile '{text}': expected one of {', '.join(available_profiles())} or the path of a .json file"
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ProfileError(f"profile '{text}' is not valid JSON: {error}") from error
+    return Profile.from_dict(data)
+
+
+def _normalise(name: str) -> str:
+    return re.sub(r"[\s_\-.]+", "", name).lower()
+
+
+def _alias_index(profile: Profile) -> dict[str, str]:
+    index: dict[str, str] = {}
+    for organ in profile.organs:
+        for alias in (organ.name, organ.paper_name, *organ.aliases):
+            other = index.setdefault(_normalise(alias), organ.name)
+            if other != organ.name:
+                raise ProfileError(f"profile '{profile.name}': alias '{alias}' means both {other} and {organ.name}")
+    return index
+
+
+def _validate(profile: Profile) -> None:
+    def fail(text: str) -> None:
+        raise ProfileError(f"profile '{profile.name}': {text}")
+
+    by_label: dict[int, str] = {}
+    names = {organ.name for organ in profile.organs}
+    if not profile.organs:
+        fail("expected at least one organ, got none")
+    if len(names) != len(profile.organs):
+        fail("expected every organ once, got a name twice")
+    for organ in profile.organs:
+        if organ.label in by_label:
+            fail(f"two organs with one label: {by_label[organ.label]} and {organ.name} both have {organ.label}")
+        by_label[organ.label] = organ.name
+        if organ.tier not in TIERS:
+            fail(f"{organ.name}: expected a tier of {', '.join(TIERS)}, got '{organ.tier}'")
+        if (organ.target is not None) != (organ.tier == "small_hard"):
+            fail(f"{organ.name}: a detection target belongs to each small_hard organ and to no other")
+        for other in (*([organ.mirror] if organ.mirror else []), *organ.composite):
+            if other not in names:
+                fail(f"{organ.name} names the unknown organ '{other}'; add it to the profile or remove the reference")
+        if organ.mirror and next(o for o in profile.organs if o.name == organ.mirror).mirror != organ.name:
+            fail(f"{organ.name}: its mirror partner {organ.mirror} does not name it back")
+    if sorted(by_label) != list(range(1, len(by_label) + 1)):
+        fail(f"labels must be 1 to {len(by_label)} without gaps, got {sorted(by_label)}")
+    if not profile.tier("anchor"):
+        fail("expected at least one anchor organ: the other tiers are guided by anchors")

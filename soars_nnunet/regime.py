@@ -1,0 +1,44 @@
+"""Training regimes: named sets of hyper-parameters in ``plans/regimes.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib import resources
+from typing import Any
+
+
+def regimes() -> dict[str, dict[str, Any]]:
+    """All regimes as written: ``all`` holds the common values, a branch's key what differs."""
+    return json.loads((resources.files("soars_nnunet.plans") / "regimes.json").read_text(encoding="utf-8"))
+
+
+def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """Hyper-parameters of a branch under a regime.
+
+    Args:
+        name: Regime, for example ``paper`` or ``demo``.
+        branch: ``anchor``, ``mid_level``, ``detection`` or ``small_hard``.
+        overrides: ``KEY=VALUE`` for every branch or ``BRANCH.KEY=VALUE`` for one; values are JSON.
+
+    Raises:
+        ValueError: On an unknown regime or key, or a value that is not JSON.
+    """
+    known = regimes()
+    if name not in known:
+        raise ValueError(f"regime: expected one of {', '.join(known)}, got '{name}'")
+    settings = {"regime": name, **known[name]["all"], **known[name].get(branch, {})}
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        scope, _, key = path.rpartition(".")
+        if not equals or key not in settings or scope not in ("", "anchor", "mid_level", "detection", "small_hard"):
+            raise ValueError(
+                f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE with a key of {', '.join(settings)}, got '{override}'"
+            )
+        try:
+            parsed = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"--set {path}: expected a JSON value such as 50, 0.01 or [48,48,48], got '{value}'") from error
+        if scope in ("", branch):
+            settings[key] = parsed
+    return settings

@@ -1,0 +1,177 @@
+"""What the four SOARS trainers share: P-HNN, regime from the plans, loss, augmentation, guarded start.
+
+Hyper-parameters are plans values (``configuration["soars"]``, written by ``soars-plan`` from
+``plans/regimes.json``); a stock nnU-Net plan gets the paper's regime and genotype.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+from torch._dynamo import OptimizedModule
+
+from soars_nnunet.artifacts import read_json
+from soars_nnunet.networks.genotype import published_genotype
+from soars_nnunet.networks.phnn import PHNN
+from soars_nnunet.regime import load_regime
+from soars_nnunet.training.losses import DiceCELoss
+from soars_nnunet.training.transforms import patch_transforms, rotation_range
+
+NUM_BLOCKS = 4
+STOCK_FEATURES = (32, 64, 128, 256)
+
+
+class SOARSTrainer(nnUNetTrainer):
+    """nnU-Net trainer of one cascade branch; leaves name the branch and override at most a few hooks.
+
+    Works on plans from ``soars-plan`` and on stock nnU-Net plans. Resume, validation, ``--npz`` and
+    ``nnUNetv2_predict`` are nnU-Net's own.
+    """
+
+    branch = "anchor"
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature, inspected by name
+    ) -> None:
+        settings = plans["configurations"][configuration].get("soars")
+        # paths of patients' files must not travel with a checkpoint
+        dataset_json = {key: value for key, value in dataset_json.items() if key != "dataset"}
+        if settings is not None:
+            dataset_json["channel_names"] = settings["channel_names"]
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        if settings is None:
+            settings = load_regime("paper", self.branch)
+            self.print_to_log_file(f"stock plans: the paper's regime and published {self.branch} genotype are used")
+        self.settings: dict[str, Any] = settings
+        self.initial_lr = settings["initial_lr"]
+        self.weight_decay = settings["weight_decay"]
+        self.num_epochs = settings["num_epochs"]
+        self.num_iterations_per_epoch = settings["iterations_per_epoch"] or self.num_iterations_per_epoch
+        self.num_val_iterations_per_epoch = settings["val_iterations_per_epoch"]
+        self.oversample_foreground_percent = settings["organ_centred_patches"]
+        self.probabilistic_oversampling = True
+        self.save_every = settings["save_every"]
+
+    def initialize(self) -> None:
+        """Seed, where the plans name a seed, then nnU-Net's initialisation."""
+        if self.settings["seed"] is not None and not self.was_initialized:
+            torch.manual_seed(self.settings["seed"] + self._fold_number)
+            np.random.seed(self.settings["seed"] + self._fold_number)
+        super().initialize()
+
+    @property
+    def _fold_number(self) -> int:
+        return self.fold if isinstance(self.fold, int) else 0
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """P-HNN as the plans describe it, or with the branch's published genotype under stock plans."""
+        if configuration_manager.network_arch_class_name.endswith("PHNN"):
+            return nnUNetTrainer.build_network_architecture(
+                plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+            )
+        network = PHNN(
+            input_channels=num_input_channels,
+            num_classes=num_output_channels,
+            genotype=published_genotype(cls.branch),
+            features_per_stage=STOCK_FEATURES,
+            strides=[list(stride) for stride in configuration_manager.pool_op_kernel_sizes[:NUM_BLOCKS]],
+            deep_supervision=enable_deep_supervision,
+        )
+        network.apply(network.initialize)
+        return network
+
+    def set_deep_supervision_enabled(self, enabled: bool) -> None:
+        """Switch the side outputs on or off, through DDP and torch.compile wrappers."""
+        network = self.network.module if self.is_ddp else self.network
+        if isinstance(network, OptimizedModule):
+            network = network._orig_mod
+        network.deep_supervision = enabled
+
+    def _get_deep_supervision_scales(self) -> list[list[int]] | None:
+        return [[1, 1, 1]] * NUM_BLOCKS if self.enable_deep_supervision else None
+
+    def _branch_loss(self) -> nn.Module:
+        return DiceCELoss(
+            weight_dice=self.settings["dice_weight"],
+            weight_ce=self.settings["ce_weight"],
+            include_background=self.settings["dice_background"],
+        )
+
+    def _build_loss(self) -> nn.Module:
+        loss = self._branch_loss()
+        return DeepSupervisionWrapper(loss, (1 / NUM_BLOCKS,) * NUM_BLOCKS) if self.enable_deep_supervision else loss
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
+        """RAdam (paper sec. 4.2) with nnU-Net's polynomial decay (ours)."""
+        optimizer = torch.optim.RAdam(
+            self.network.parameters(),
+            lr=self.initial_lr,
+            betas=(self.settings["beta1"], 0.999),
+            weight_decay=self.weight_decay,
+        )
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
+        """Regime's rotation and scaling; no mirroring: flipping without swapping labels confuses left and right."""
+        rotation = rotation_range(self.settings) if self.settings["p_rotation"] else (0.0, 0.0)
+        scaling = self.settings["scaling"] if self.settings["p_scaling"] else (1.0, 1.0)
+        # larger scales sample from a wider region (batchgeneratorsv2), so the crop grows with the maximum
+        patch = get_patch_size(self.configuration_manager.patch_size, *(rotation,) * 3, (1 / max(*scaling, 1.0), 1.0))
+        self.inference_allowed_mirroring_axes = None
+        return rotation, False, patch, None
+
+    def get_training_transforms(  # type: ignore[override]
+        self, patch_size: Any, rotation_for_DA: Any, deep_supervision_scales: Any, *args: Any, **kwargs: Any  # noqa: N803
+    ) -> BasicTransform:
+        """Spatial augmentation of the regime."""
+        return patch_transforms(tuple(patch_size), deep_supervision_scales, self.settings, self.carries_coordinates)
+
+    def get_validation_transforms(  # type: ignore[override]
+        self, deep_supervision_scales: Any, *args: Any, **kwargs: Any
+    ) -> BasicTransform:
+        """No augmentation."""
+        patch_size = tuple(self.configuration_manager.patch_size)
+        return patch_transforms(patch_size, deep_supervision_scales, None, self.carries_coordinates)
+
+    carries_coordinates = False
+
+    def on_train_start(self) -> None:
+        """Refuse to mix two designs in one model folder, then start as nnU-Net does.
+
+        Raises:
+            RuntimeError: If the folder's ``plans.json`` differs in architecture or regime.
+        """
+        existing = Path(self.output_folder_base) / "plans.json"
+        if existing.is_file() and any(Path(self.output_folder_base).glob("fold_*/checkpoint_*.pth")):
+            theirs = read_json(existing)["configurations"].get(self.configuration_name, {})
+            ours = self.configuration_manager.configuration
+            differing = [key for key in ("architecture", "soars", "patch_size", "spacing") if theirs.get(key) != ours.get(key)]
+            if differing:
+                raise RuntimeError(
+                    f"{self.output_folder_base} holds models of other plans (different: {', '.join(differing)}); "
+                    "give the new plans a name of their own (soars-plan --plans-name) or move the folder away"
+                )
+        super().on_train_start()

@@ -1,0 +1,141 @@
+"""Losses of the segmentation and the detection tiers, for one resolution.
+
+Deep supervision is nnU-Net's ``DeepSupervisionWrapper`` around them (with explicit weights).
+Legend: B batch, C classes with background 0, T heat maps, Z Y X space.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class PresentClassDiceLoss(nn.Module):
+    """Minus the soft batch Dice, averaged over the classes that the batch contains.
+
+    With p = softmax(logits) and g_c the one-hot target, sums over the whole batch and space::
+
+        dice_c = (2 sum(p_c g_c) + smooth) / (sum(p_c) + sum(g_c) + smooth)
+        loss   = - mean of dice_c over the classes c with sum(g_c) > 0
+
+    Averaging over absent classes too, as nnU-Net's loss does, rewards a network for never
+    predicting a small organ, which most batches lack: such organs then stay empty for good. The
+    price: false positives of an absent class cost nothing here unless they take voxels from a
+    class that is present. Background counts as such with ``include_background``; otherwise
+    combine with cross entropy (``DiceCELoss``).
+
+    Sums are float32 whatever the logits' type. Under DDP each process averages its own batch.
+
+    Args:
+        include_background: Whether class 0 takes part in the average.
+        smooth: Added to numerator and denominator, in voxels; nnU-Net's default.
+    """
+
+    def __init__(self, include_background: bool = False, smooth: float = 1e-5) -> None:
+        super().__init__()
+        self.include_background = include_background
+        self.smooth = smooth
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss in [-1, 0]; 0 with zero gradients where no class counts.
+
+        Args:
+            logits: (B, C, Z, Y, X), before the softmax.
+            target: (B, 1, Z, Y, X), labels 0 to C - 1 of any number type.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+        """
+        _check_target(logits, target)
+        num_classes = logits.shape[1]
+        labels = target.long()
+        probabilities = logits.float().softmax(1)
+        # one row of bins a slice: no one-hot copy, and short float32 sums instead of one long one
+        in_slices = labels.flatten(0, 2).flatten(1)
+        own = probabilities.gather(1, labels).flatten(0, 2).flatten(1)
+        bins = own.new_zeros(len(own), num_classes)
+        intersection = bins.scatter_add(1, in_slices, own).sum(0)
+        volume = bins.scatter_add(1, in_slices, torch.ones_like(own)).sum(0)
+        predicted = probabilities.sum((0, 2, 3, 4))
+        dice = (2 * intersection + self.smooth) / (predicted + volume + self.smooth).clamp_min(1e-8)
+        counts = volume > 0
+        if not self.include_background:
+            counts[0] = False
+        return -(dice * counts).sum() / counts.sum().clamp_min(1)
+
+
+class DiceCELoss(nn.Module):
+    """``weight_dice * PresentClassDiceLoss + weight_ce * cross entropy`` (mean over all voxels).
+
+    Args:
+        weight_dice: Weight of the Dice term.
+        weight_ce: Weight of the cross entropy; 0 leaves the Dice loss alone.
+        include_background: As in ``PresentClassDiceLoss``.
+    """
+
+    def __init__(self, weight_dice: float = 1.0, weight_ce: float = 1.0, include_background: bool = False) -> None:
+        super().__init__()
+        self.weight_dice = weight_dice
+        self.weight_ce = weight_ce
+        self.dice = PresentClassDiceLoss(include_background)
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of logits (B, C, Z, Y, X) against labels (B, 1, Z, Y, X).
+
+        Raises:
+            ValueError: If the shapes do not fit.
+        """
+        _check_target(logits, target)
+        loss = logits.new_zeros((), dtype=torch.float32)
+        if self.weight_dice:
+            loss = loss + self.weight_dice * self.dice(logits, target)
+        if self.weight_ce:
+            loss = loss + self.weight_ce * functional.cross_entropy(logits.float(), target[:, 0].long())
+        return loss
+
+
+class HeatmapL2Loss(nn.Module):
+    """Weighted mean squared error of heat maps.
+
+    ``loss = mean(w (p - t)^2)``, ``w = 1 + foreground_weight * t``, over batch, maps and space,
+    with targets t in [0, 1] that peak at 1. A Gaussian fills a small part of a patch, and plain
+    L2 can collapse to an all-zero map; the weight raises the peak against the empty rest.
+
+    Args:
+        foreground_weight: Extra weight at the peak; 0 is the paper's plain L2.
+    """
+
+    def __init__(self, foreground_weight: float = 0.0) -> None:
+        super().__init__()
+        if foreground_weight < 0:
+            raise ValueError(f"foreground_weight: expected 0 or more, got {foreground_weight}")
+        self.foreground_weight = foreground_weight
+
+    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of predicted (B, T, Z, Y, X) against true heat maps of the same shape.
+
+        A constant background channel of the prediction has to be cut off before.
+
+        Raises:
+            ValueError: If the shapes differ.
+        """
+        if prediction.shape != target.shape:
+            raise ValueError(
+                f"expected prediction and target of one shape (B, T, Z, Y, X), got {tuple(prediction.shape)} "
+                f"and {tuple(target.shape)}"
+            )
+        target = target.float()
+        squared_error = (prediction.float() - target).square()
+        if self.foreground_weight:
+            squared_error = squared_error * (1 + self.foreground_weight * target)
+        return squared_error.mean()
+
+
+def _check_target(logits: torch.Tensor, target: torch.Tensor) -> None:
+    expected = (logits.shape[0], 1, *logits.shape[2:])
+    if logits.ndim != 5 or tuple(target.shape) != expected:
+        raise ValueError(
+            f"expected logits (B, C, Z, Y, X) and a target {expected}, got {tuple(logits.shape)} "
+            f"and {tuple(target.shape)}"
+        )

@@ -1,0 +1,130 @@
+import pytest
+import torch
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from nnunetv2.utilities.helpers import softmax_helper_dim1
+from torch.nn import functional
+
+from soars_nnunet.networks.phnn import PHNN
+from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss, PresentClassDiceLoss
+
+
+def random_batch(num_classes, labels, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, num_classes, 5, 6, 7, generator=generator, requires_grad=True)
+    picks = torch.randint(len(labels), (2, 1, 5, 6, 7), generator=generator)
+    return logits, torch.tensor(labels)[picks]
+
+
+def nnunet_dice(include_background, smooth):
+    return MemoryEfficientSoftDiceLoss(
+        softmax_helper_dim1, batch_dice=True, do_bg=include_background, smooth=smooth, ddp=False
+    )
+
+
+@pytest.mark.parametrize("include_background", [False, True])
+@pytest.mark.parametrize("smooth", [1e-5, 1.0])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int16, torch.float32])
+def test_equals_nnunet_where_every_class_is_present(include_background, smooth, dtype):
+    logits, target = random_batch(4, [0, 1, 2, 3])
+    ours = PresentClassDiceLoss(include_background, smooth)(logits, target.to(dtype))
+    theirs = nnunet_dice(include_background, smooth)(logits, target)
+    torch.testing.assert_close(ours, theirs)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_absent_classes_do_not_count():
+    logits, target = random_batch(5, [0, 1, 3])
+    loss = PresentClassDiceLoss()(logits, target)
+    probabilities = logits.softmax(1)
+    dice = [
+        2 * probabilities[:, c][target[:, 0] == c].sum() / (probabilities[:, c].sum() + (target == c).sum())
+        for c in (1, 3)
+    ]
+    torch.testing.assert_close(loss, -(dice[0] + dice[1]) / 2)
+    assert abs(loss - nnunet_dice(False, 1e-5)(logits, target)) > 0.05
+
+
+def test_batch_of_background_gives_zero_with_a_gradient_path():
+    logits, target = random_batch(3, [0])
+    loss = PresentClassDiceLoss()(logits, target)
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()
+    assert PresentClassDiceLoss(include_background=True)(logits, target) < -0.1
+
+
+def test_perfect_prediction_and_half_precision():
+    _, target = random_batch(3, [0, 1, 2])
+    perfect = 50 * functional.one_hot(target[:, 0], 3).movedim(-1, 1).half()
+    loss = PresentClassDiceLoss()(perfect, target)
+    assert loss.dtype == torch.float32 and loss.item() == pytest.approx(-1)
+
+
+def test_dice_ce_is_the_weighted_sum():
+    logits, target = random_batch(4, [0, 1, 2])
+    expected = 0.5 * PresentClassDiceLoss(True)(logits, target) + 2 * functional.cross_entropy(logits, target[:, 0])
+    torch.testing.assert_close(DiceCELoss(0.5, 2.0, True)(logits, target), expected)
+    torch.testing.assert_close(DiceCELoss(1, 0)(logits, target), PresentClassDiceLoss()(logits, target))
+
+
+@pytest.mark.parametrize("loss", [PresentClassDiceLoss(), DiceCELoss()])
+@pytest.mark.parametrize("shape", [(2, 5, 6, 7), (2, 4, 5, 6, 7), (2, 1, 5, 6, 8)])
+def test_wrong_target_shape_is_refused(loss, shape):
+    logits, _ = random_batch(4, [0])
+    with pytest.raises(ValueError, match="expected logits"):
+        loss(logits, torch.zeros(shape))
+
+
+def test_heatmap_loss():
+    generator = torch.Generator().manual_seed(0)
+    prediction = torch.randn(2, 3, 4, 4, 4, generator=generator, requires_grad=True)
+    target = torch.rand(2, 3, 4, 4, 4, generator=generator)
+    torch.testing.assert_close(HeatmapL2Loss(0.0)(prediction, target), functional.mse_loss(prediction, target))
+    weighted = HeatmapL2Loss(9.0)(prediction, target)
+    torch.testing.assert_close(weighted, ((1 + 9 * target) * (prediction - target) ** 2).mean())
+    weighted.backward()
+    assert prediction.grad.abs().min() > 0
+    with pytest.raises(ValueError, match="one shape"):
+        HeatmapL2Loss()(prediction[:, :2], target)
+    with pytest.raises(ValueError, match="expected 0 or more"):
+        HeatmapL2Loss(-1)
+
+
+def toy_batch(generator):
+    """Labels 1 (large) and 4 (48 of 4096 voxels) in most cases, 2 and 3 in one of ten."""
+    image = 0.3 * torch.randn(2, 1, 16, 16, 16, generator=generator)
+    target = torch.zeros(2, 1, 16, 16, 16)
+    for case in range(2):
+        z, y, x, kind = torch.randint(0, 10, (4,), generator=generator).tolist()
+        target[case, 0, :, :4] = 1
+        if kind == 0:
+            target[case, 0, :, 4:6] = 2
+            target[case, 0, :, 6:8] = 3
+        if kind < 6:
+            target[case, 0, z : z + 4, 4 + y : 8 + y, x : x + 3] = 4
+    return image + torch.tensor([0.0, 1.0, -1.0, -2.0, 2.0])[target.long()], target
+
+
+def test_small_organ_is_found_after_200_steps():
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    net = PHNN(1, 5, ["2D3"] * 4, (8, 8, 8, 8))
+    net.apply(net.initialize)
+    criterion = DeepSupervisionWrapper(DiceCELoss(), (0.25,) * 4)
+    optimiser = torch.optim.RAdam(net.parameters(), lr=0.01, weight_decay=0.005)
+    for _ in range(200):
+        image, target = toy_batch(generator)
+        optimiser.zero_grad()
+        criterion(net(image), [target] * 4).backward()
+        optimiser.step()
+    net.eval()
+    net.deep_supervision = False
+    found, truth = [], []
+    for _ in range(8):
+        image, target = toy_batch(generator)
+        found.append(net(image).detach().argmax(1) == 4)
+        truth.append(target[:, 0] == 4)
+    found, truth = torch.cat(found), torch.cat(truth)
+    assert truth.any()
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.5
