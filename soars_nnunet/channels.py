@@ -75,7 +75,8 @@ def make_channels(
     complete_guided_datasets(cascade, plans, raw, progress)
     if "detection" in cascade.datasets:
         if not cascade.trained_folds("detection", plans):
-            progress(f"Detection: not trained yet; after soars-plan run: {cascade.train_command('detection', 0, plans)}")
+            command = cascade.train_command("detection", 0, plans)
+            progress(f"Detection: not trained yet; after soars-plan run: {command}")
         else:
             out_of_fold(cascade, "detection", plans, device, progress)
             write_crops(cascade, plans, progress)
@@ -156,9 +157,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
         for target, fact in _write_case_crops(cascade, plans, staging, case, (image, label), sizes, ending).items():
             facts[target].append(fact)
     crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
-    write_json(
-        staging / "dataset.json", branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending)
-    )
+    write_json(staging / "dataset.json", branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending))
     publish(staging, cascade.raw("small_hard"))
     splits = [
         {side: sorted(c for c in crops if c.rpartition("__")[0] in patients) for side, patients in split.items()}
@@ -280,7 +279,8 @@ def _write_case_crops(
         if missed:
             box = voi_box(centers[row] + random.normal(0, JITTER_MM, 3) / spacing, sizes[target], spacing)
         channels = [*voi_input(ct_hu, heatmaps, grid, box)]
-        _write_crop(staging, crop_case(case, target), channels, crop_box(lookup[labels], box, 0), properties, box, ending)
+        cropped = crop_box(lookup[labels], box, 0)
+        _write_crop(staging, crop_case(case, target), channels, cropped, properties, box, ending)
     return facts
 
 

@@ -15,10 +15,11 @@ from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder
 from soars_nnunet.profile import load_profile
 
 Command = Callable[[argparse.Namespace], None]
+Main = Callable[[Sequence[str] | None], int]
 
 
-def _command(description: str, add_arguments: Callable[[argparse.ArgumentParser], None]) -> Callable[[Command], Callable]:
-    def decorate(run: Command) -> Callable[[Sequence[str] | None], int]:
+def _command(description: str, add_arguments: Callable[[argparse.ArgumentParser], None]) -> Callable[[Command], Main]:
+    def decorate(run: Command) -> Main:
         @wraps(run)
         def main(argv: Sequence[str] | None = None) -> int:
             parser = argparse.ArgumentParser(prog=f"soars-{run.__name__.replace('_', '-')}", description=description)
@@ -82,7 +83,7 @@ def _add_stratify(parser: argparse.ArgumentParser) -> None:
     _add_dataset(parser)
     parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
     parser.add_argument("--ids", nargs=4, type=int, metavar=("A", "M", "D", "S"), help="dataset ids of the branches")
-    parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s, as the paper)")
+    parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s)")
     parser.add_argument("--patient-pattern", help="regular expression whose first group is the patient in a case name")
 
 
@@ -98,8 +99,16 @@ def stratify(arguments: argparse.Namespace) -> None:
     if done.absent:
         _say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
     for name in done.cascade.datasets.values():
-        _say(f"wrote {name}" + (" (skeleton until soars-channels)" if "Anchor" not in name else ""))
+        _say(f"{name}: {_STATES[name.rpartition('_')[2]]}")
     _say(f"next: soars-plan -d {arguments.dataset}")
+
+
+_STATES = {
+    "Anchor": "written",
+    "MidLevel": "written as a skeleton, soars-channels completes it",
+    "Detection": "written as a skeleton, soars-channels completes it",
+    "SmallHard": "reserved, soars-channels writes its crops",
+}
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +119,9 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
-    parser.add_argument("--guidance", choices=("anchor", "none"), default="anchor", help="input of MidLevel beside the CT")
+    parser.add_argument(
+        "--guidance", choices=("anchor", "none"), default="anchor", help="MidLevel's input beside the CT"
+    )
     parser.add_argument("--set", nargs="+", default=[], metavar="[BRANCH.]KEY=VALUE", help="override regime values")
     parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
 
@@ -213,7 +224,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _add_phantom(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-d", "--dataset", type=int, default=42, help="id of the new raw dataset (default: %(default)s)")
+    parser.add_argument("-d", "--dataset", type=int, default=42, help="id of the new dataset (default: %(default)s)")
     parser.add_argument("--name", default="Phantom", help="name of the new raw dataset (default: %(default)s)")
     parser.add_argument("--train", type=int, default=8, help="training phantoms (default: %(default)s)")
     parser.add_argument("--test", type=int, default=3, help="test phantoms (default: %(default)s)")

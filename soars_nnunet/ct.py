@@ -237,9 +237,7 @@ def read_label_map(path: str | Path) -> sitk.Image:
         raise InputError(f"{path}: expected a 3D label map with one value a voxel, got another kind; export it again")
     values = sitk.GetArrayViewFromImage(image)
     if not np.issubdtype(values.dtype, np.integer) and not np.array_equal(values, np.round(values)):
-        raise InputError(
-            f"{path}: expected whole-number labels, got fractions; export the label map, not probabilities"
-        )
+        raise InputError(f"{path}: expected whole-number labels, got fractions; give a label map, not probabilities")
     if values.min() < 0:
         raise InputError(f"{path}: expected labels of 0 and up, got {values.min():g}; is this the CT?")
     return sitk.Cast(image, sitk.sitkInt32)

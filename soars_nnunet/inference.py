@@ -43,14 +43,12 @@ class BranchModel:
         MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable.
     """
 
-    def __init__(
-        self, folder: Path, folds: Sequence[int] | None, device: torch.device, step_size: float = 0.5
-    ) -> None:
+    def __init__(self, folder: Path, folds: Sequence[int] | None, device: torch.device, step_size: float = 0.5) -> None:
         self.folder = folder
         available = trained_folds(folder)
         if not available:
             raise MissingArtifactError(
-                f"{folder}: expected fold_*/{CHECKPOINT}, found no trained fold; train the branch or choose another model"
+                f"{folder}: expected fold_*/{CHECKPOINT}, found no trained fold; train it or choose another model"
             )
         self.folds = list(folds) if folds is not None else available
         missing = sorted(set(self.folds) - set(available))

@@ -167,7 +167,8 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
     training = np.mean([len(split["train"]) for split in splits])
     if settings["iterations_per_epoch"] is None:
         # an epoch is one pass over the training patches (paper sec. 4.1: about 70 a scan)
-        settings["iterations_per_epoch"] = int(np.ceil(training * settings["patches_per_volume"] / settings["batch_size"]))
+        patches = training * settings["patches_per_volume"]
+        settings["iterations_per_epoch"] = int(np.ceil(patches / settings["batch_size"]))
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]
     settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []

@@ -148,6 +148,7 @@ class CascadePredictor:
             "profile": self.profile.name,
             "labels": self.labels,
             "organs": organ_rows(labels, spacing, present, inference.peaks, dict(candidates)),
+            "targets": _target_rows(inference.peaks, properties["sitk_stuff"]),
             "warnings": self._warnings(name),
             "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
             "provenance": self.manifest["provenance"],
@@ -246,6 +247,20 @@ class CascadePredictor:
         return []
 
 
+def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Detected centres by target in LPS mm (x, y, z), with peak height and status."""
+    direction = np.reshape(stuff["direction"], (3, 3))
+    rows = {}
+    for target, peak in peaks.items():
+        center_mm = np.asarray(stuff["origin"]) + direction @ (np.array(peak["center_vox"][::-1]) * stuff["spacing"])
+        rows[target] = {
+            "center_mm": [round(float(mm), 2) for mm in center_mm],
+            "peak": round(peak["height"], 3),
+            "status": peak["status"],
+        }
+    return rows
+
+
 class _timed:  # noqa: N801 - reads as a statement
     """Context that adds its wall time to a dict."""
 
@@ -265,11 +280,7 @@ def find_manifest(results: Path) -> Path:
     Raises:
         MissingArtifactError: If there is none, or more than one.
     """
-    found = sorted(
-        path
-        for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}")
-        if _is_trained(path)
-    )
+    found = sorted(path for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}") if _is_trained(path))
     if len(found) != 1:
         listed = ", ".join(str(path.parent.relative_to(results)) for path in found) or "none"
         raise MissingArtifactError(

@@ -38,7 +38,9 @@ def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Pat
         return find_manifest(results_folder())
     path = Cascade.load(dataset).manifest(plans)
     if not path.is_file():
-        raise MissingArtifactError(f"dataset {dataset}: expected {path}; run soars-plan -d {dataset} and train the cascade")
+        raise MissingArtifactError(
+            f"dataset {dataset}: expected {path}; run soars-plan -d {dataset} and train the cascade"
+        )
     return path
 
 

@@ -130,16 +130,18 @@ def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict)
     """What a preprocessed folder depends on: grid-shaping plans values, files (size and time), channels."""
     configuration = read_json(plans)["configurations"][CONFIGURATION]
     shaping = {key: configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
-    files = {
-        case: [[path, stat.st_size, stat.st_mtime_ns] for path in [*f["images"], f["label"]] for stat in [Path(path).stat()]]
-        for case, f in cases.items()
-    }
+    files = {case: [_stamp(path) for path in (*f["images"], f["label"])] for case, f in cases.items()}
     return {
         "plans": json_hash(shaping),
         "labels": json_hash(dataset_json["labels"]),
         "files": json_hash(files),
         "channels": json_hash(read_json(channels / "provenance.json")) if channels else None,
     }
+
+
+def _stamp(path: str) -> list[str | int]:
+    stat = Path(path).stat()
+    return [path, stat.st_size, stat.st_mtime_ns]
 
 
 def _complete(folder: Path, cases: dict) -> bool:

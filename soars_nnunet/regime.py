@@ -38,7 +38,7 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[s
         try:
             parsed = json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f"--set {path}: expected a JSON value such as 50, 0.01 or [48,48,48], got '{value}'") from error
+            raise ValueError(f"--set {path}: expected a JSON value such as 50 or [48,48,48], got '{value}'") from error
         if scope in ("", branch):
             settings[key] = parsed
     return settings

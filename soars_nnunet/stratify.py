@@ -128,7 +128,9 @@ def match_labels(labels: dict[str, int], profile: Profile) -> tuple[dict[str, in
             continue
         organ = profile.resolve(name)
         if not isinstance(value, int):
-            raise InputError(f"dataset.json: expected one integer for label '{name}', got {value}; regions are unusable")
+            raise InputError(
+                f"dataset.json: expected one integer for label '{name}', got {value}; regions are unusable"
+            )
         if organ is None:
             unknown.append(name)
         elif organ.name in found or value in found.values():
@@ -151,7 +153,9 @@ def training_cases(source: str, dataset_json: dict) -> dict[str, tuple[Path, Pat
 
     folder = raw_folder() / source
     if "dataset" not in dataset_json and not (folder / "imagesTr").is_dir():
-        raise InputError(f"{folder}: expected imagesTr/ and labelsTr/, or a 'dataset' list in dataset.json; found neither")
+        raise InputError(
+            f"{folder}: expected imagesTr/ and labelsTr/, or a 'dataset' list in dataset.json; found neither"
+        )
     listed = get_filenames_of_train_images_and_targets(str(folder), dict(dataset_json))
     cases = {case: (Path(files["images"][0]), Path(files["label"])) for case, files in listed.items()}
     missing = [str(path) for pair in cases.values() for path in pair if not path.is_file()]
@@ -178,7 +182,9 @@ def split_patients(cases: list[str], num_folds: int, pattern: str | None = None)
     if not 2 <= num_folds <= len(patients):
         raise InputError(f"expected 2 to {len(patients)} folds (one patient each at least), got {num_folds}")
     splits = generate_crossval_split(sorted(patients), seed=CROSS_VALIDATION_SEED, n_splits=num_folds)
-    return [{side: sorted(c for p in split[side] for c in patients[p]) for side in ("train", "val")} for split in splits]
+    return [
+        {side: sorted(c for p in split[side] for c in patients[p]) for side in ("train", "val")} for split in splits
+    ]
 
 
 def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], profile: Profile, case: str) -> None:
@@ -225,7 +231,9 @@ def _dataset_names(source: str, branches: list[Branch], ids: Sequence[int] | Non
     return names
 
 
-def _stratify_case(case: str, image_path: Path, label_path: Path, cascade: Cascade, staging: dict[str, Path]) -> list[str]:
+def _stratify_case(
+    case: str, image_path: Path, label_path: Path, cascade: Cascade, staging: dict[str, Path]
+) -> list[str]:
     """Write one case's label map for each staged branch; returns the organs without a voxel."""
     image = read_label_map(label_path)
     check_same_grid(image, image_path, case)

@@ -144,7 +144,12 @@ class SOARSTrainer(nnUNetTrainer):
         return rotation, False, patch, None
 
     def get_training_transforms(  # type: ignore[override]
-        self, patch_size: Any, rotation_for_DA: Any, deep_supervision_scales: Any, *args: Any, **kwargs: Any  # noqa: N803
+        self,
+        patch_size: Any,
+        rotation_for_DA: Any,
+        deep_supervision_scales: Any,
+        *args: Any,
+        **kwargs: Any,  # noqa: N803
     ) -> BasicTransform:
         """Spatial augmentation of the regime."""
         return patch_transforms(tuple(patch_size), deep_supervision_scales, self.settings, self.carries_coordinates)
@@ -168,7 +173,9 @@ class SOARSTrainer(nnUNetTrainer):
         if existing.is_file() and any(Path(self.output_folder_base).glob("fold_*/checkpoint_*.pth")):
             theirs = read_json(existing)["configurations"].get(self.configuration_name, {})
             ours = self.configuration_manager.configuration
-            differing = [key for key in ("architecture", "soars", "patch_size", "spacing") if theirs.get(key) != ours.get(key)]
+            differing = [
+                key for key in ("architecture", "soars", "patch_size", "spacing") if theirs.get(key) != ours.get(key)
+            ]
             if differing:
                 raise RuntimeError(
                     f"{self.output_folder_base} holds models of other plans (different: {', '.join(differing)}); "

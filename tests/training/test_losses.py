@@ -111,7 +111,7 @@ def test_small_organ_is_found_after_200_steps():
     generator = torch.Generator().manual_seed(1)
     net = PHNN(1, 5, ["2D3"] * 4, (8, 8, 8, 8))
     net.apply(net.initialize)
-    criterion = DeepSupervisionWrapper(DiceCELoss(), (0.25,) * 4)
+    criterion = DeepSupervisionWrapper(PresentClassDiceLoss(), (0.25,) * 4)
     optimiser = torch.optim.RAdam(net.parameters(), lr=0.01, weight_decay=0.005)
     for _ in range(200):
         image, target = toy_batch(generator)
