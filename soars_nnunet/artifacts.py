@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -243,12 +243,16 @@ def replacing(path: Path) -> Any:
         temporary.unlink(missing_ok=True)
 
 
-def new_staging(folder: Path) -> Path:
-    """Empty folder beside ``folder`` to fill before ``publish``; leftovers of a broken run are removed."""
+@contextmanager
+def new_staging(folder: Path) -> Iterator[Path]:
+    """Context that yields an empty folder beside ``folder`` to fill and ``publish``; nothing stays on failure."""
     staging = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    return staging
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def publish(staging: Path, folder: Path) -> None:

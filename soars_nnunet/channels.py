@@ -150,15 +150,17 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     extents = np.stack([_extents(cascade, label, list(targets.values())) for _, label in cases.values()])
     sizes = dict(zip(targets, voi_size_mm(extents), strict=True))
 
-    staging = new_staging(cascade.raw("small_hard"))
     ending, facts = dataset_json["file_ending"], {name: [] for name in targets}
-    for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
-        progress(f"VOIs [{index}/{len(cases)}] {case}")
-        for target, fact in _write_case_crops(cascade, plans, staging, case, (image, label), sizes, ending).items():
-            facts[target].append(fact)
-    crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
-    write_json(staging / "dataset.json", branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending))
-    publish(staging, cascade.raw("small_hard"))
+    with new_staging(cascade.raw("small_hard")) as staging:
+        for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
+            progress(f"VOIs [{index}/{len(cases)}] {case}")
+            for target, fact in _write_case_crops(cascade, plans, staging, case, (image, label), sizes, ending).items():
+                facts[target].append(fact)
+        crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
+        write_json(
+            staging / "dataset.json", branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending)
+        )
+        publish(staging, cascade.raw("small_hard"))
     splits = [
         {side: sorted(c for c in crops if c.rpartition("__")[0] in patients) for side, patients in split.items()}
         for split in cascade.splits("detection")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,16 +102,18 @@ def stratify(
     splits = split_patients(sorted(cases), num_folds, patient_pattern)
 
     result = Stratification(cascade, unknown, absent)
-    staging = {b.key: new_staging(cascade.raw(b.key)) for b in cascade.branches if b.key != "small_hard"}
-    for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
-        missing = _stratify_case(case, image, label, cascade, staging)
-        if missing:
-            result.empty[case] = missing
-        progress(f"[{index}/{len(cases)}] {case}" + (f" (empty: {', '.join(missing)})" if missing else ""))
-    for key, folder in staging.items():
-        _write_dataset_json(cascade, BRANCHES[key], folder, cases, dataset_json["file_ending"])
-        publish(folder, cascade.raw(key))
-        write_json(cascade.preprocessed(key) / "splits_final.json", splits)
+    with ExitStack() as stack:
+        folders = {b.key: cascade.raw(b.key) for b in cascade.branches if b.key != "small_hard"}
+        staging = {key: stack.enter_context(new_staging(folder)) for key, folder in folders.items()}
+        for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
+            missing = _stratify_case(case, image, label, cascade, staging)
+            if missing:
+                result.empty[case] = missing
+            progress(f"[{index}/{len(cases)}] {case}" + (f" (empty: {', '.join(missing)})" if missing else ""))
+        for key, folder in staging.items():
+            _write_dataset_json(cascade, BRANCHES[key], folder, cases, dataset_json["file_ending"])
+            publish(folder, cascade.raw(key))
+            write_json(cascade.preprocessed(key) / "splits_final.json", splits)
     cascade.save(num_folds=num_folds, split_sha256=json_hash(splits), cases=sorted(cases), empty=result.empty)
     return result
 
@@ -293,7 +296,8 @@ def _write_dataset_json(
 
 
 def _portable(path: Path) -> str:
+    """Path below ``$nnUNet_raw`` where it lies there (links are not followed), else absolute."""
     try:
-        return f"$nnUNet_raw/{path.resolve().relative_to(raw_folder().resolve())}"
+        return f"$nnUNet_raw/{path.absolute().relative_to(raw_folder().absolute())}"
     except ValueError:
-        return str(path.resolve())
+        return str(path.absolute())

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about an hour on two CPU cores.
+#   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [OUTPUT]
+# Every fifth case is kept out of everything as test; the rest is a 2-fold split with both folds trained.
+# Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
+set -euo pipefail
+[ $# -ge 1 ] && [ -d "$1/imagesTr" ] || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [OUTPUT]" >&2; exit 2; }
+data="$(cd "$1" && pwd)"
+cd "$(dirname "$0")/.."
+out="${2:-$PWD/reproduction_output}"
+. scripts/setup.sh
+
+export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
+export nnUNet_n_proc_DA="${nnUNet_n_proc_DA:-0}" nnUNet_def_n_proc="${nnUNet_def_n_proc:-1}"
+device="${DEVICE:-cpu}"
+eval "$(soars-env)"
+started=$SECONDS
+
+step() { printf '\n[%3d min] %s\n' $(((SECONDS - started) / 60)) "$*"; }
+regime=(--regime demo -np 2 --set 'max_patch_voxels=[64,48,48]' num_epochs=10 iterations_per_epoch=90 val_iterations_per_epoch=10)
+train() { # dataset fold trainer plans
+    local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__$4__3d_fullres" log="$out/train_$1_$2_$4.log"
+    step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -p $4 -device $device   (log: $log)"
+    [ ! -f "$model/fold_$2/validation/summary.json" ] || { echo "  finished already"; return; }
+    nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -p "$4" -device "$device" --c >"$log" 2>&1 || { tail -20 "$log"; exit 1; }
+    grep -E 'train_loss|Mean Validation' "$log" | tail -2
+}
+
+raw="$nnUNet_raw/Dataset007_OpenKBP"
+mkdir -p "$raw"/{imagesTr,labelsTr,imagesTs,labelsTs} "$nnUNet_preprocessed" "$nnUNet_results"
+python - "$data" "$raw" <<'PY'
+import json
+import sys
+from pathlib import Path
+
+data, raw = map(Path, sys.argv[1:])
+cases = sorted(path.name.removesuffix(".nii.gz") for path in (data / "labelsTr").glob("*.nii.gz"))
+for index, case in enumerate(cases):
+    part = "Ts" if index % 5 == 2 else "Tr"
+    for kind, name in (("images", f"{case}_0000.nii.gz"), ("labels", f"{case}.nii.gz")):
+        link = raw / f"{kind}{part}" / name
+        if not link.exists():
+            link.symlink_to(data / f"{kind}Tr" / name)
+facts = json.loads((data / "dataset.json").read_text())
+facts["numTraining"] = len(list((raw / "labelsTr").iterdir()))
+(raw / "dataset.json").write_text(json.dumps(facts, indent=2))
+print(f"{facts['numTraining']} training cases, {len(list((raw / 'labelsTs').iterdir()))} test cases")
+PY
+
+step "soars-stratify, soars-plan"
+[ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] || soars-stratify -d 7 -p openkbp7 --folds 2
+soars-plan -d 7 "${regime[@]}"
+for fold in 0 1; do train 071 $fold SOARSAnchorTrainer nnUNetPlans; done
+step "soars-channels"
+soars-channels -d 7 --device "$device"
+soars-plan -d 7 "${regime[@]}"
+soars-plan -d 7 --branches mid_level --guidance none --plans-name CTOnly "${regime[@]}"
+for fold in 0 1; do
+    train 072 $fold SOARSMidLevelTrainer nnUNetPlans
+    train 072 $fold SOARSMidLevelTrainer CTOnly
+done
+step "prediction and evaluation of the test cases"
+soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/cascade" --device "$device"
+nnUNetv2_predict -d 72 -c 3d_fullres -tr SOARSMidLevelTrainer -p CTOnly -f 0 1 -npp 0 -nps 0 -device "$device" \
+    -i "$raw/imagesTs" -o "$out/ct_only" >"$out/predict_ct_only.log" 2>&1
+soars-evaluate -p "$out/cascade" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json"
+soars-evaluate -p "$out/ct_only" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/ct_only.txt"
+python - "$out" <<'PY'
+import json
+import sys
+from pathlib import Path
+
+tables = {name: json.loads((Path(sys.argv[1]) / name / "evaluation.json").read_text()) for name in ("cascade", "ct_only")}
+rows = {name: {row["name"]: row for row in table["per_organ"]} for name, table in tables.items()}
+
+
+def cells(row: dict) -> str:
+    return " | ".join(f"{row[m]['mean']:.{d}f}" if row[m]["mean"] is not None else "-" for m, d in (("dsc", 3), ("hd_mm", 1), ("asd_mm", 2)))
+
+
+print("\n| organ | tier | cascade DSC | HD mm | ASD mm | CT only DSC | HD mm | ASD mm |\n|---|---|---|---|---|---|---|---|")
+for name, row in rows["cascade"].items():
+    other = cells(rows["ct_only"][name]) if row["tier"] == "mid_level" else "- | - | -"
+    print(f"| {name} | {row['tier']} | {cells(row)} | {other} |")
+PY
+step "done"

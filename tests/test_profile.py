@@ -1,0 +1,180 @@
+import json
+from copy import deepcopy
+
+import pytest
+
+from soars_nnunet.profile import TIERS, Profile, ProfileError, available_profiles, load_profile
+
+PAPER_ORGANS = (
+    "Basal Ganglia Lt, Basal Ganglia Rt, Brachial Lt, Brachial Rt, Brainstem, Cerebellum, Cochlea Lt, Cochlea Rt, "
+    "Const. inf, Const. mid, Const. sup, Epiglottis, Esophagus, Eye Lt, Eye Rt, Hippocampus Lt, Hippocampus Rt, "
+    "Hypothalamus, Innerear Lt, Innerear Rt, Lacrimalgland Lt, Lacrimalgland Rt, Larynx core, Mandible Lt, "
+    "Mandible Rt, Optic Chiasm, Optic Nerve Lt, Optic Nerve Rt, Oralcavity, Parotid Lt, Parotid Rt, Pineal Gland, "
+    "Pituitary, Spinalcord, SMG Lt, SMG Rt, Temporal Lobe Lt, Temporal Lobe Rt, Thyroid Lt, Thyroid Rt, "
+    "TMjoint Lt, TMjoint Rt"
+).split(", ")
+"""Rows of the paper's table 5."""
+
+
+def small_profile(**changes):
+    """Two anchors and a pair of nerves; ``changes`` maps an organ's name to fields that differ."""
+    rows = [
+        {"name": "Brainstem", "label": 1, "paper_name": "Brainstem", "tier": "anchor"},
+        {"name": "Cerebellum", "label": 2, "paper_name": "Cerebellum", "tier": "anchor", "aliases": ["little brain"]},
+        {"name": "OpticNrv_L", "label": 3, "paper_name": "Nerve Lt", "tier": "small_hard", "mirror": "OpticNrv_R"},
+        {"name": "OpticNrv_R", "label": 4, "paper_name": "Nerve Rt", "tier": "small_hard", "mirror": "OpticNrv_L"},
+    ]
+    for row in rows[2:]:
+        row["target"] = row["name"]
+    return {"name": "small", "organs": [{**row, **changes.get(row["name"], {})} for row in rows]}
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "num_targets"),
+    [("hn42", (9, 21, 12), 10), ("miccai2015", (2, 4, 3), 3), ("openkbp7", (3, 4, 0), 0)],
+)
+def test_shipped_profiles(name, counts, num_targets):
+    profile = load_profile(name)
+    assert profile.name == name
+    assert tuple(len(profile.tier(tier)) for tier in TIERS) == counts
+    assert len(profile.targets) == num_targets
+    assert [organ.label for organ in profile.organs] == list(range(1, sum(counts) + 1))
+
+
+def test_available_profiles_are_the_shipped_ones():
+    assert available_profiles() == ["hn42", "miccai2015", "openkbp7"]
+
+
+def test_cochlea_and_inner_ear_share_a_target():
+    profile = load_profile("hn42")
+    pairs = {tuple(organ.name for organ in organs) for organs in profile.targets.values() if len(organs) == 2}
+    assert pairs == {("Cochlea_L", "Ear_Internal_L"), ("Cochlea_R", "Ear_Internal_R")}
+    for side in "LR":
+        cochlea, ear = (profile.by_name[f"{name}_{side}"] for name in ("Cochlea", "Ear_Internal"))
+        assert cochlea.precedence > ear.precedence
+        assert set(ear.composite) == {cochlea.name, ear.name}
+
+
+def test_every_row_of_the_papers_tables_is_an_organ():
+    profile = load_profile("hn42")
+    assert sorted(organ.paper_name for organ in profile.organs) == sorted(PAPER_ORGANS)
+    assert {profile.resolve(name).paper_name for name in PAPER_ORGANS} == set(PAPER_ORGANS)
+
+
+@pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
+def test_mirror_partners_name_each_other_and_share_a_tier(name):
+    profile = load_profile(name)
+    for organ in profile.organs:
+        assert (organ.side is None) == (organ.mirror is None)
+        if organ.mirror:
+            partner = profile.by_name[organ.mirror]
+            assert partner.mirror == organ.name and partner.tier == organ.tier
+            assert {organ.side, partner.side} == {"L", "R"}
+            assert partner.name[:-1] == organ.name[:-1]
+
+
+@pytest.mark.parametrize(
+    ("alias", "expected"),
+    [
+        ("Optic-Nerve-Lt", "OpticNrv_L"),  # DeepMind's TCIA set
+        ("optic nerve lt", "OpticNrv_L"),
+        ("OPTIC_NERVE_RT", "OpticNrv_R"),
+        ("Cochlea-Lt", "Cochlea_L"),
+        ("Lacrimal-Rt", "Glnd_Lacrimal_R"),
+        ("Submandibular-Lt", "Glnd_Submand_L"),
+        ("Spinal-Cord", "SpinalCord"),
+        ("Orbit-Rt", "Eye_R"),
+        ("Parotid-Lt", "Parotid_L"),
+        ("Brainstem", "Brainstem"),  # OpenKBP
+        ("SpinalCord", "SpinalCord"),
+        ("LeftParotid", "Parotid_L"),
+        ("RightParotid", "Parotid_R"),
+        ("Esophagus", "Esophagus"),
+        ("Larynx", "Larynx"),
+        ("BrainStem", "Brainstem"),  # PDDCA
+        ("Chiasm", "OpticChiasm"),
+        ("OpticNerve_R", "OpticNrv_R"),
+        ("Submandibular_L", "Glnd_Submand_L"),
+        ("brain.stem", "Brainstem"),
+        ("Bone_Mandible_L", "Bone_Mandible_L"),
+    ],
+)
+def test_aliases_of_public_datasets(alias, expected):
+    assert load_profile("hn42").resolve(alias).name == expected
+
+
+def test_whole_mandible_is_one_organ_only_in_the_smaller_profiles():
+    assert load_profile("miccai2015").resolve("Mandible").name == "Bone_Mandible"
+    assert load_profile("openkbp7").resolve("Mandible").name == "Bone_Mandible"
+    assert load_profile("hn42").resolve("Mandible") is None
+    assert load_profile("hn42").resolve("PTV70") is None
+
+
+@pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
+def test_round_trip_through_json(name):
+    profile = load_profile(name)
+    again = Profile.from_dict(json.loads(json.dumps(profile.to_dict())))
+    assert again == profile
+    assert again.resolve("BRAIN STEM") == profile.resolve("Brainstem")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Cerebellum": {"label": 1}}, "two organs with one label: Brainstem and Cerebellum"),
+        ({"Brainstem": {"mirror": "Brainstem_X"}}, "Brainstem names the unknown organ 'Brainstem_X'"),
+        ({"Brainstem": {"composite": ["Pons"]}}, "Brainstem names the unknown organ 'Pons'"),
+        ({"Cerebellum": {"mirror": "Brainstem"}}, "does not name it back"),
+        ({"OpticNrv_R": {"label": 6}}, r"labels must be 1 to 4 without gaps, got \[1, 2, 3, 6\]"),
+        ({"Cerebellum": {"tier": "middle"}}, "Cerebellum: expected a tier of anchor, mid_level, small_hard"),
+        ({"Cerebellum": {"aliases": ["brain-STEM"]}}, "means both Brainstem and Cerebellum"),
+        ({"Cerebellum": {"name": "Brainstem"}}, "got a name twice"),
+        ({"Cerebellum": {"target": "Cerebellum"}}, "a detection target belongs to"),
+        ({"OpticNrv_L": {"target": None}}, "a detection target belongs to"),
+        ({"Brainstem": {"tier": "mid_level"}, "Cerebellum": {"tier": "mid_level"}}, "at least one anchor"),
+        ({"Brainstem": {"colour": "red"}}, "colour"),
+    ],
+)
+def test_contradictions_are_refused(changes, message):
+    assert len(Profile.from_dict(small_profile()).organs) == 4
+    with pytest.raises(ProfileError, match=message):
+        Profile.from_dict(small_profile(**changes))
+
+
+def test_missing_keys_are_refused():
+    data = small_profile()
+    for broken in ({}, {"name": "x"}, {"name": "x", "organs": []}, {"name": "x", "organs": [{"name": "Eye"}]}):
+        with pytest.raises(ProfileError):
+            Profile.from_dict(broken)
+    without_label = deepcopy(data)
+    del without_label["organs"][0]["label"]
+    with pytest.raises(ProfileError, match="label"):
+        Profile.from_dict(without_label)
+
+
+def test_profile_from_a_file(tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(small_profile()))
+    assert load_profile(path) == load_profile(str(path))
+    assert load_profile(path).resolve("Little-Brain").name == "Cerebellum"
+
+
+@pytest.mark.parametrize("name", ["hn43", "regimes", "phantom", "../setup", "missing.json", ""])
+def test_unknown_profiles_are_refused_with_the_known_ones(name):
+    with pytest.raises(ProfileError, match="hn42, miccai2015, openkbp7"):
+        load_profile(name)
+
+
+@pytest.mark.parametrize("text", ["{", "", "[1, 2]", '"hn42"', "null"])
+def test_broken_json_is_refused(tmp_path, text):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    with pytest.raises(ProfileError):
+        load_profile(path)
+
+
+def test_json_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "latin.json"
+    path.write_bytes(json.dumps(small_profile(), ensure_ascii=False).replace("Lt", "Ö").encode("latin-1"))
+    with pytest.raises(ProfileError):
+        load_profile(path)
