@@ -36,7 +36,8 @@ def print_detection(output: Path, truth: Path) -> None:
             errors[target].append(float(np.linalg.norm(np.subtract(found["center_mm"], center_mm))))
     print("\ncentre error, mm   " + "  ".join(f"{t} {np.mean(e):.1f}" for t, e in errors.items()))
     everything = np.concatenate(list(errors.values()))
-    print(f"mean {everything.mean():.2f} mm, largest {everything.max():.2f} mm; targets not found: {absent} of {len(everything)}")
+    found = len(everything) - absent
+    print(f"mean {everything.mean():.2f} mm, largest {everything.max():.2f} mm; found {found} of {len(everything)}")
 
 
 def draw_overlay(output: Path, raw: Path) -> None:
@@ -45,18 +46,27 @@ def draw_overlay(output: Path, raw: Path) -> None:
     case = sorted((output / "prediction").glob("phantom_*.nii.gz"))[0].name
     ct, truth, prediction = (
         sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-        for path in (raw / "imagesTs" / case.replace(".nii.gz", "_0000.nii.gz"), raw / "labelsTs" / case, output / "prediction" / case)
+        for path in (
+            raw / "imagesTs" / case.replace(".nii.gz", "_0000.nii.gz"),
+            raw / "labelsTs" / case,
+            output / "prediction" / case,
+        )
     )
     chiasm = np.argwhere(truth == profile.by_name["OpticChiasm"].label).mean(0).round().astype(int)
     parotid = np.argwhere(truth == profile.by_name["Parotid_L"].label).mean(0).round().astype(int)
-    views = [("axial, orbits", 0, chiasm[0]), ("axial, parotids", 0, parotid[0]), ("coronal", 1, chiasm[1]), ("sagittal", 2, chiasm[2])]
+    views = [
+        ("axial, orbits", 0, chiasm[0]),
+        ("axial, parotids", 0, parotid[0]),
+        ("coronal", 1, chiasm[1]),
+        ("sagittal", 2, chiasm[2]),
+    ]
     figure, axes = plt.subplots(2, len(views), figsize=(4 * len(views), 8.6))
     for row, (name, volume) in enumerate((("reference", truth), ("prediction", prediction))):
         for column, (title, axis, index) in enumerate(views):
             panel = axes[row, column]
-            flip = (lambda a, axis=axis: a if axis == 0 else a[::-1])
-            panel.imshow(flip(np.take(ct, index, axis)), cmap="gray", vmin=-200, vmax=300)
-            labels = flip(np.take(volume, index, axis))
+            feet_down = slice(None) if axis == 0 else slice(None, None, -1)
+            panel.imshow(np.take(ct, index, axis)[feet_down], cmap="gray", vmin=-200, vmax=300)
+            labels = np.take(volume, index, axis)[feet_down]
             for tier, colors in TIER_COLORS.items():
                 organs = profile.tier(tier)
                 palette = plt.get_cmap(colors)(np.linspace(0.45, 0.95, len(organs)))

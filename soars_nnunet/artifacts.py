@@ -275,7 +275,7 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingArtifactError(f"expected the file {path}, found none") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # also text that is not UTF-8
         raise MissingArtifactError(f"{path} is not valid JSON ({error}); delete it and rerun its step") from error
 
 

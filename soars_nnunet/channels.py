@@ -32,7 +32,7 @@ from soars_nnunet.artifacts import (
     replacing,
     write_json,
 )
-from soars_nnunet.ct import from_network_frame, read_ct, read_label_map, to_network_frame
+from soars_nnunet.ct import InputError, from_network_frame, read_ct, read_label_map, to_network_frame
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks, organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
@@ -148,6 +148,9 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     cases = training_cases(cascade.source, dataset_json)
     targets = _target_labels(cascade)
     extents = np.stack([_extents(cascade, label, list(targets.values())) for _, label in cases.values()])
+    unseen = [name for name, rows in zip(targets, extents.swapaxes(0, 1), strict=True) if np.isnan(rows).all()]
+    if unseen:
+        raise InputError(f"{cascade.source}: no case has {', '.join(unseen)}; leave the organs out of the profile")
     sizes = dict(zip(targets, voi_size_mm(extents), strict=True))
 
     ending, facts = dataset_json["file_ending"], {name: [] for name in targets}

@@ -20,6 +20,7 @@ from soars_nnunet.artifacts import (
     CONFIGURATION,
     TARGET_FACTS,
     Cascade,
+    MissingArtifactError,
     json_hash,
     name_hashes,
     provenance,
@@ -112,8 +113,14 @@ def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path |
         return None, None
     guide = BRANCHES[branch].guided_by or ""
     channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name))
-    if not (channels / "provenance.json").is_file():
+    crops = branch != "small_hard" or (cascade.raw(branch) / "dataset.json").is_file()
+    if not crops or not (channels / "provenance.json").is_file():
         return None, f"out-of-fold output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels"
+    if read_json(channels / "provenance.json")["split_sha256"] != json_hash(cascade.splits()):
+        raise MissingArtifactError(
+            f"{channels}: made on another split than the present splits_final.json; rerun soars-channels -d "
+            f"{cascade.source} after training {BRANCHES[guide].suffix} on this split, or restore the split"
+        )
     return (None, None) if branch == "small_hard" else (channels, None)
 
 
@@ -123,6 +130,8 @@ def _write_plans(
     dataset_json = read_json(cascade.raw(branch) / "dataset.json")
     if branch == "mid_level" and not options.guided:
         dataset_json["channel_names"] = {"0": "CT"}
+        for files in dataset_json["dataset"].values():
+            files["images"] = files["images"][:1]
     folder = cascade.preprocessed(branch)
     geometry = _case_geometry(cascade, branch, dataset_json)
     settings = load_regime(options.regime, branch, options.overrides)

@@ -145,7 +145,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # also text that is not UTF-8
         raise ProfileError(f"profile '{text}' is not valid JSON: {error}") from error
     return Profile.from_dict(data)
 

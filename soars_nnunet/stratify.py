@@ -176,12 +176,18 @@ def split_patients(cases: list[str], num_folds: int, pattern: str | None = None)
     """
     from nnunetv2.utilities.crossval_split import generate_crossval_split
 
+    try:
+        compiled = re.compile(pattern or "(.*)")
+    except re.error as error:
+        raise InputError(
+            f"patient pattern '{pattern}' is no regular expression ({error}); it needs one group"
+        ) from error
     patients: dict[str, list[str]] = {}
     for case in cases:
-        match = re.search(pattern, case) if pattern else None
-        if pattern and (match is None or not match.groups()):
+        match = compiled.search(case)
+        if match is None or not match.groups() or match.group(1) is None:
             raise InputError(f"patient pattern '{pattern}' finds no group in case '{case}'; it needs one group")
-        patients.setdefault(match.group(1) if match else case, []).append(case)
+        patients.setdefault(match.group(1), []).append(case)
     if not 2 <= num_folds <= len(patients):
         raise InputError(f"expected 2 to {len(patients)} folds (one patient each at least), got {num_folds}")
     splits = generate_crossval_split(sorted(patients), seed=CROSS_VALIDATION_SEED, n_splits=num_folds)

@@ -1,0 +1,251 @@
+"""Out-of-fold guidance and VOI crops: what training sees is what prediction computes."""
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+from scipy import ndimage
+
+from soars_nnunet.artifacts import (
+    CHECKPOINT,
+    DEFAULT_PLANS,
+    TARGET_FACTS,
+    MissingArtifactError,
+    raw_folder,
+    read_json,
+    write_json,
+)
+from soars_nnunet.channels import AIR_HU, guidance, make_channels, out_of_fold, write_crops
+from soars_nnunet.ct import read_ct, read_label_map, to_network_frame
+from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
+from soars_nnunet.inference import BranchModel
+from soars_nnunet.preprocess import load_preprocessed, read_channels, write_channels
+from soars_nnunet.stratify import training_cases
+
+CPU = torch.device("cpu")
+
+
+def ignore(text):
+    pass
+
+
+def source_files(cascade):
+    return training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
+
+
+def test_stored_guidance_is_what_prediction_computes(untrained_cascade):
+    """For every case and the fold that validates on it; the other fold's would differ."""
+    cascade, files = untrained_cascade, source_files(untrained_cascade)
+    anchors = [BranchModel(cascade.model("anchor", DEFAULT_PLANS), [fold], CPU) for fold in (0, 1)]
+    seen = []
+    for fold, split in enumerate(cascade.splits()):
+        detection = BranchModel(cascade.model("detection", DEFAULT_PLANS), [fold], CPU)
+        for case in split["val"]:
+            ct, grid = anchors[fold].preprocess(*to_network_frame(read_ct(files[case][0])))
+            own, other = (guidance(anchor, ct) for anchor in (anchors[fold], anchors[1 - fold]))
+            stored = torch.from_numpy(read_channels(cascade.channels("anchor", DEFAULT_PLANS), case)).float()
+            assert stored.shape == (9, *grid.shape)
+            assert (own - stored).abs().max() < 1 / 255
+            assert (other - stored).abs().max() > 0.1
+            heatmaps = guidance(detection, torch.cat((ct, own)))
+            stored = torch.from_numpy(read_channels(cascade.channels("detection", DEFAULT_PLANS), case)).float()
+            assert (heatmaps - stored).abs().max() < 1 / 255
+            assert stored.min() >= 0 and 0.3 < stored.max() <= 1
+            seen.append(case)
+    assert sorted(seen) == sorted(files)
+
+
+@pytest.mark.parametrize("branch", ["mid_level", "detection"])
+def test_guided_branches_train_on_the_ct_and_the_stored_channels(untrained_cascade, branch):
+    cascade = untrained_cascade
+    names = read_json(cascade.preprocessed(branch) / "dataset.json")["channel_names"]
+    assert names == {"0": "CT", **{str(i): "noNorm" for i in range(1, 10)}}
+    for case in source_files(cascade):
+        data, _, properties = load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)
+        ct, _, anchor_properties = load_preprocessed(cascade.data("anchor", DEFAULT_PLANS), case)
+        channels = read_channels(cascade.channels("anchor", DEFAULT_PLANS), case)
+        np.testing.assert_array_equal(data, np.concatenate((ct, channels.astype(np.float32))))
+        key = "bbox_used_for_cropping"
+        assert [list(side) for side in properties[key]] == [list(side) for side in anchor_properties[key]]
+
+
+def test_another_split_is_refused(cascade_copy):
+    path = cascade_copy.preprocessed("anchor") / "splits_final.json"
+    splits = read_json(path)
+    write_json(path, splits[::-1])
+    with pytest.raises(MissingArtifactError, match="another split than .*splits_final.json"):
+        make_channels(cascade_copy, DEFAULT_PLANS, CPU)
+    write_json(path, splits)
+    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, ignore)
+
+
+@pytest.mark.parametrize(
+    ("branch", "command"),
+    [
+        ("anchor", "nnUNetv2_train 71 3d_fullres 1 -tr SOARSAnchorTrainer"),
+        ("detection", "nnUNetv2_train 73 3d_fullres 1 -tr SOARSDetectionTrainer"),
+    ],
+)
+def test_missing_fold_is_named_with_its_command(cascade_copy, branch, command):
+    (cascade_copy.model(branch, DEFAULT_PLANS) / "fold_1" / CHECKPOINT).unlink()
+    with pytest.raises(MissingArtifactError) as refused:
+        make_channels(cascade_copy, DEFAULT_PLANS, CPU)
+    assert "fold(s) [1]" in str(refused.value) and command in str(refused.value)
+
+
+def test_rerun_keeps_finished_cases_and_mends_truncated_ones(cascade_copy):
+    folder = cascade_copy.channels("anchor", DEFAULT_PLANS)
+    files = sorted(folder.glob("*.b2nd"))
+    content = {path: path.read_bytes() for path in files}
+    times = {path: path.stat().st_mtime_ns for path in files}
+    lines = []
+    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
+    assert len(lines) == 4 and all(line.endswith("(kept)") for line in lines)
+    assert times == {path: path.stat().st_mtime_ns for path in files}
+    for path, kept in zip(files, (0, 20, 0.5, 0.98), strict=True):
+        size = len(content[path])
+        path.write_bytes(content[path][: int(kept * size) if kept < 1 else kept])
+    lines.clear()
+    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
+    assert not [line for line in lines if "kept" in line]
+    assert content == {path: path.read_bytes() for path in files}
+
+
+def test_new_weights_make_new_channels(cascade_copy):
+    folder = cascade_copy.model("anchor", DEFAULT_PLANS)
+    (folder / "fold_1" / CHECKPOINT).write_bytes((folder / "fold_0" / CHECKPOINT).read_bytes())
+    lines = []
+    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
+    assert not [line for line in lines if "kept" in line]
+
+
+def test_raw_channels_make_a_complete_nnunet_dataset(cascade_copy):
+    make_channels(cascade_copy, DEFAULT_PLANS, CPU, raw=True)
+    files = source_files(cascade_copy)
+    for branch in ("mid_level", "detection"):
+        folder = cascade_copy.raw(branch)
+        verify_dataset_integrity(str(folder), 1)
+        dataset_json = read_json(folder / "dataset.json")
+        assert dataset_json["numTraining"] == len(dataset_json["dataset"]) == 4
+        assert len(dataset_json["channel_names"]) == 10
+        for case, entry in dataset_json["dataset"].items():
+            paths = [path.replace("$nnUNet_raw", str(raw_folder())) for path in entry["images"]]
+            assert len(paths) == 10
+            ct = sitk.ReadImage(str(files[case][0]))
+            for path in paths[1:]:
+                channel = sitk.ReadImage(path)
+                assert channel.GetSize() == ct.GetSize()
+                for what in ("Spacing", "Origin", "Direction"):
+                    np.testing.assert_allclose(getattr(channel, f"Get{what}")(), getattr(ct, f"Get{what}")(), atol=1e-4)
+    stored = read_channels(cascade_copy.channels("anchor", DEFAULT_PLANS), "phantom_001").astype(np.float32)
+    entry = read_json(cascade_copy.raw("mid_level") / "dataset.json")["dataset"]["phantom_001"]
+    for channel, path in zip(stored, entry["images"][1:], strict=True):
+        written = to_network_frame(sitk.ReadImage(path.replace("$nnUNet_raw", str(raw_folder()))))[0][0]
+        full = torch.nn.functional.interpolate(
+            torch.from_numpy(channel)[None, None], size=written.shape, mode="trilinear", align_corners=False
+        )
+        np.testing.assert_allclose(written, full[0, 0].numpy(), atol=1e-5)
+
+
+def crop_points(image, source):
+    """Continuous (x, y, z) indices in ``source`` of every voxel of ``image``, (x, y, z, 3)."""
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in image.GetSize()), indexing="ij"), -1)
+    direction, onto = (np.reshape(i.GetDirection(), (3, 3)) for i in (image, source))
+    points = (grid * image.GetSpacing()) @ direction.T + image.GetOrigin()
+    return (points - source.GetOrigin()) @ onto / source.GetSpacing()
+
+
+def at(array, index, outside):
+    inside = np.all((index >= 0) & (index < array.shape), axis=-1)
+    clipped = np.clip(index, 0, np.array(array.shape) - 1)
+    return np.where(inside, array[tuple(np.moveaxis(clipped, -1, 0))], outside), inside
+
+
+def xyz(image):
+    return sitk.GetArrayFromImage(image).transpose(2, 1, 0)
+
+
+def check_crops(cascade):
+    """Every crop's CT, labels and heat maps against its source at the same physical points."""
+    folder, files = cascade.raw("small_hard"), source_files(cascade)
+    dataset_json = read_json(folder / "dataset.json")
+    translate = np.zeros(43, int)
+    for name, value in dataset_json["labels"].items():
+        translate[cascade.labels.get(name, 0)] = value
+    crops = sorted(path.name.removesuffix(".nii.gz") for path in (folder / "labelsTr").iterdir())
+    assert dataset_json["numTraining"] == len(crops) > 30
+    reached_outside = 0
+    for crop in crops:
+        case, _, target = crop.rpartition("__")
+        ct, labels = (sitk.ReadImage(str(path)) for path in files[case])
+        images = [sitk.ReadImage(str(folder / "imagesTr" / f"{crop}_{i:04d}.nii.gz")) for i in range(11)]
+        truth = sitk.ReadImage(str(folder / "labelsTr" / f"{crop}.nii.gz"))
+        points = crop_points(images[0], ct)
+        index = np.round(points).astype(int)
+        assert np.abs(points - index).max() < 1e-3, "crops lie on the CT's grid"
+        expected, inside = at(np.maximum(xyz(ct), AIR_HU), index, AIR_HU)
+        np.testing.assert_array_equal(xyz(images[0]), expected)
+        expected, _ = at(translate[xyz(labels)], index, 0)
+        np.testing.assert_array_equal(xyz(truth), expected)
+        reached_outside += not inside.all()
+
+        oriented = sitk.DICOMOrient(ct, "RAS")
+        heatmaps = read_channels(cascade.channels("detection", DEFAULT_PLANS), case).astype(np.float32)
+        _, _, properties = load_preprocessed(cascade.data("detection", DEFAULT_PLANS), case)
+        lows, highs = np.array(properties["bbox_used_for_cropping"]).T
+        voxel = crop_points(images[0], oriented)[..., ::-1]
+        covered = np.all((voxel > lows - 0.5) & (voxel < highs - 0.5), axis=-1)
+        on_network = (voxel - lows + 0.5) * heatmaps.shape[1:] / (highs - lows) - 0.5
+        for heatmap, image in zip(heatmaps, images[1:], strict=True):
+            expected = ndimage.map_coordinates(heatmap, np.moveaxis(on_network, -1, 0), order=1, mode="nearest")
+            np.testing.assert_allclose(xyz(image), np.where(covered, expected, 0), atol=1e-4)
+    return crops, reached_outside
+
+
+def test_crops_show_their_source(untrained_cascade):
+    _, reached_outside = check_crops(untrained_cascade)
+    assert reached_outside
+
+
+def test_crop_splits_are_by_patient(untrained_cascade):
+    splits = untrained_cascade.splits("small_hard")
+    crops = [path.name.removesuffix(".nii.gz") for path in (untrained_cascade.raw("small_hard") / "labelsTr").iterdir()]
+    for split, patients in zip(splits, untrained_cascade.splits("anchor"), strict=True):
+        for side in ("train", "val"):
+            assert {crop.rpartition("__")[0] for crop in split[side]} == set(patients[side])
+        assert not set(split["train"]) & set(split["val"])
+        assert sorted(split["train"] + split["val"]) == sorted(crops)
+    assert sorted(itertools.chain(*(split["val"] for split in splits))) == sorted(crops)
+
+
+def test_crops_are_centred_at_good_peaks_and_at_the_truth_where_peaks_miss(cascade_copy, untrained_cascade):
+    """Untrained peaks all miss; with true heat maps none does, and the crop's middle is the organ's."""
+    cascade = cascade_copy
+    facts = read_json(cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
+    assert all(row["missed"] == row["cases"] for row in facts.values())
+    names = list(facts)
+    for case in source_files(cascade):
+        data, seg, _ = load_preprocessed(cascade.data("detection", DEFAULT_PLANS), case)
+        spacing = np.array([9.0, 8.0, 8.0])
+        centers = organ_centers_mm(seg[0].astype(np.int32), [(i + 1,) for i in range(len(names))], spacing)
+        grid = np.moveaxis(np.moveaxis(np.indices(data.shape[1:]), 0, -1) * spacing, -1, 0).astype(np.float32)
+        true = gaussian_heatmaps(torch.from_numpy(grid)[None], torch.from_numpy(centers)[None], 8.0)[0]
+        write_channels(cascade.channels("detection", DEFAULT_PLANS), case, true.numpy())
+    write_crops(cascade, DEFAULT_PLANS, ignore)
+    facts = read_json(cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
+    assert sum(row["missed"] for row in facts.values()) <= 4, facts
+    assert np.median([row["mean_error_mm"] for row in facts.values()]) < 4
+    crops, _ = check_crops(cascade)
+    hit = 0
+    for crop in crops:
+        case, _, target = crop.rpartition("__")
+        labels = xyz(sitk.ReadImage(str(cascade.raw("small_hard") / "labelsTr" / f"{crop}.nii.gz")))
+        values = read_json(cascade.raw("small_hard") / "dataset.json")["labels"]
+        own = np.isin(labels, [values[organ.name] for organ in cascade.profile.targets[target]])
+        whole = read_label_map(source_files(cascade)[case][1])
+        total = np.isin(xyz(whole), [cascade.labels[organ.name] for organ in cascade.profile.targets[target]]).sum()
+        hit += own.sum() == total
+    assert hit >= 0.9 * len(crops)

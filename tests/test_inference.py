@@ -1,0 +1,123 @@
+"""A trained branch: equal to nnU-Net's own predictor, and safe against bad model folders."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+from soars_nnunet.artifacts import CHECKPOINT, DEFAULT_PLANS, MissingArtifactError
+from soars_nnunet.ct import read_ct, to_network_frame
+from soars_nnunet.inference import BranchModel
+from soars_nnunet.preprocess import load_preprocessed
+from soars_nnunet.stratify import training_cases
+
+CPU = torch.device("cpu")
+
+
+def first_case(cascade, branch):
+    case = cascade.splits(branch)[0]["val"][0]
+    return torch.from_numpy(load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)[0])
+
+
+@pytest.mark.parametrize("folds", [[0], [0, 1]])
+@pytest.mark.parametrize("branch", ["anchor", "mid_level", "detection", "small_hard"])
+def test_outputs_are_those_of_the_stock_predictor(untrained_cascade, branch, folds):
+    folder = untrained_cascade.model(branch, DEFAULT_PLANS)
+    data = first_case(untrained_cascade, branch)
+    stock = nnUNetPredictor(
+        use_mirroring=False, perform_everything_on_device=False, device=CPU, allow_tqdm=False, verbose=False
+    )
+    stock.initialize_from_trained_model_folder(str(folder), folds)
+    expected = stock.predict_logits_from_preprocessed_data(data.clone()).float()
+    ours = BranchModel(folder, folds, CPU).outputs(data)
+    assert ours.dtype == torch.float32
+    assert expected.std() > 0.02, "the untrained networks' output should vary"
+    torch.testing.assert_close(ours, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_folds_are_averaged_and_none_means_all(untrained_cascade):
+    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
+    data = first_case(untrained_cascade, "anchor")
+    one, two = (BranchModel(folder, [fold], CPU).outputs(data) for fold in (0, 1))
+    both = BranchModel(folder, None, CPU)
+    assert both.folds == [0, 1]
+    assert (one - two).abs().max() > 0.1
+    torch.testing.assert_close(both.outputs(data), (one + two) / 2)
+    assert torch.allclose(both.probabilities(data).sum(0), torch.ones(()), atol=1e-5)
+
+
+@pytest.mark.parametrize("branch", ["anchor"])
+def test_preprocessing_from_memory_equals_the_stored_data(untrained_cascade, branch):
+    cascade = untrained_cascade
+    model = BranchModel(cascade.model(branch, DEFAULT_PLANS), [0], CPU)
+    source = cascade.raw(branch).parent / cascade.source
+    cropped = []
+    for case, (ct, _) in training_cases(cascade.source, {"file_ending": ".nii.gz"}).items():
+        assert ct.is_relative_to(source)
+        ct_hu, properties = to_network_frame(read_ct(ct))
+        before = dict(properties)
+        data, grid = model.preprocess(ct_hu, properties)
+        stored, _, stored_properties = load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)
+        np.testing.assert_array_equal(data.numpy(), stored)
+        assert properties == before
+        assert grid.image_shape == tuple(stored_properties["shape_before_cropping"])
+        cropped.append(grid.crop_shape != grid.image_shape)
+    assert sum(cropped) == 1, "one phantom has a border of zeros, which nnU-Net crops"
+
+
+@pytest.fixture
+def model_copy(untrained_cascade, tmp_path):
+    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
+    return shutil.copytree(folder, tmp_path / folder.name)
+
+
+class RunsCode:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("key", ["network_weights", "logging", "_best_ema"])
+def test_loading_runs_no_code(model_copy, tmp_path, key):
+    proof, path = tmp_path / "executed", model_copy / "fold_0" / CHECKPOINT
+    checkpoint = torch.load(path, weights_only=False)
+    torch.save({**checkpoint, key: RunsCode(proof)}, path)
+    with pytest.raises(MissingArtifactError, match="fold_0") as refused:
+        BranchModel(model_copy, [0], CPU)
+    assert "\n" not in str(refused.value)
+    assert not proof.exists()
+    torch.load(path, weights_only=False)
+    assert proof.exists(), "the checkpoint would have run code"
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
+def test_truncated_checkpoint_is_named(model_copy, kept):
+    path = model_copy / "fold_1" / CHECKPOINT
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content)) if kept < 1 else kept])
+    with pytest.raises(MissingArtifactError, match=f"fold_1/{CHECKPOINT}.*copy it again") as refused:
+        BranchModel(model_copy, None, CPU)
+    assert "\n" not in str(refused.value)
+
+
+def test_weights_of_another_network_are_refused(model_copy, untrained_cascade):
+    other = untrained_cascade.model("mid_level", DEFAULT_PLANS) / "fold_0" / CHECKPOINT
+    shutil.copyfile(other, model_copy / "fold_0" / CHECKPOINT)
+    with pytest.raises(MissingArtifactError) as refused:
+        BranchModel(model_copy, [0], CPU).outputs(torch.zeros(1, 16, 16, 16))
+    assert "\n" not in str(refused.value)
+
+
+def test_missing_folds_and_folders_are_named(model_copy, tmp_path):
+    with pytest.raises(MissingArtifactError, match=r"fold\(s\) \[3\] are not trained, only \[0, 1\]"):
+        BranchModel(model_copy, [0, 3], CPU)
+    shutil.rmtree(model_copy / "fold_0")
+    (model_copy / "fold_1" / CHECKPOINT).rename(model_copy / "fold_1" / "checkpoint_latest.pth")
+    for folder in (model_copy, tmp_path / "nowhere"):
+        with pytest.raises(MissingArtifactError, match="no trained fold"):
+            BranchModel(folder, None, CPU)

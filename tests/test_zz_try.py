@@ -1,3 +1,0 @@
-import os
-def test_a(untrained_cascade):
-    print(os.environ["nnUNet_raw"], untrained_cascade.splits())
