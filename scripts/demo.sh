@@ -10,6 +10,7 @@ out="${DEMO_OUTPUT:-$PWD/demo_output}"
 export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
 export nnUNet_n_proc_DA=0 nnUNet_def_n_proc=1 # tiny volumes: worker processes cost more than they save
 mkdir -p "$nnUNet_raw" "$nnUNet_preprocessed" "$nnUNet_results"
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that spin cost minutes where cores are shared
 eval "$(soars-env)"
 started=$SECONDS
 
@@ -24,7 +25,7 @@ train() { # dataset fold trainer
     nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -device cpu --c >"$log" 2>&1 &
     local pid=$!
     tail -n +1 --pid=$pid -f "$log" | grep --line-buffered -E 'train_loss|Epoch time|Pseudo dice|Mean Validation' \
-        | sed -u -E 's/^[0-9: .-]+//; s/np\.float(32|64)\(([^)]*)\)/\2/g; s/^/  /' | cut -c1-150
+        | sed -u -E 's/^[0-9: .-]+//; s/np\.float(32|64)\(([^)]*)\)/\2/g; s/^(.{140}).*/\1/; s/^/  /'
     wait $pid || { tail -20 "$log"; exit 1; }
 }
 
@@ -37,7 +38,7 @@ plan
 train 421 0 SOARSAnchorTrainer
 train 421 1 SOARSAnchorTrainer
 step "soars-channels: out-of-fold anchor probabilities"
-soars-channels -d 42 --device cpu
+soars-channels -d 42 --branches anchor --device cpu
 plan
 train 423 0 SOARSDetectionTrainer
 train 423 1 SOARSDetectionTrainer

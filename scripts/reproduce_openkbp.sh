@@ -13,6 +13,7 @@ out="${2:-$PWD/reproduction_output}"
 export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
 export nnUNet_n_proc_DA="${nnUNet_n_proc_DA:-0}" nnUNet_def_n_proc="${nnUNet_def_n_proc:-1}"
 device="${DEVICE:-cpu}"
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that spin cost minutes where cores are shared
 eval "$(soars-env)"
 started=$SECONDS
 

@@ -8,7 +8,7 @@ did not train on them, so training cases must be too.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,12 @@ JITTER_MM = 4.0
 
 
 def make_channels(
-    cascade: Cascade, plans: str, device: torch.device, raw: bool = False, progress: Progress = lambda text: None
+    cascade: Cascade,
+    plans: str,
+    device: torch.device,
+    raw: bool = False,
+    progress: Progress = lambda text: None,
+    branches: Sequence[str] = ("anchor", "detection"),
 ) -> list[str]:
     """Make the out-of-fold output of every branch that others are guided by, as far as models exist.
 
@@ -61,6 +66,7 @@ def make_channels(
         device: Where to run the networks.
         raw: Also write the anchor channels as ordinary nnU-Net channel files on the CT grid.
         progress: Receives one line per case.
+        branches: Guiding branches to run; detection is left out while none of its folds is trained.
 
     Returns:
         Keys of the branches whose output is complete.
@@ -73,7 +79,7 @@ def make_channels(
     done = ["anchor"]
     out_of_fold(cascade, "anchor", plans, device, progress)
     complete_guided_datasets(cascade, plans, raw, progress)
-    if "detection" in cascade.datasets:
+    if "detection" in cascade.datasets and "detection" in branches:
         if not cascade.trained_folds("detection", plans):
             command = cascade.train_command("detection", 0, plans)
             progress(f"Detection: not trained yet; after soars-plan run: {command}")

@@ -149,6 +149,9 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     _add_plans(parser)
     _add_device(parser)
     parser.add_argument("--raw", action="store_true", help="also write anchor channels as nnU-Net channel files")
+    parser.add_argument(
+        "--branches", nargs="+", choices=("anchor", "detection"), default=("anchor", "detection"), help="default: both"
+    )
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -157,7 +160,9 @@ def channels(arguments: argparse.Namespace) -> None:
     from soars_nnunet.channels import make_channels
 
     cascade = Cascade.load(arguments.dataset)
-    done = make_channels(cascade, arguments.plans_name, _device(arguments.device), arguments.raw, _say)
+    done = make_channels(
+        cascade, arguments.plans_name, _device(arguments.device), arguments.raw, _say, arguments.branches
+    )
     _say(f"out-of-fold output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
 
 

@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import nibabel
 import numpy as np
 import SimpleITK as sitk
 
@@ -119,8 +120,11 @@ def read_ct(path: str | Path) -> sitk.Image:
         # ITK fills what is missing of a truncated NIfTI without a word.
         if ending.startswith(".nii"):
             _check_nifti_complete(path)
+            _check_nifti_finite(path)
         return sitk.ReadImage(str(path))
-    except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:
+    except InputError:
+        raise
+    except (RuntimeError, OSError, EOFError, zlib.error, struct.error, nibabel.filebasedimages.ImageFileError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].removeprefix("sitk::ERROR: ") if lines else type(error).__name__
         raise InputError(
@@ -310,6 +314,17 @@ def _check_nifti_complete(path: Path) -> None:
                     held += len(chunk)
     if held < needed:
         raise EOFError(f"{held} of {needed} bytes")
+
+
+def _check_nifti_finite(path: Path) -> None:
+    """Raise InputError for NaN or infinity in a floating NIfTI, which ITK's reader turns into zeros."""
+    image = nibabel.load(path)
+    if np.issubdtype(image.get_data_dtype(), np.floating):
+        count = int(np.count_nonzero(~np.isfinite(np.asanyarray(image.dataobj))))
+        if count:
+            raise InputError(
+                f"{path.name}: expected finite HU, got NaN or infinity in {count} voxels; use -1024 instead"
+            )
 
 
 def _nifti_bytes(stream: BinaryIO | gzip.GzipFile) -> int:

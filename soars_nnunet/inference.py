@@ -24,7 +24,7 @@ from soars_nnunet.training.base import SOARSTrainer
 
 CHECKPOINT_GLOBALS = [
     np.dtype,
-    np._core.multiarray.scalar,
+    np.float64(0).__reduce__()[0],
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
 ]
 """What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
@@ -61,6 +61,7 @@ class BranchModel:
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.weights = [_load_weights(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.predictor = self._predictor(device, step_size)
+        self._check_weights()
 
     def _predictor(self, device: torch.device, step_size: float) -> nnUNetPredictor:
         network = SOARSTrainer.build_network_architecture(
@@ -82,6 +83,15 @@ class BranchModel:
             network, self.plans_manager, self.configuration, self.weights, self.dataset_json, name, None
         )
         return predictor
+
+    def _check_weights(self) -> None:
+        expected = {key: value.shape for key, value in self.predictor.network.state_dict().items()}
+        for fold, weights in zip(self.folds, self.weights, strict=True):
+            if {key: value.shape for key, value in weights.items()} != expected:
+                raise MissingArtifactError(
+                    f"{self.folder}/fold_{fold}: expected weights of the network in plans.json, got another network's; "
+                    "restore the plans.json that the fold was trained with, or retrain the fold"
+                )
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -133,7 +143,8 @@ def _load_weights(path: Path) -> dict[str, torch.Tensor]:
         with torch.serialization.safe_globals(CHECKPOINT_GLOBALS):
             return torch.load(path, map_location="cpu", weights_only=True)["network_weights"]
     except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or ["empty"])[0]
         raise MissingArtifactError(
-            f"{path}: expected an nnU-Net checkpoint, got an unreadable file ({str(error).splitlines()[0]}); "
+            f"{path}: expected an nnU-Net checkpoint, got an unreadable file ({reason}); "
             "copy it again or retrain the fold"
         ) from error

@@ -83,6 +83,9 @@ def plan(
     """
     from soars_nnunet.preprocess import preprocess
 
+    unknown = sorted(set(branches or ()) - set(cascade.datasets))
+    if unknown:
+        raise InputError(f"branches: expected some of {', '.join(cascade.datasets)}, got {', '.join(unknown)}")
     planned = []
     for branch in cascade.branches:
         if branches and branch.key not in branches:
@@ -137,7 +140,7 @@ def _write_plans(
     settings = load_regime(options.regime, branch, options.overrides)
     wish = options.small_hard_spacing_mm if branch == "small_hard" else options.spacing_mm
     spacing = np.asarray(wish) if wish is not None else np.median([g[1] for g in geometry], axis=0)
-    if spacing.shape != (3,) or (spacing <= 0).any():
+    if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
         raise InputError(f"spacing: expected three positive numbers in mm (Z Y X), got {wish}")
     shapes = np.array([np.round(np.asarray(g[0]) * np.asarray(g[1]) / spacing) for g in geometry])
     shape = shapes.max(0) if branch == "small_hard" else np.median(shapes, axis=0)

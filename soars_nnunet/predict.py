@@ -87,6 +87,8 @@ class CascadePredictor:
     ) -> None:
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
+        if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
+            raise MissingArtifactError(f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan")
         self.profile = Profile.from_dict(self.manifest["profile"])
         self.models = {
             key: BranchModel((path.parent / branch["model"]).resolve(), folds, torch.device(device), step_size)

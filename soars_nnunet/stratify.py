@@ -82,11 +82,7 @@ def stratify(
             than its CT, left and right organs lie on the wrong sides, or ids are taken.
     """
     source = find_dataset(dataset)
-    dataset_json = read_json(raw_folder() / source / "dataset.json")
-    if len(dataset_json.get("channel_names", {})) != 1:
-        raise InputError(
-            f"{source}: expected one channel (CT), got {dataset_json.get('channel_names')}; stratify a CT-only dataset"
-        )
+    dataset_json = _read_dataset_json(source)
     labels, unknown, absent = match_labels(dataset_json["labels"], profile)
     present = [organ for organ in profile.organs if organ.name in labels]
     if not any(organ.tier == "anchor" for organ in present):
@@ -116,6 +112,19 @@ def stratify(
             write_json(cascade.preprocessed(key) / "splits_final.json", splits)
     cascade.save(num_folds=num_folds, split_sha256=json_hash(splits), cases=sorted(cases), empty=result.empty)
     return result
+
+
+def _read_dataset_json(source: str) -> dict:
+    path = raw_folder() / source / "dataset.json"
+    data = read_json(path)
+    needed = {"channel_names": dict, "labels": dict, "file_ending": str}
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), kind) for key, kind in needed.items()):
+        raise InputError(f"{path}: expected nnU-Net's keys {', '.join(needed)}, got others; complete the file")
+    if len(data["channel_names"]) != 1:
+        raise InputError(
+            f"{source}: expected one channel (CT), got {data['channel_names']}; stratify a CT-only dataset"
+        )
+    return data
 
 
 def match_labels(labels: dict[str, int], profile: Profile) -> tuple[dict[str, int], list[str], list[str]]:

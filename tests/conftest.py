@@ -89,7 +89,9 @@ def write_dataset(folder: Path) -> None:
         shutil.copyfile(odd / f"{kind}.nii.gz", folder / f"{kind}.nii.gz")
     shutil.rmtree(odd)
     for kind in ("imagesTr/phantom_001_0000", "labelsTr/phantom_001"):
-        rewrite(folder / f"{kind}.nii.gz", lambda image: sitk.Flip(sitk.PermuteAxes(image, (1, 2, 0)), (True, False, False)))
+        rewrite(
+            folder / f"{kind}.nii.gz", lambda image: sitk.Flip(sitk.PermuteAxes(image, (1, 2, 0)), (True, False, False))
+        )
     for kind in ("imagesTr/phantom_002_0000", "labelsTr/phantom_002"):
         # nnU-Net crops what is zero all round
         rewrite(folder / f"{kind}.nii.gz", lambda image: sitk.ConstantPad(image, (3, 0, 2), (1, 4, 0), 0))

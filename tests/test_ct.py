@@ -245,3 +245,12 @@ def test_labels_of_another_shape_are_refused():
     expected = to_network_frame(reference)[0].shape[1:]
     with pytest.raises(ValueError, match=rf"expected labels of shape \({expected[0]}, .*got \(8, 8, 8\)"):
         from_network_frame(np.zeros((8, 8, 8), np.uint8), reference)
+
+
+def test_read_ct_refuses_non_finite_values_that_itk_would_turn_into_zeros(tmp_path):
+    values = np.full((16, 16, 16), -1000, np.float32)
+    values[8:, :, :] = 60
+    values[3, 3, 3], values[4, 4, 4] = np.nan, np.inf
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "ct.nii.gz"))
+    with pytest.raises(InputError, match="NaN or infinity in 2 voxels"):
+        read_ct(tmp_path / "ct.nii.gz")

@@ -105,7 +105,7 @@ def test_light_modules_import_neither_torch_nor_nnunet():
     code = (
         "import sys, soars_nnunet.profile, soars_nnunet.artifacts, soars_nnunet.cli, soars_nnunet.ct\n"
         "soars_nnunet.profile.load_profile('hn42')\n"
-        "sys.exit(' '.join({'torch', 'nnunetv2'} & set(sys.modules)))"
+        "sys.exit(' '.join({'torch', 'nnunetv2'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.strip()) == (0, "")

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from soars_nnunet.regime import load_regime
 from soars_nnunet.sizes import choose_size
 
 PAPER_PATCH = (64, 128, 128)
-PAPER_MM = 200.0
+PAPER_MM = load_regime("paper", "anchor")["max_patch_mm"]
 
 
 def poolings(size):
@@ -22,19 +23,19 @@ def test_thick_slices_are_pooled_later():
     size = choose_size((60, 512, 512), (5.0, 0.95, 0.95), PAPER_PATCH, PAPER_MM)
     assert poolings(size)[1:] == (3, 3) and poolings(size)[0] < 3
     assert size.strides[1] == (1, 2, 2)
-    assert "Z: extent" in size.reason  # 200 mm are 40 of its 60 slices
+    assert "Z: extent" in size.reason  # 45 of its 60 slices
 
 
 def test_downsampled_public_data_is_bound_by_the_extent_in_plane():
     size = choose_size((128, 128, 128), (2.5, 4.7, 4.7), PAPER_PATCH, PAPER_MM)
-    assert size.patch == (64, 40, 40)  # 200 mm are 42.6 voxels
+    assert size.patch == (64, 48, 48)
     assert "Z: regime, Y: extent, X: extent" in size.reason
-    assert choose_size((128, 128, 128), (2.5, 4.7, 4.7), PAPER_PATCH, 225).patch == (64, 48, 48)
+    assert choose_size((128, 128, 128), (2.5, 4.7, 4.7), PAPER_PATCH, 200).patch == (64, 40, 40)
 
 
 def test_coarse_volume_does_not_get_a_patch_of_the_whole_body():
     size = choose_size((128, 128, 128), (4.0, 4.0, 4.0), PAPER_PATCH, PAPER_MM)
-    assert size.patch == (48, 48, 48)
+    assert size.patch == (56, 56, 56)
     assert choose_size((128, 128, 128), (4.0, 4.0, 4.0), PAPER_PATCH, None).patch == PAPER_PATCH
 
 
@@ -57,7 +58,7 @@ def test_patch_fits_strides_image_and_regime_for_any_geometry():
         shape = tuple(rng.integers(4, 400, 3).tolist())
         spacing = tuple(rng.uniform(0.4, 8, 3).tolist())
         regime = tuple(rng.integers(16, 160, 3).tolist())
-        extent = [None, 150.0, 200.0][rng.integers(3)]
+        extent = [None, 150.0, PAPER_MM][rng.integers(3)]
         size = choose_size(shape, spacing, regime, extent)
         case = f"{shape} {spacing} {regime} {extent} -> {size}"
         patch, total = np.array(size.patch), np.prod(size.strides, axis=0)

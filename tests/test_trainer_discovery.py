@@ -13,14 +13,14 @@ from importlib import import_module
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as find
 
 names = {names}
-found = [find(name) for name in names]
-for name, module, trainer in zip(names, ("anchor", "midlevel", "detection", "smallhard"), found):
+modules = {{"anchor": "anchor", "midlevel": "mid_level", "detection": "detection", "smallhard": "small_hard"}}
+for name, module in zip(names, modules):
+    trainer = find(name)
     ours = getattr(import_module("soars_nnunet.training." + module), name)
     assert trainer is ours, (trainer, ours)
     assert trainer.__module__ == "soars_nnunet.training." + module
     assert pickle.loads(pickle.dumps(trainer)) is ours
-    assert trainer.branch == {{"anchor": "anchor", "midlevel": "mid_level", "smallhard": "small_hard"}}.get(module, module)
-    assert find(name) is ours
+    assert trainer.branch == modules[module]
 print("all found")
 """
 

@@ -34,7 +34,7 @@ class WithCoordinates:
         index = index if isinstance(index, tuple) else (index,)
         slices = (*index, *(slice(None),) * (4 - len(index)))
         axes = [
-            np.arange(*s.indices(n), dtype=np.float32) * mm
+            np.arange(*s.indices(n), dtype=np.float32) * np.float32(mm)
             for s, n, mm in zip(slices[1:], self.shape[1:], self.spacing_mm, strict=True)
         ]
         coordinates = np.meshgrid(*axes, indexing="ij")
@@ -112,4 +112,7 @@ class SOARSDetectionTrainer(SOARSTrainer):
         found, truth = output[0][:, 1:] > 0.5, batch["target"][0] > 0.5
         axes = (0, 2, 3, 4)
         counts = {"tp_hard": found & truth, "fp_hard": found & ~truth, "fn_hard": ~found & truth}
-        return {"loss": loss.cpu().numpy(), **{key: mask.sum(axes).cpu().numpy() for key, mask in counts.items()}}
+        return {
+            "loss": loss.detach().cpu().numpy(),
+            **{key: mask.sum(axes).cpu().numpy() for key, mask in counts.items()},
+        }

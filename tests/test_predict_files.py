@@ -1,0 +1,183 @@
+"""Cascade prediction of files: formats, resume, bad inputs, and a moved model folder."""
+
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from soars_nnunet import cli
+from soars_nnunet.artifacts import DEFAULT_PLANS, MissingArtifactError, raw_folder, read_json
+from soars_nnunet.ct import InputError
+from soars_nnunet.predict_files import locate_manifest, predict_files
+
+
+@pytest.fixture
+def manifest(untrained_cascade):
+    return untrained_cascade.manifest(DEFAULT_PLANS)
+
+
+@pytest.fixture
+def ct(untrained_cascade):
+    return raw_folder() / untrained_cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"
+
+
+def labels_of(path):
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+@pytest.fixture
+def formats(ct, tmp_path):
+    """The same CT in three formats and under three names."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a_0000.nii.gz", "b.nrrd", "c.mha"):
+        sitk.WriteImage(sitk.ReadImage(str(ct)), str(folder / name))
+    return folder
+
+
+def test_every_format_comes_back_as_it_came(manifest, formats, tmp_path):
+    output = tmp_path / "out"
+    written = predict_files(formats, output, manifest)
+    assert written == [output / name for name in ("a.nii.gz", "b.nrrd", "c.mha")]
+    images = [sitk.ReadImage(str(path)) for path in written]
+    inputs = [sitk.ReadImage(str(path)) for path in sorted(formats.iterdir())]
+    for image, source in zip(images, inputs, strict=True):
+        assert image.GetPixelID() == sitk.sitkUInt8 and image.GetSize() == source.GetSize()
+        for what in ("Spacing", "Origin", "Direction"):
+            np.testing.assert_allclose(getattr(image, f"Get{what}")(), getattr(source, f"Get{what}")(), atol=1e-5)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(images[0]))
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", "dataset.json"]
+    )
+    assert read_json(output / "b.json")["case"] == "b"
+
+
+def test_finished_cases_are_kept_and_damaged_ones_made_again(manifest, formats, tmp_path):
+    output, lines = tmp_path / "out", []
+    first, second, third = predict_files(formats, output, manifest)
+    expected = labels_of(first)
+    times = {path: path.stat().st_mtime_ns for path in (first, second, third)}
+    second.write_bytes(second.read_bytes()[:-100])
+    third.with_suffix(".json").write_text("{")
+    predict_files(formats, output, manifest, progress=lines.append)
+    assert [line for line in lines if "finished already" in line] == ["[1/3] a: finished already, verified"]
+    changed = {path for path in times if path.stat().st_mtime_ns != times[path]}
+    assert changed == {second, third}
+    for path in changed:
+        np.testing.assert_array_equal(labels_of(path), expected)
+
+
+@pytest.mark.parametrize("change", [{"folds": [0]}, {"step_size": 0.9}, {"overwrite": True}])
+def test_other_choices_predict_again(manifest, ct, tmp_path, change):
+    lines = []
+    (path,) = predict_files(ct, tmp_path, manifest)
+    before = path.stat().st_mtime_ns
+    predict_files(ct, tmp_path, manifest, progress=lines.append, **change)
+    assert path.stat().st_mtime_ns != before
+    assert not [line for line in lines if "finished already" in line]
+
+
+def test_another_ct_of_the_same_name_is_predicted_again(manifest, ct, tmp_path):
+    other = tmp_path / ct.name
+    shutil.copyfile(ct.with_name("phantom_005_0000.nii.gz"), other)
+    (path,) = predict_files(ct, tmp_path / "out", manifest)
+    shape = labels_of(path).shape
+    predict_files(other, tmp_path / "out", manifest)
+    assert labels_of(path).shape != shape
+
+
+def test_bad_cts_stop_no_other(manifest, formats, tmp_path, capsys):
+    output = tmp_path / "out"
+    (formats / "a_bad.nii.gz").write_bytes((formats / "a_0000.nii.gz").read_bytes()[:5000])
+    sitk.WriteImage(sitk.Image([20, 20, 20], sitk.sitkUInt8) + 7, str(formats / "b_bad.mha"))
+    with pytest.raises(InputError, match="2 of 5 CTs were refused") as refused:
+        predict_files(formats, output, manifest)
+    assert "a_bad" in str(refused.value) and "b_bad" in str(refused.value) and "\n" not in str(refused.value)
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", "dataset.json"]
+    )
+    arguments = ["-i", str(formats), "-o", str(output), "-m", str(manifest.parent), "--device", "cpu"]
+    assert cli.cascade_predict(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: 2 of 5 CTs were refused") and captured.err.count("\n") == 1
+    assert captured.out.count("finished already, verified") == 3
+
+
+def test_a_lone_bad_ct_leaves_nothing_behind(manifest, tmp_path):
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="bad.nii.gz: expected a readable CT file"):
+        predict_files(bad, tmp_path / "out", manifest)
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_must_be_a_folder(manifest, ct, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="expected a folder, got a file"):
+        predict_files(ct, tmp_path / "file", manifest)
+
+
+def test_evaluation_takes_the_label_names_beside_the_prediction(untrained_cascade, manifest, tmp_path, capsys, caplog):
+    source = raw_folder() / untrained_cascade.source
+    output = tmp_path / "out"
+    predict_files(source / "imagesTs", output, manifest)
+    names = read_json(output / "dataset.json")
+    assert names["profile"] == "hn42" and len(names["labels"]) == 43
+    shutil.copyfile(source / "imagesTr" / "phantom_003_0000.nii.gz", tmp_path / "reference.nii.gz")
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    for case in ("phantom_004", "phantom_005"):
+        shutil.copyfile(output / f"{case}.nii.gz", reference / f"{case}.nii.gz")
+    # the reference counts the other way round; only its own dataset.json tells
+    swapped = {"background": 0, **{name: 43 - value for name, value in names["labels"].items() if value}}
+    (reference / "dataset.json").write_text(f'{{"labels": {swapped}}}'.replace("'", '"'))
+    for path in reference.glob("*.nii.gz"):
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(sitk.Mask(43 - image, image > 0), str(path))
+    with caplog.at_level("INFO"):
+        assert cli.evaluate(["-p", str(output), "-r", str(reference), "-o", str(tmp_path / "scores")]) == 0
+    assert f"prediction: label names from {output / 'dataset.json'}" in caplog.text
+    rows = (tmp_path / "scores" / "evaluation.csv").read_text()
+    assert "phantom_004" in rows and "Pituitary" in rows
+    scores = read_json(tmp_path / "scores" / "evaluation.json")
+    dice = [score["dsc"] for score in scores["scores"] if score["dsc"] is not None]
+    assert dice and min(dice) == 1.0, "the two differ in their numbers only"
+
+
+def test_results_folder_works_elsewhere(untrained_cascade, manifest, ct, tmp_path, monkeypatch):
+    (expected,) = predict_files(ct, tmp_path / "here", manifest)
+    moved = tmp_path / "moved"
+    shutil.copytree(manifest.parents[2], moved)
+    content = ct.read_bytes()
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "nnUNet_extTrainer"):
+        monkeypatch.delenv(variable)
+    (tmp_path / ct.name).write_bytes(content)
+    folder = moved / manifest.parent.relative_to(manifest.parents[2])
+    for models in (folder, folder / manifest.name):
+        assert locate_manifest(None, models, DEFAULT_PLANS) == folder / manifest.name
+    arguments = ["-i", str(tmp_path / ct.name), "-o", str(tmp_path / "there"), "-m", str(folder), "--device", "cpu"]
+    assert cli.cascade_predict(arguments) == 0
+    np.testing.assert_array_equal(labels_of(tmp_path / "there" / expected.name), labels_of(expected))
+    text = folder.joinpath("manifest.json").read_text()
+    assert str(manifest.parents[3]) not in text, "the manifest names no absolute path"
+
+
+def test_the_manifest_is_located_or_its_absence_explained(untrained_cascade, manifest, tmp_path):
+    assert locate_manifest(None, None, DEFAULT_PLANS) == manifest
+    assert locate_manifest("7", None, DEFAULT_PLANS) == manifest
+    with pytest.raises(MissingArtifactError, match="expected a cascade's folder with manifest.json"):
+        locate_manifest(None, tmp_path, DEFAULT_PLANS)
+    with pytest.raises(MissingArtifactError, match="soars-plan -d 7"):
+        locate_manifest("7", None, "otherPlans")
+
+
+def test_no_patient_travels_with_the_models(untrained_cascade, manifest):
+    """Neither case names nor paths of the training data are in the results folder."""
+    results = manifest.parents[2]
+    files = [path for path in results.rglob("*") if path.is_file() and path.suffix in (".json", ".pth", ".txt")]
+    assert len(files) > 16
+    for path in files:
+        content = path.read_bytes()
+        for secret in (b"phantom_00", b"imagesTr", b"nnUNet_raw"):
+            assert secret not in content, f"{path.relative_to(results)} holds {secret.decode()}"
