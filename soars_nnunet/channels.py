@@ -32,11 +32,12 @@ from soars_nnunet.artifacts import (
     replacing,
     write_json,
 )
-from soars_nnunet.ct import InputError, from_network_frame, read_ct, read_label_map, to_network_frame
+from soars_nnunet.ct import InputError, from_network_frame, read_ct, to_network_frame
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks, organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.label_map import read_label_map
 from soars_nnunet.preprocess import load_preprocessed, read_channels, write_channels
 from soars_nnunet.stratify import branch_dataset_json, branch_labels, training_cases
 

@@ -50,9 +50,6 @@ DIRECTION_TOLERANCE = 1e-3
 _NIFTI_FIELDS = {348: (("8h", 40), ("h", 72), ("f", 108)), 540: (("8q", 16), ("h", 14), ("q", 168))}
 """By header size (NIfTI-1, NIfTI-2): struct code and position of dim, bitpix and vox_offset."""
 
-GRID_TOLERANCES = {"Size": 0.0, "Spacing": 1e-3, "Origin": 1e-2, "Direction": 1e-4}
-"""Voxels, mm, mm and cosines by which a label map may differ from its CT: rounding of file formats."""
-
 _FLIP = str.maketrans("RLAPSI", "LRPAIS")
 
 
@@ -128,7 +125,7 @@ def read_ct(path: str | Path) -> sitk.Image:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].removeprefix("sitk::ERROR: ") if lines else type(error).__name__
         raise InputError(
-            f"{path}: expected a readable CT file, got a damaged or truncated one ({reason}); "
+            f"{path}: expected a readable image file, got a damaged or truncated one ({reason}); "
             "copy or convert it again from its source"
         ) from error
 
@@ -222,50 +219,6 @@ def from_network_frame(labels: np.ndarray, reference: sitk.Image) -> sitk.Image:
     image = sitk.GetImageFromArray(np.ascontiguousarray(original.transpose(2, 1, 0)))
     image.CopyInformation(reference)
     return image
-
-
-def read_label_map(path: str | Path) -> sitk.Image:
-    """Read a label map as an image of whole numbers.
-
-    Args:
-        path: File with one of ``FILE_ENDINGS``.
-
-    Returns:
-        The image in its own orientation, cast to int32.
-
-    Raises:
-        InputError: If it is unreadable, not 3D, or holds fractions or negative values.
-    """
-    image = read_ct(path)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{path}: expected a 3D label map with one value a voxel, got another kind; export it again")
-    values = sitk.GetArrayViewFromImage(image)
-    if not np.issubdtype(values.dtype, np.integer) and not np.array_equal(values, np.round(values)):
-        raise InputError(f"{path}: expected whole-number labels, got fractions; give a label map, not probabilities")
-    if values.min() < 0:
-        raise InputError(f"{path}: expected labels of 0 and up, got {values.min():g}; is this the CT?")
-    return sitk.Cast(image, sitk.sitkInt32)
-
-
-def check_same_grid(labels: sitk.Image, ct_path: str | Path, name: str) -> None:
-    """Check from the CT file's header that a label map lies on the CT's grid.
-
-    Raises:
-        InputError: If size, spacing, origin or direction differ beyond file rounding.
-    """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(ct_path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(f"{ct_path}: expected a readable CT file, got a damaged one; copy it again") from error
-    for what, tolerance in GRID_TOLERANCES.items():
-        ours, theirs = (np.asarray(getattr(image, f"Get{what}")(), float) for image in (labels, reader))
-        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > tolerance:
-            raise InputError(
-                f"{name}: expected the label map on the grid of its CT, got {what.lower()} "
-                f"{np.round(ours, 4).tolist()} for {np.round(theirs, 4).tolist()}; resample the labels to the CT"
-            )
 
 
 def _orientation(image: sitk.Image) -> str:

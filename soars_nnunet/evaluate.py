@@ -20,6 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet import __version__
+from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.metrics import MISSED, NOT_IN_REFERENCE, OrganScore, label_volume, resolve_labels, score_case
 from soars_nnunet.profile import TIERS, Profile
 
@@ -29,9 +30,6 @@ ENDINGS = (".nii.gz", ".nrrd", ".mha", ".nii")
 """Endings of label files; a case's name is the file name without it."""
 
 METRICS = ("dsc", "hd_mm", "asd_mm")
-
-GRID_TOLERANCES = {"Size": 0.0, "Spacing": 1e-3, "Origin": 1e-2, "Direction": 1e-4}
-"""Voxels, mm, mm and cosines: above the rounding of file formats, below anything that moves a score."""
 
 
 @dataclass(frozen=True)
@@ -327,29 +325,9 @@ def _labels_of(path: Path, explicit: Path | None, what: str, parent: bool) -> di
     return labels
 
 
-def _read(path: Path) -> sitk.Image:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = (str(error).strip().splitlines() or ["unknown error"])[-1].strip()
-        raise ValueError(f"{path}: expected a readable label file, got: {reason}; write it again") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ValueError(
-            f"{path}: expected a 3D volume with one component, got {image.GetDimension()}D with "
-            f"{image.GetNumberOfComponentsPerPixel()}; extract the label volume"
-        )
-    return image
-
-
 def _read_pair(prediction: Path, reference: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     """Both label arrays (Z, Y, X) and the reference's spacing (Z, Y, X) in mm."""
-    image_p, image_r = _read(prediction), _read(reference)
-    for name, tolerance in GRID_TOLERANCES.items():
-        got, expected = (np.asarray(getattr(image, f"Get{name}")()) for image in (image_p, image_r))
-        if not np.allclose(got, expected, rtol=0.0, atol=tolerance):
-            raise ValueError(
-                f"{prediction}: expected the grid of {reference}, with {name.lower()} (x, y, z) {expected.tolist()}, "
-                f"got {got.tolist()}; resample the prediction onto the reference"
-            )
+    image_p, image_r = read_label_map(prediction), read_label_map(reference)
+    check_same_grid(image_p, reference, str(prediction))
     arrays = (label_volume(sitk.GetArrayFromImage(i), str(p)) for i, p in ((image_p, prediction), (image_r, reference)))
     return *arrays, image_r.GetSpacing()[::-1]

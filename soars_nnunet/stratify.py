@@ -30,7 +30,8 @@ from soars_nnunet.artifacts import (
     replacing,
     write_json,
 )
-from soars_nnunet.ct import InputError, check_same_grid, read_label_map
+from soars_nnunet.ct import InputError
+from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.profile import Profile
 
 log = logging.getLogger(__name__)

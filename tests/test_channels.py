@@ -22,9 +22,10 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.channels import AIR_HU, guidance, make_channels, out_of_fold, write_crops
-from soars_nnunet.ct import read_ct, read_label_map, to_network_frame
+from soars_nnunet.ct import read_ct, to_network_frame
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.label_map import read_label_map
 from soars_nnunet.preprocess import load_preprocessed, read_channels, write_channels
 from soars_nnunet.stratify import training_cases
 

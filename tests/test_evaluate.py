@@ -341,7 +341,7 @@ def test_unusable_folders_and_files(tmp_path, profile):
         evaluate_folders(tmp_path / "pred", references, profile)
     (references / "a.nii.gz").write_bytes(b"no image")
     (references / "b.nii.gz").unlink()
-    with pytest.raises(ValueError, match="expected a readable label file") as caught:
+    with pytest.raises(ValueError, match="expected a readable image file") as caught:
         evaluate_folders(tmp_path / "pred", references, profile)
     assert "\n" not in str(caught.value)
     write_case(references, "a", np.full(SHAPE, 0.5, np.float32))

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 from torch.nn import functional
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, MANIFEST, MissingArtifactError, raw_folder, read_json, write_json

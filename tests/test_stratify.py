@@ -247,13 +247,13 @@ def test_label_map_on_another_grid_is_refused_and_earlier_work_stays(raw):
     stratify(42, HN42, num_folds=2)
     # the last case fails, after others were written
     write_case(raw, "b", as_image(volume(), spacing=(1.5, 2.0, 3.5)), ct=as_image(volume().astype(np.int16)))
-    refused_without_traces(raw, "b: expected the label map on the grid of its CT, got spacing")
+    refused_without_traces(raw, "b: expected the label map on the grid of b_0000.nii.gz, with spacing")
 
 
 def test_label_map_on_another_grid_leaves_nothing_in_the_raw_folder(raw):
     write_source(raw)
     write_case(raw, "b", as_image(volume()[:-1]), ct=as_image(volume().astype(np.int16)))
-    refused_without_traces(raw, "got size")
+    refused_without_traces(raw, "with size")
     assert os.listdir(raw) == [SOURCE]
 
 

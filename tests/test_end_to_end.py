@@ -1,0 +1,184 @@
+"""The whole chain by the commands a user types, each in a fresh process, on coarse phantoms."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
+from soars_nnunet.ct import from_network_frame, to_network_frame
+from soars_nnunet.geometry.stitch import tier_argmax
+from soars_nnunet.predict import CascadePredictor
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = [
+    "num_epochs=3",
+    "iterations_per_epoch=10",
+    "val_iterations_per_epoch=1",
+    "max_patch_voxels=[32,32,32]",
+    "features_per_stage=[8,16,16,32]",
+    "n_convs_per_stage=[1,1,1,1]",
+    "p_scaling=0.0",
+]
+PLAN = ["soars-plan", "-d", "5", "--regime", "demo", "-np", "1", "--set", *SETTINGS]
+
+
+class Chain:
+    """Runs commands in one tree of nnU-Net folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.started = root, time.perf_counter()
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("nnUNet")},
+            **{name: str(root / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "nnUNet_n_proc_DA": "0",
+            "nnUNet_def_n_proc": "1",
+            "nnUNet_compile": "f",
+            "OMP_NUM_THREADS": "1",
+        }
+        for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+            (root / name).mkdir()
+
+    def say(self, text: str) -> None:
+        print(f"[{time.perf_counter() - self.started:4.0f} s] {text}", flush=True)
+
+    def run(self, *command: str) -> str:
+        self.say(" ".join(map(str, command))[:140])
+        done = subprocess.run(
+            [*map(str, command)], env=self.environment, capture_output=True, text=True, cwd=self.root, timeout=300
+        )
+        assert done.returncode == 0, f"{command} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def train(self, cascade: Cascade, branch: str, fold: int, *options: str) -> Path:
+        """Train one fold with the command that the package names; returns its folder."""
+        command = shlex.split(cascade.train_command(branch, fold))
+        self.run(*command, "-device", "cpu", *options)
+        folder = cascade.model(branch, DEFAULT_PLANS) / f"fold_{fold}"
+        assert (folder / "checkpoint_final.pth").is_file() and (folder / "validation" / "summary.json").is_file()
+        losses = train_losses(folder)
+        self.say(f"  training loss {losses}")
+        assert len(losses) == 3 and losses[-1] < losses[0]
+        return folder
+
+    def interrupt_training(self, cascade: Cascade, branch: str, fold: int) -> None:
+        """Start a training and kill it in its second epoch."""
+        command = shlex.split(cascade.train_command(branch, fold))
+        self.say(f"{' '.join(command)}, interrupted")
+        folder = cascade.model(branch, DEFAULT_PLANS) / f"fold_{fold}"
+        process = subprocess.Popen(
+            [*command, "-device", "cpu"], env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while "Epoch 1" not in log_of(folder):
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            process.kill()
+            process.wait()
+        assert (folder / "checkpoint_latest.pth").is_file() and not (folder / "checkpoint_final.pth").exists()
+
+
+def log_of(fold: Path) -> str:
+    return "".join(path.read_text() for path in sorted(fold.glob("training_log_*.txt")))
+
+
+def train_losses(fold: Path) -> list[float]:
+    return [float(value) for value in re.findall(r"train_loss\s+(?:np\.float\d+\()?(-?[\d.]+)", log_of(fold))]
+
+
+def check_nothing_of_patients(folder: Path, cascade: Cascade) -> None:
+    """Neither a case's name nor a raw path is in what a model folder needs for prediction."""
+    files = [path for path in folder.rglob("*") if path.suffix in (".json", ".pth") and "validation" not in path.parts]
+    assert len(files) > 3
+    for path in files:
+        content = path.read_bytes()
+        for case in read_json(Cascade.path(cascade.source))["cases"]:
+            assert case.encode() not in content, f"{path} names {case}"
+        for part in (b"imagesTr", b"labelsTr"):
+            assert part not in content, f"{path} holds a path of {part.decode()}"
+
+
+def test_chain_of_commands(tmp_path, monkeypatch):
+    chain = Chain(tmp_path)
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setenv(name, chain.environment[name])
+    phantom = ["--train", "6", "--test", "1", "--shape", "64", "56", "56", "--spacing", "4.5", "4.5", "4.5"]
+    chain.run("soars-phantom", "-d", "5", *phantom)
+    chain.run("soars-stratify", "-d", "5", "-p", "hn42", "--folds", "2")
+    variable, _, value = chain.run("soars-env").removeprefix("export ").strip().partition("=")
+    chain.environment[variable] = shlex.split(value)[0]
+    cascade = Cascade.load(5)
+    planned = chain.run(*PLAN)
+    assert "MidLevel: waits for" in planned and "Detection: waits for" in planned
+
+    chain.train(cascade, "anchor", 0)
+    chain.interrupt_training(cascade, "anchor", 1)
+    fold = chain.train(cascade, "anchor", 1, "--c")
+    first, second = sorted(fold.glob("training_log_*.txt"))
+    assert "Epoch 0" in first.read_text() and "Epoch 0" not in second.read_text(), "resumed, not begun again"
+    done = chain.run("soars-channels", "-d", "5", "--device", "cpu")
+    assert "Detection: not trained yet" in done
+    assert "SmallHard: waits for" in chain.run(*PLAN)
+
+    chain.train(cascade, "detection", 0)
+    chain.train(cascade, "detection", 1)
+    fold = chain.train(cascade, "mid_level", 0, "--npz")
+    stored = sorted(path.stem for path in (fold / "validation").glob("*.npz"))
+    assert stored == sorted(cascade.splits("mid_level")[0]["val"])
+    assert zipfile.is_zipfile(fold / "validation" / f"{stored[0]}.npz")
+    done = chain.run("soars-channels", "-d", "5", "--device", "cpu")
+    assert done.count("out-of-fold centre error") == 10 and "complete: anchor, detection" in done
+    chain.run(*PLAN)
+    chain.train(cascade, "small_hard", 0)
+
+    images = Path(os.environ["nnUNet_raw"]) / cascade.source / "imagesTs"
+    (ct_path,) = images.iterdir()
+    case, stock = ct_path.name.removesuffix("_0000.nii.gz"), tmp_path / "stock"
+    predict = ["nnUNetv2_predict", "-d", cascade.datasets["anchor"], "-tr", "SOARSAnchorTrainer", "-c", "3d_fullres"]
+    chain.run(*predict, "-f", "0", "-npp", "0", "-nps", "0", "-device", "cpu", "-i", images, "-o", stock)
+    chain.run("soars-cascade-predict", "-i", images, "-o", tmp_path / "ours", "--device", "cpu")
+    truth = images.with_name("labelsTs")
+    table = chain.run("soars-evaluate", "-p", tmp_path / "ours", "-r", truth, "-o", tmp_path, "--profile", "hn42")
+    chain.say(table.splitlines()[-3])
+
+    ct = sitk.ReadImage(str(ct_path))
+    labels = sitk.ReadImage(str(tmp_path / "ours" / f"{case}.nii.gz"))
+    assert labels.GetSize() == ct.GetSize()
+    for what in ("Spacing", "Origin", "Direction"):
+        np.testing.assert_allclose(getattr(labels, f"Get{what}")(), getattr(ct, f"Get{what}")(), atol=1e-4)
+    report = json.loads((tmp_path / "ours" / f"{case}.json").read_text())
+    assert len(report["organs"]) == 42 and len(report["targets"]) == 10 and not report["warnings"]
+    assert {key: row["folds"] for key, row in report["models"].items()} == {
+        "anchor": [0, 1],
+        "mid_level": [0],
+        "detection": [0, 1],
+        "small_hard": [0],
+    }
+    for name in ("evaluation.csv", "evaluation.json"):
+        assert (tmp_path / name).stat().st_size > 1000
+
+    torch.set_num_threads(1)
+    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0])
+    ours = tier_argmax(*predictor.infer(*to_network_frame(ct)).tiers["anchor"]).labels
+    theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(stock / f"{case}.nii.gz")))
+    ours = sitk.GetArrayFromImage(from_network_frame(ours, ct))
+    agreement = (ours == theirs).mean()
+    chain.say(f"anchors: {len(np.unique(theirs)) - 1} organs predicted, {agreement:.2%} of voxels as nnUNetv2_predict")
+    assert agreement >= 0.99
+    for branch in cascade.branches:
+        check_nothing_of_patients(cascade.model(branch.key, DEFAULT_PLANS), cascade)
+    chain.say("done")
