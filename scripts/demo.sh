@@ -16,15 +16,15 @@ started=$SECONDS
 
 step() { printf '\n[%2d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
 plan() {
-    soars-plan -d 42 --regime demo --spacing 3 3 3 --small-hard-spacing 2 2 2 -np 1
+    soars-plan -d 42 --regime demo --spacing 3 3 3 --small-hard-spacing 2 2 2 -np 2
 }
 train() { # dataset fold trainer
     local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__nnUNetPlans__3d_fullres" log="$out/train_$1_$2.log"
     step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -device cpu   (log: $log)"
-    if [ -f "$model/fold_$2/validation/summary.json" ]; then echo "  finished already"; return; fi
+    if [ -f "$model/fold_$2/checkpoint_final.pth" ]; then echo "  finished already"; return; fi
     nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -device cpu --c >"$log" 2>&1 &
     local pid=$!
-    tail -n +1 --pid=$pid -f "$log" | grep --line-buffered -E 'train_loss|Epoch time|Pseudo dice|Mean Validation' \
+    tail -n +1 --pid=$pid -f "$log" | grep --line-buffered -E 'train_loss|Epoch time|Pseudo dice' \
         | sed -u -E 's/^[0-9: .-]+//; s/np\.float(32|64)\(([^)]*)\)/\2/g; s/^(.{140}).*/\1/; s/^/  /'
     wait $pid || { tail -20 "$log"; exit 1; }
 }

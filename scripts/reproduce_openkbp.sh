@@ -18,13 +18,13 @@ eval "$(soars-env)"
 started=$SECONDS
 
 step() { printf '\n[%3d min] %s\n' $(((SECONDS - started) / 60)) "$*"; }
-regime=(--regime demo -np 2 --set 'max_patch_voxels=[64,48,48]' num_epochs=10 iterations_per_epoch=90 val_iterations_per_epoch=10)
+regime=(--regime demo -np 2 --set 'max_patch_voxels=[64,48,48]' num_epochs=10 iterations_per_epoch=70)
 train() { # dataset fold trainer plans
     local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__$4__3d_fullres" log="$out/train_$1_$2_$4.log"
     step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -p $4 -device $device   (log: $log)"
-    [ ! -f "$model/fold_$2/validation/summary.json" ] || { echo "  finished already"; return; }
+    [ ! -f "$model/fold_$2/checkpoint_final.pth" ] || { echo "  finished already"; return; }
     nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -p "$4" -device "$device" --c >"$log" 2>&1 || { tail -20 "$log"; exit 1; }
-    grep -E 'train_loss|Mean Validation' "$log" | tail -2
+    grep -E 'train_loss|Epoch time' "$log" | tail -2
 }
 
 raw="$nnUNet_raw/Dataset007_OpenKBP"

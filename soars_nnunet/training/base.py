@@ -162,6 +162,19 @@ class SOARSTrainer(nnUNetTrainer):
         return patch_transforms(patch_size, deep_supervision_scales, None, self.carries_coordinates)
 
     carries_coordinates = False
+    trained_in_this_run = False
+
+    def on_train_end(self) -> None:
+        """nnU-Net's end of training."""
+        super().on_train_end()
+        self.trained_in_this_run = True
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """nnU-Net's validation of whole volumes; ``final_validation`` false leaves it to ``--val`` and ``--npz``."""
+        if self.trained_in_this_run and not self.settings["final_validation"] and not save_probabilities:
+            self.print_to_log_file("The plans leave out the final validation; run it with: nnUNetv2_train ... --val")
+            return
+        super().perform_actual_validation(save_probabilities)
 
     def on_train_start(self) -> None:
         """Refuse to mix two designs in one model folder, then start as nnU-Net does.
