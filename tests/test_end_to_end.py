@@ -47,7 +47,7 @@ class Chain:
             "nnUNet_def_n_proc": "1",
             "nnUNet_compile": "f",
             "OMP_NUM_THREADS": "1",
-            "OMP_THREAD_LIMIT": "1",  # nnU-Net asks for all cores; on shared ones its threads wait for each other
+            "OMP_WAIT_POLICY": "PASSIVE",  # nnU-Net takes all cores; on shared ones spinning threads are slow
         }
         for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
             (root / name).mkdir()
@@ -58,7 +58,7 @@ class Chain:
     def run(self, *command: str) -> str:
         self.say(" ".join(map(str, command))[:140])
         done = subprocess.run(
-            [*map(str, command)], env=self.environment, capture_output=True, text=True, cwd=self.root, timeout=300
+            [*map(str, command)], env=self.environment, capture_output=True, text=True, cwd=self.root, timeout=240
         )
         assert done.returncode == 0, f"{command} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
