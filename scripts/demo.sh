@@ -10,7 +10,6 @@ out="${DEMO_OUTPUT:-$PWD/demo_output}"
 export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
 export nnUNet_n_proc_DA=0 nnUNet_def_n_proc=1 # tiny volumes: worker processes cost more than they save
 mkdir -p "$nnUNet_raw" "$nnUNet_preprocessed" "$nnUNet_results"
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that spin cost minutes where cores are shared
 eval "$(soars-env)"
 started=$SECONDS
 

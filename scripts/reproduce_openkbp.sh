@@ -13,12 +13,11 @@ out="${2:-$PWD/reproduction_output}"
 export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
 export nnUNet_n_proc_DA="${nnUNet_n_proc_DA:-0}" nnUNet_def_n_proc="${nnUNet_def_n_proc:-1}"
 device="${DEVICE:-cpu}"
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that spin cost minutes where cores are shared
 eval "$(soars-env)"
 started=$SECONDS
 
 step() { printf '\n[%3d min] %s\n' $(((SECONDS - started) / 60)) "$*"; }
-regime=(--regime demo -np 2 --set 'max_patch_voxels=[64,48,48]' num_epochs=10 iterations_per_epoch=70)
+regime=(--regime demo -np 2 --set 'max_patch_voxels=[64,48,48]' num_epochs=10 mid_level.num_epochs=8 iterations_per_epoch=70)
 train() { # dataset fold trainer plans
     local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__$4__3d_fullres" log="$out/train_$1_$2_$4.log"
     step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -p $4 -device $device   (log: $log)"
@@ -56,9 +55,11 @@ step "soars-channels"
 soars-channels -d 7 --device "$device"
 soars-plan -d 7 "${regime[@]}"
 soars-plan -d 7 --branches mid_level --guidance none --plans-name CTOnly "${regime[@]}"
-for fold in 0 1; do
-    train 072 $fold SOARSMidLevelTrainer nnUNetPlans
+for fold in 0 1; do # side by side: equal budgets, and each one's data loading hides behind the other's steps
+    train 072 $fold SOARSMidLevelTrainer nnUNetPlans &
+    guided=$!
     train 072 $fold SOARSMidLevelTrainer CTOnly
+    wait $guided
 done
 step "prediction and evaluation of the test cases"
 soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/cascade" --device "$device"

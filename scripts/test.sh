@@ -8,6 +8,5 @@ cd "$(dirname "$0")/.."
 if [ $# -gt 0 ]; then
     exec python -m pytest "$@"
 fi
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that spin cost minutes where cores are shared
 python -m ruff check .
 python -m pytest -q --durations=5

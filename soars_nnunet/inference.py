@@ -6,8 +6,10 @@ this class, so a network sees in training what it will see at work.
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +73,14 @@ class BranchModel:
             self.plans_manager.get_label_manager(self.dataset_json).num_segmentation_heads,
             enable_deep_supervision=False,
         )
-        predictor = nnUNetPredictor(
-            tile_step_size=step_size,
-            use_mirroring=False,
-            perform_everything_on_device=device.type == "cuda",
-            device=device,
-            allow_tqdm=False,
-        )
+        with redirect_stdout(io.StringIO()):  # on CPU nnU-Net announces a default that is not in use here
+            predictor = nnUNetPredictor(
+                tile_step_size=step_size,
+                use_mirroring=False,
+                perform_everything_on_device=device.type == "cuda",
+                device=device,
+                allow_tqdm=False,
+            )
         name = self.folder.name.split("__")[0]
         predictor.manual_initialization(
             network, self.plans_manager, self.configuration, self.weights, self.dataset_json, name, None

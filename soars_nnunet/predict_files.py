@@ -96,7 +96,8 @@ def predict_files(
             continue
         progress(f"[{index}/{len(cases)}] {case}")
         try:
-            labels, report = predictor.predict(images.pop(case, None) or read_ct(path), case)
+            image = images.pop(case) if case in images else read_ct(path)
+            labels, report = predictor.predict(image, case)
         except InputError as error:
             failed.append(str(error))
             progress(f"  refused: {error}")

@@ -67,6 +67,13 @@ class HeatmapChannelsLoss(nn.Module):
         return self.loss(output[:, 1:], target)
 
 
+class CaseCenters(dict[str, np.ndarray]):
+    """Target centres by case; its text names no case, because nnU-Net writes every attribute into debug.json."""
+
+    def __repr__(self) -> str:
+        return f"target centres of {len(self)} cases"
+
+
 class SOARSDetectionTrainer(SOARSTrainer):
     """Heat maps of the small & hard targets from CT and anchor probabilities."""
 
@@ -82,7 +89,7 @@ class SOARSDetectionTrainer(SOARSTrainer):
         spacing_mm = np.asarray(self.configuration_manager.spacing)
         datasets = [CoordinateDataset(dataset, spacing_mm) for dataset in super().get_tr_and_val_datasets()]
         targets = [(label,) for label in self.label_manager.foreground_labels]
-        self.centers_mm = {}
+        self.centers_mm = CaseCenters()
         for dataset in datasets:
             for case in dataset.identifiers:
                 segmentation = dataset.load_case(case)[1][0]
