@@ -23,9 +23,11 @@ train() { # dataset fold trainer
     if [ -f "$model/fold_$2/checkpoint_final.pth" ]; then echo "  finished already"; return; fi
     nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -device cpu --c >"$log" 2>&1 &
     local pid=$!
+    trap "kill $pid 2>/dev/null" EXIT
     tail -n +1 --pid=$pid -f "$log" | grep --line-buffered -E 'train_loss|Epoch time|Pseudo dice' \
         | sed -u -E 's/^[0-9: .-]+//; s/np\.float(32|64)\(([^)]*)\)/\2/g; s/^(.{140}).*/\1/; s/^/  /'
     wait $pid || { tail -20 "$log"; exit 1; }
+    trap - EXIT
 }
 
 step "soars-phantom: 8 training and 3 test phantoms, 2 mm"

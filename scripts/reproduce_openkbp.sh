@@ -55,16 +55,18 @@ step "soars-channels"
 soars-channels -d 7 --device "$device"
 soars-plan -d 7 "${regime[@]}"
 soars-plan -d 7 --branches mid_level --guidance none --plans-name CTOnly "${regime[@]}"
-for fold in 0 1; do # side by side: equal budgets, and each one's data loading hides behind the other's steps
+export OMP_WAIT_POLICY=PASSIVE # two trainings side by side share the cores; threads that spin would stall both
+for fold in 0 1; do
     train 072 $fold SOARSMidLevelTrainer nnUNetPlans &
     guided=$!
+    trap "kill $guided 2>/dev/null" EXIT
     train 072 $fold SOARSMidLevelTrainer CTOnly
     wait $guided
+    trap - EXIT
 done
 step "prediction and evaluation of the test cases"
 soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/cascade" --device "$device"
-nnUNetv2_predict -d 72 -c 3d_fullres -tr SOARSMidLevelTrainer -p CTOnly -f 0 1 -npp 0 -nps 0 -device "$device" \
-    -i "$raw/imagesTs" -o "$out/ct_only" >"$out/predict_ct_only.log" 2>&1
+soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/ct_only" --device "$device" --plans-name CTOnly
 soars-evaluate -p "$out/cascade" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json"
 soars-evaluate -p "$out/ct_only" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/ct_only.txt"
 python - "$out" <<'PY'

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -178,6 +179,10 @@ class Cascade:
         """Plans JSON of a branch."""
         return self.preprocessed(branch) / f"{plans}.json"
 
+    def options(self, plans: str) -> Path:
+        """The user's last choices for these plans, which ``soars-plan`` takes up again."""
+        return preprocessed_folder() / self.source / f"soars_options_{plans}.json"
+
     def channels(self, branch: str, plans: str) -> Path:
         """Folder of the out-of-fold output of a branch (``anchor`` or ``detection``) on its training cases."""
         return self.preprocessed(branch) / f"soars_channels_{plans}"
@@ -302,6 +307,14 @@ def file_hash(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def patient_of(case: str, pattern: str | None) -> str | None:
+    """Patient in a case name: the pattern's first group, the whole name without a pattern, None without a match."""
+    if not pattern:
+        return case
+    match = re.search(pattern, case)
+    return match.group(1) if match and match.groups() else None
 
 
 def name_hashes(names: Iterable[str]) -> list[str]:

@@ -18,6 +18,8 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import (
+    CHECKPOINT,
+    CONFIGURATION,
     TARGET_FACTS,
     Cascade,
     MissingArtifactError,
@@ -32,18 +34,17 @@ from soars_nnunet.artifacts import (
     replacing,
     write_json,
 )
-from soars_nnunet.ct import InputError, from_network_frame, read_ct, to_network_frame
+from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, read_ct, to_network_frame
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks, organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.label_map import read_label_map
-from soars_nnunet.preprocess import load_preprocessed, read_channels, write_channels
+from soars_nnunet.preprocess import load_preprocessed, preprocessing_record, read_channels, write_channels
 from soars_nnunet.stratify import branch_dataset_json, branch_labels, training_cases
 
 Progress = Callable[[str], None]
 
-AIR_HU = -1024
 LOW_CONFIDENCE_PERCENTILE = 1.0
 MIN_ORGAN_FRACTION = 0.5
 """A peak misses if its VOI holds less than this part of the target's voxels; ours."""
@@ -78,8 +79,9 @@ def make_channels(
     if not {"mid_level", "detection"} & set(cascade.datasets):
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     done = ["anchor"]
-    out_of_fold(cascade, "anchor", plans, device, progress)
-    complete_guided_datasets(cascade, plans, raw, progress)
+    anchor_plans, plans = cascade.plans_of("anchor", plans), cascade.plans_of("detection", plans)
+    out_of_fold(cascade, "anchor", anchor_plans, device, progress)
+    complete_guided_datasets(cascade, anchor_plans, raw, progress)
     if "detection" in cascade.datasets and "detection" in branches:
         if not cascade.trained_folds("detection", plans):
             command = cascade.train_command("detection", 0, plans)
@@ -100,9 +102,8 @@ def out_of_fold(cascade: Cascade, branch: str, plans: str, device: torch.device,
     Raises:
         MissingArtifactError: If a fold is missing, or was trained on another split.
     """
-    cascade.require_all_folds(branch, plans)
+    record = guidance_record(cascade, branch, plans)
     splits, folder = cascade.splits(branch), cascade.channels(branch, plans)
-    record = _record(cascade, branch, plans, splits)
     if not (folder / "started.json").is_file() or read_json(folder / "started.json") != record:
         shutil.rmtree(folder, ignore_errors=True)
         write_json(folder / "started.json", record)
@@ -161,6 +162,8 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     sizes = dict(zip(targets, voi_size_mm(extents), strict=True))
 
     ending, facts = dataset_json["file_ending"], {name: [] for name in targets}
+    facts_path = cascade.channels("detection", plans) / TARGET_FACTS
+    facts_path.unlink(missing_ok=True)  # written last: it says that the crops are complete
     with new_staging(cascade.raw("small_hard")) as staging:
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
             progress(f"VOIs [{index}/{len(cases)}] {case}")
@@ -177,7 +180,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     ]
     write_json(cascade.preprocessed("small_hard") / "splits_final.json", splits)
     summary = {name: _summary(rows, sizes[name]) for name, rows in facts.items()}
-    write_json(cascade.channels("detection", plans) / TARGET_FACTS, summary)
+    write_json(facts_path, summary)
     for name, row in summary.items():
         progress(
             f"{name}: out-of-fold centre error {row['mean_error_mm']:.1f} mm on average, {row['missed']} of "
@@ -200,10 +203,23 @@ def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid
     return np.concatenate((crop_box(ct_hu, box, AIR_HU), sample_on_box(heatmaps, grid, box))).astype(np.float32)
 
 
-def _record(cascade: Cascade, branch: str, plans: str, splits: list) -> dict[str, Any]:
+def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]:
+    """What a branch's out-of-fold output depends on: split, models, plans, preprocessed cases.
+
+    Raises:
+        MissingArtifactError: If a fold is missing, or was trained on another split or spacing.
+    """
+    cascade.require_all_folds(branch, plans)
+    splits = cascade.splits(branch)
     model = cascade.model(branch, plans)
-    settings = read_json(model / "plans.json")["configurations"]["3d_fullres"].get("soars", {})
-    if settings.get("split_sha256") != json_hash(splits):
+    trained = read_json(model / "plans.json")["configurations"][CONFIGURATION]
+    planned = read_json(cascade.plans(branch, plans))["configurations"][CONFIGURATION]
+    if trained["spacing"] != planned["spacing"]:
+        raise MissingArtifactError(
+            f"{model}: trained at {trained['spacing']} mm, its cases are now preprocessed at {planned['spacing']} mm; "
+            "rerun soars-plan with the former --spacing, or retrain the folds"
+        )
+    if trained.get("soars", {}).get("split_sha256") != json_hash(splits):
         raise MissingArtifactError(
             f"{model}: trained on another split than {cascade.preprocessed(branch) / 'splits_final.json'}; "
             "retrain its folds after soars-plan, or restore the split"
@@ -212,7 +228,8 @@ def _record(cascade: Cascade, branch: str, plans: str, splits: list) -> dict[str
         "branch": branch,
         "plans": json_hash(read_json(model / "plans.json")),
         "split_sha256": json_hash(splits),
-        "models": [file_hash(model / f"fold_{fold}" / "checkpoint_final.pth") for fold in range(len(splits))],
+        "models": [file_hash(model / f"fold_{fold}" / CHECKPOINT) for fold in range(len(splits))],
+        "cases": json_hash(read_json(preprocessing_record(cascade, branch, plans))),
         "provenance": provenance(),
     }
 
@@ -310,7 +327,7 @@ def _write_crop(
     start = np.array([lo for lo, _ in box][::-1]) * np.asarray(stuff["spacing"])
     origin = (np.asarray(stuff["origin"]) + direction @ start).tolist()
     files = {f"imagesTr/{name}_{i:04d}{ending}": array for i, array in enumerate(channels)}
-    files[f"imagesTr/{name}_0000{ending}"] = np.rint(channels[0]).astype(np.int16)
+    files[f"imagesTr/{name}_0000{ending}"] = np.clip(np.rint(channels[0]), -32768, 32767).astype(np.int16)
     for path, array in {**files, f"labelsTr/{name}{ending}": labels}.items():
         image = sitk.GetImageFromArray(array)
         image.SetSpacing(stuff["spacing"])

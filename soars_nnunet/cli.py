@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
 from soars_nnunet.profile import load_profile
 
 Command = Callable[[argparse.Namespace], None]
@@ -30,7 +30,7 @@ def _command(description: str, add_arguments: Callable[[argparse.ArgumentParser]
             os.environ["nnUNet_extTrainer"] = trainer_folder()
             try:
                 run(arguments)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
@@ -114,34 +114,39 @@ _STATES = {
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_dataset(parser)
     _add_plans(parser)
-    parser.add_argument("--regime", default="paper", help="hyper-parameters: paper or demo (default: %(default)s)")
+    parser.add_argument("--regime", help="hyper-parameters: paper or demo (default: paper)")
     parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard")
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
-    parser.add_argument(
-        "--guidance", choices=("anchor", "none"), default="anchor", help="MidLevel's input beside the CT"
-    )
-    parser.add_argument("--set", nargs="+", default=[], metavar="[BRANCH.]KEY=VALUE", help="override regime values")
+    parser.add_argument("--guidance", choices=("anchor", "none"), help="MidLevel's input beside the CT")
+    parser.add_argument("--set", nargs="+", metavar="[BRANCH.]KEY=VALUE", help="override regime values")
     parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
 
 
-@_command("Plan and preprocess every branch whose inputs exist; rerun after each soars-channels.", _add_plan)
+@_command(
+    "Plan and preprocess every branch whose inputs exist; rerun after each soars-channels (options are remembered).",
+    _add_plan,
+)
 def plan(arguments: argparse.Namespace) -> None:
     """Write nnU-Net plans and run nnU-Net's preprocessing."""
     from soars_nnunet.plan import PlanOptions
     from soars_nnunet.plan import plan as run
 
-    options = PlanOptions(
-        regime=arguments.regime,
-        plans_name=arguments.plans_name,
-        spacing_mm=arguments.spacing and tuple(arguments.spacing),
-        small_hard_spacing_mm=arguments.small_hard_spacing and tuple(arguments.small_hard_spacing),
-        guided=arguments.guidance == "anchor",
-        overrides=tuple(arguments.set),
-        num_processes=arguments.np,
-    )
-    run(Cascade.load(arguments.dataset), options, arguments.branches, _say)
+    cascade = Cascade.load(arguments.dataset)
+    remembered = cascade.options(arguments.plans_name)
+    given = {
+        "regime": arguments.regime,
+        "spacing_mm": arguments.spacing,
+        "small_hard_spacing_mm": arguments.small_hard_spacing,
+        "guided": arguments.guidance and arguments.guidance == "anchor",
+        "overrides": arguments.set,
+    }
+    choices = read_json(remembered) if remembered.is_file() else {}
+    choices |= {name: value for name, value in given.items() if value is not None}
+    choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
+    options = PlanOptions(plans_name=arguments.plans_name, num_processes=arguments.np, **choices)
+    run(cascade, options, arguments.branches, _say)
 
 
 def _add_channels(parser: argparse.ArgumentParser) -> None:

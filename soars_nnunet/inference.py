@@ -24,9 +24,11 @@ from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactErr
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.training.base import SOARSTrainer
 
+_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
 CHECKPOINT_GLOBALS = [
     np.dtype,
-    np.float64(0).__reduce__()[0],
+    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),  # as numpy 1 and numpy 2 name it
+    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
 ]
 """What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
@@ -45,7 +47,13 @@ class BranchModel:
         MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable.
     """
 
-    def __init__(self, folder: Path, folds: Sequence[int] | None, device: torch.device, step_size: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        folds: Sequence[int] | None,
+        device: torch.device,
+        step_size: float = 0.5,
+    ) -> None:
         self.folder = folder
         available = trained_folds(folder)
         if not available:
@@ -54,8 +62,10 @@ class BranchModel:
             )
         self.folds = list(folds) if folds is not None else available
         missing = sorted(set(self.folds) - set(available))
-        if missing:
-            raise MissingArtifactError(f"{folder.name}: fold(s) {missing} are not trained, only {available}")
+        if missing or not self.folds:
+            raise MissingArtifactError(
+                f"{folder.name}: fold(s) {missing or list(folds or [])} are not trained, only {available}"
+            )
         self.dataset_json = read_json(folder / "dataset.json")
         self.plans_manager = PlansManager(read_json(folder / "plans.json"))
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
@@ -81,6 +91,7 @@ class BranchModel:
                 device=device,
                 allow_tqdm=False,
             )
+        self.network = network  # nnU-Net may wrap its own reference in torch.compile
         name = self.folder.name.split("__")[0]
         predictor.manual_initialization(
             network, self.plans_manager, self.configuration, self.weights, self.dataset_json, name, None
@@ -88,7 +99,7 @@ class BranchModel:
         return predictor
 
     def _check_weights(self) -> None:
-        expected = {key: value.shape for key, value in self.predictor.network.state_dict().items()}
+        expected = {key: value.shape for key, value in self.network.state_dict().items()}
         for fold, weights in zip(self.folds, self.weights, strict=True):
             if {key: value.shape for key, value in weights.items()} != expected:
                 raise MissingArtifactError(
@@ -126,12 +137,12 @@ class BranchModel:
             data: (C, z, y, x) preprocessed input.
 
         Returns:
-            (classes, z, y, x) float32 logits; for the detection branch a constant and the heat maps.
+            (classes, z, y, x) float32 logits on the CPU; for the detection branch a constant and the heat maps.
         """
         total: torch.Tensor | None = None
         for weights in self.weights:
-            self.predictor.network.load_state_dict(weights)
-            output = self.predictor.predict_sliding_window_return_logits(data).float()
+            self.network.load_state_dict(weights)
+            output = self.predictor.predict_sliding_window_return_logits(data).float().cpu()
             total = output if total is None else total.add_(output)
         assert total is not None
         return total.div_(len(self.weights))

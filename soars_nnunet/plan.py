@@ -23,20 +23,25 @@ from soars_nnunet.artifacts import (
     MissingArtifactError,
     json_hash,
     name_hashes,
+    patient_of,
     provenance,
     read_json,
     write_json,
 )
+from soars_nnunet.channels import guidance_record
 from soars_nnunet.ct import InputError
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
+from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
 from soars_nnunet.regime import load_regime
 from soars_nnunet.sizes import NetworkSize, choose_size
 from soars_nnunet.stratify import READER, branch_labels
 
 HU_WINDOW = (-500.0, 1000.0)
 """Intensity window of the paper (sec. 4.1)."""
-CONSTANT_BACKGROUND = 0.25
-"""Channel 0 of the detection network: a heat map above it wins nnU-Net's argmax, within 13 mm of a peak of 1."""
+
+
+REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guided", "overrides")
+"""Options that later runs for the same plans take up again unless they are given anew."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ def plan(
     if not planned:
         raise InputError("no branch could be planned: its inputs are missing, see the lines above")
     write_manifest(cascade, options.plans_name)
+    write_json(cascade.options(options.plans_name), {name: getattr(options, name) for name in REMEMBERED})
     return planned
 
 
@@ -116,15 +122,28 @@ def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path |
         return None, None
     guide = BRANCHES[branch].guided_by or ""
     channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name))
-    crops = branch != "small_hard" or (cascade.raw(branch) / "dataset.json").is_file()
-    if not crops or not (channels / "provenance.json").is_file():
+    if not (channels / "provenance.json").is_file() or not _is_completed(cascade, branch, channels):
         return None, f"out-of-fold output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels"
-    if read_json(channels / "provenance.json")["split_sha256"] != json_hash(cascade.splits()):
+    made_from = read_json(channels / "provenance.json")
+    present = guidance_record(cascade, guide, cascade.plans_of(guide, options.plans_name))
+    stale = [key for key in ("split_sha256", "models", "plans", "cases") if made_from.get(key) != present[key]]
+    if stale:
         raise MissingArtifactError(
-            f"{channels}: made on another split than the present splits_final.json; rerun soars-channels -d "
-            f"{cascade.source} after training {BRANCHES[guide].suffix} on this split, or restore the split"
+            f"{channels}: made from another {', '.join(stale).replace('split_sha256', 'split')} of "
+            f"{BRANCHES[guide].suffix} than the present one; rerun: soars-channels -d {cascade.source}"
         )
     return (None, None) if branch == "small_hard" else (channels, None)
+
+
+def _is_completed(cascade: Cascade, branch: str, channels: Path) -> bool:
+    """Whether soars-channels has finished a guided dataset, under the present profile."""
+    path = cascade.raw(branch) / "dataset.json"
+    if not path.is_file() or (branch == "small_hard" and not (channels / TARGET_FACTS).is_file()):
+        return False
+    dataset_json = read_json(path)
+    guides = [name for name, _ in branch_labels(cascade, BRANCHES[branch].guided_by or "")]
+    classes = ["background", *(name for name, _ in branch_labels(cascade, branch))]
+    return dataset_json["soars"]["guidance"] == guides and list(dataset_json["labels"]) == classes
 
 
 def _write_plans(
@@ -205,7 +224,7 @@ def _plans(
         "strides": [list(stride) for stride in size.strides],
     }
     if settings["branch"] == "detection":
-        architecture["constant_background"] = CONSTANT_BACKGROUND
+        architecture["constant_background"] = HEATMAP_BACKGROUND
     configuration = {
         "data_identifier": f"{name}_{CONFIGURATION}",
         "preprocessor_name": "DefaultPreprocessor",
@@ -284,6 +303,7 @@ def write_manifest(cascade: Cascade, plans_name: str) -> Path:
     The manifest lies in the results folder, so that folder can be moved as a whole.
     """
     branches = {}
+    pattern = read_json(Cascade.path(cascade.source)).get("patient_pattern")
     for branch in cascade.branches:
         plans = cascade.plans_of(branch.key, plans_name)
         if cascade.plans(branch.key, plans).is_file():
@@ -292,7 +312,10 @@ def write_manifest(cascade: Cascade, plans_name: str) -> Path:
                 "model": str(Path("..", "..", *cascade.model(branch.key, plans).parts[-2:])),
                 "guidance": configuration["soars"]["guidance"],
                 "classes": [name for name, _ in branch_labels(cascade, branch.key)],
-                "training_cases": [name_hashes(split["train"]) for split in cascade.splits()],
+                "training_patients": [
+                    name_hashes({patient_of(case, pattern) or case for case in split["train"]})
+                    for split in cascade.splits()
+                ],
             }
     targets: dict[str, Any] = {}
     if "detection" in cascade.datasets:
@@ -300,5 +323,6 @@ def write_manifest(cascade: Cascade, plans_name: str) -> Path:
         targets = read_json(facts) if facts.is_file() else {}
     path = cascade.manifest(plans_name)
     manifest = {"source": cascade.source, "plans": plans_name, "profile": cascade.profile.to_dict()}
+    manifest["patient_pattern"] = pattern
     write_json(path, {**manifest, "branches": branches, "targets": targets, "provenance": provenance()})
     return path

@@ -17,7 +17,15 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet.artifacts import MANIFEST, MissingArtifactError, name_hashes, read_json
+from soars_nnunet.artifacts import (
+    CHECKPOINT,
+    MANIFEST,
+    MissingArtifactError,
+    name_hashes,
+    patient_of,
+    read_json,
+    trained_folds,
+)
 from soars_nnunet.channels import guidance, voi_input
 from soars_nnunet.ct import check_ct, from_network_frame, to_network_frame
 from soars_nnunet.geometry.grid import Box, Grid
@@ -91,7 +99,9 @@ class CascadePredictor:
             raise MissingArtifactError(f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan")
         self.profile = Profile.from_dict(self.manifest["profile"])
         self.models = {
-            key: BranchModel((path.parent / branch["model"]).resolve(), folds, torch.device(device), step_size)
+            key: _load(
+                path.parent / branch["model"], folds, len(branch["training_patients"]), torch.device(device), step_size
+            )
             for key, branch in self.manifest["branches"].items()
         }
         self._check()
@@ -242,11 +252,19 @@ class CascadePredictor:
             yield voi.target, tier_argmax(voi.probabilities, voi.grid).to_candidate(final, (z, y, x))
 
     def _warnings(self, name: str) -> list[str]:
-        (hashed,) = name_hashes([name])
-        folds = self.manifest["branches"]["anchor"]["training_cases"]
+        (hashed,) = name_hashes([patient_of(name, self.manifest["patient_pattern"]) or name])
+        folds = self.manifest["branches"]["anchor"]["training_patients"]
         if any(hashed in fold for fold in folds):
-            return [f"{name} has the name of a training case: the models may have trained on this patient"]
+            return [f"{name} has the name of a training patient: the models may have trained on this patient"]
         return []
+
+
+def _load(
+    folder: Path, folds: Sequence[int] | None, num_folds: int, device: torch.device | str, step_size: float
+) -> BranchModel:
+    """Load a branch; by default the trained folds of the split, not extra ones that nnU-Net splits at random."""
+    chosen = folds if folds is not None else [fold for fold in trained_folds(folder) if fold < num_folds]
+    return BranchModel(folder.resolve(), chosen, torch.device(device), step_size)
 
 
 def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -293,4 +311,4 @@ def find_manifest(results: Path) -> Path:
 
 def _is_trained(manifest: Path) -> bool:
     folders = [manifest.parent / branch["model"] for branch in read_json(manifest)["branches"].values()]
-    return bool(folders) and all(any(folder.glob("fold_*/checkpoint_final.pth")) for folder in folders)
+    return bool(folders) and all(any(folder.glob(f"fold_*/{CHECKPOINT}")) for folder in folders)

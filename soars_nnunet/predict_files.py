@@ -79,6 +79,9 @@ def predict_files(
     cases = list_cts(source)
     if output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
+    for case, path in cases:
+        if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
+            raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     images, failed = {}, []
     if len(cases) == 1:
         # a lone bad input is reported before models are loaded

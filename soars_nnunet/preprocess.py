@@ -101,7 +101,7 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
     """
     folder, data = cascade.preprocessed(branch), cascade.data(branch, plans_name)
     dataset_json = read_json(folder / "dataset.json")
-    record_path = folder / f"{plans_name}_{CONFIGURATION}.soars.json"
+    record_path = preprocessing_record(cascade, branch, plans_name)
     cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), read_json(folder / "dataset.json"))
     record = _record(cascade.plans(branch, plans_name), dataset_json, channels, cases)
     if record_path.is_file() and read_json(record_path) == record and _complete(data, cases):
@@ -118,6 +118,11 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
             shutil.copyfile(files["label"], temporary)
     write_json(record_path, record)
     return True
+
+
+def preprocessing_record(cascade: Cascade, branch: str, plans_name: str) -> Path:
+    """JSON that says what a branch's preprocessed cases were made from."""
+    return cascade.preprocessed(branch) / f"{plans_name}_{CONFIGURATION}.soars.json"
 
 
 def load_preprocessed(folder: Path, case: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:

@@ -30,7 +30,7 @@ from soars_nnunet.artifacts import (
     replacing,
     write_json,
 )
-from soars_nnunet.ct import InputError
+from soars_nnunet.ct import InputError, check_ct, read_ct
 from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.profile import Profile
 
@@ -103,15 +103,26 @@ def stratify(
         folders = {b.key: cascade.raw(b.key) for b in cascade.branches if b.key != "small_hard"}
         staging = {key: stack.enter_context(new_staging(folder)) for key, folder in folders.items()}
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
-            missing = _stratify_case(case, image, label, cascade, staging)
+            missing = _stratify_case(case, image, label, cascade, staging, dataset_json["file_ending"])
             if missing:
                 result.empty[case] = missing
             progress(f"[{index}/{len(cases)}] {case}" + (f" (empty: {', '.join(missing)})" if missing else ""))
+        never = [name for name in labels if all(name in result.empty.get(case, ()) for case in cases)]
+        if never:
+            raise InputError(
+                f"{source}: no case has a voxel of {', '.join(never)}; remove these names from dataset.json's labels"
+            )
         for key, folder in staging.items():
             _write_dataset_json(cascade, BRANCHES[key], folder, cases, dataset_json["file_ending"])
             publish(folder, cascade.raw(key))
             write_json(cascade.preprocessed(key) / "splits_final.json", splits)
-    cascade.save(num_folds=num_folds, split_sha256=json_hash(splits), cases=sorted(cases), empty=result.empty)
+    cascade.save(
+        num_folds=num_folds,
+        split_sha256=json_hash(splits),
+        cases=sorted(cases),
+        empty=result.empty,
+        patient_pattern=patient_pattern,
+    )
     return result
 
 
@@ -251,9 +262,10 @@ def _dataset_names(source: str, branches: list[Branch], ids: Sequence[int] | Non
 
 
 def _stratify_case(
-    case: str, image_path: Path, label_path: Path, cascade: Cascade, staging: dict[str, Path]
+    case: str, image_path: Path, label_path: Path, cascade: Cascade, staging: dict[str, Path], ending: str
 ) -> list[str]:
-    """Write one case's label map for each staged branch; returns the organs without a voxel."""
+    """Check one case and write its label map for each staged branch; returns the organs without a voxel."""
+    check_ct(read_ct(image_path), case)
     image = read_label_map(label_path)
     check_same_grid(image, image_path, case)
     labels = sitk.GetArrayViewFromImage(image)
@@ -267,7 +279,7 @@ def _stratify_case(
                 lookup[cascade.labels[member]] = value
         mapped = sitk.GetImageFromArray(lookup[labels])
         mapped.CopyInformation(image)
-        with replacing(folder / "labelsTr" / label_path.name) as temporary:
+        with replacing(folder / "labelsTr" / f"{case}{ending}") as temporary:
             sitk.WriteImage(mapped, str(temporary), True)
     return [name for name, value in cascade.labels.items() if count[value] == 0]
 
@@ -305,8 +317,8 @@ def _write_dataset_json(
     data = branch_dataset_json(cascade, branch.key, (), len(cases), ending)
     name = cascade.datasets[branch.key]
     data["dataset"] = {
-        case: {"images": [_portable(image)], "label": f"$nnUNet_raw/{name}/labelsTr/{label.name}"}
-        for case, (image, label) in sorted(cases.items())
+        case: {"images": [_portable(image)], "label": f"$nnUNet_raw/{name}/labelsTr/{case}{ending}"}
+        for case, (image, _) in sorted(cases.items())
     }
     write_json(folder / "dataset.json", data)
 

@@ -25,6 +25,9 @@ SCORE_INIT_STD = 0.01
 and feed a softmax or an L2 loss at once, so they start near zero (as heads usually do); He's
 initialisation would start with logits of standard deviation 2 to 3."""
 
+HEATMAP_BACKGROUND = 0.25
+"""Channel 0 of the detection network: a heat map above it wins nnU-Net's argmax, within 13 mm of a peak of 1."""
+
 
 class PHNN(nn.Module):
     """Four blocks, each adding its upsampled class scores to the sum of the shallower ones.

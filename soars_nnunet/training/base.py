@@ -21,13 +21,12 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from soars_nnunet.artifacts import read_json
-from soars_nnunet.networks.genotype import published_genotype
-from soars_nnunet.networks.phnn import PHNN
+from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
+from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN
 from soars_nnunet.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
 
-NUM_BLOCKS = 4
 STOCK_FEATURES = (32, 64, 128, 256)
 
 
@@ -99,6 +98,7 @@ class SOARSTrainer(nnUNetTrainer):
             features_per_stage=STOCK_FEATURES,
             strides=[list(stride) for stride in configuration_manager.pool_op_kernel_sizes[:NUM_BLOCKS]],
             deep_supervision=enable_deep_supervision,
+            constant_background=HEATMAP_BACKGROUND if cls.branch == "detection" else None,
         )
         network.apply(network.initialize)
         return network

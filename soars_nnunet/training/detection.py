@@ -15,7 +15,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from torch import nn
 
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
-from soars_nnunet.training.base import NUM_BLOCKS, SOARSTrainer
+from soars_nnunet.networks.genotype import NUM_BLOCKS
+from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.losses import HeatmapL2Loss
 from soars_nnunet.training.transforms import NUM_COORDINATE_CHANNELS
 
