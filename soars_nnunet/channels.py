@@ -79,10 +79,11 @@ def make_channels(
     if not {"mid_level", "detection"} & set(cascade.datasets):
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     done = ["anchor"]
-    anchor_plans, plans = cascade.plans_of("anchor", plans), cascade.plans_of("detection", plans)
+    anchor_plans = cascade.plans_of("anchor", plans)
     out_of_fold(cascade, "anchor", anchor_plans, device, progress)
     complete_guided_datasets(cascade, anchor_plans, raw, progress)
     if "detection" in cascade.datasets and "detection" in branches:
+        plans = cascade.plans_of("detection", plans)
         if not cascade.trained_folds("detection", plans):
             command = cascade.train_command("detection", 0, plans)
             progress(f"Detection: not trained yet; after soars-plan run: {command}")

@@ -265,9 +265,9 @@ def _stratify_case(
     case: str, image_path: Path, label_path: Path, cascade: Cascade, staging: dict[str, Path], ending: str
 ) -> list[str]:
     """Check one case and write its label map for each staged branch; returns the organs without a voxel."""
-    check_ct(read_ct(image_path), case)
     image = read_label_map(label_path)
     check_same_grid(image, image_path, case)
+    check_ct(read_ct(image_path), case)
     labels = sitk.GetArrayViewFromImage(image)
     highest = max(max(cascade.labels.values()), int(labels.max()))
     count = np.bincount(labels.ravel(), minlength=highest + 1)

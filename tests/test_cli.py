@@ -236,7 +236,7 @@ KINDS = {
     "missing": "found nothing",
     "empty folder": "expected CT files",
     "text": "expected a CT file",
-    "text as nifti": "readable CT",
+    "text as nifti": "readable image",
     "2D": "2D image",
     "RGB": "3 components",
     "truncated gzip": "truncated",

@@ -284,7 +284,7 @@ def test_organ_at_the_border_is_cut(untrained_cascade, predictor, image, predict
 @pytest.mark.parametrize(("name", "warned"), [("phantom_000", True), ("phantom_003", True), ("phantom_004", False)])
 def test_training_cases_are_warned_of(predictor, image, name, warned):
     _, report = predictor.predict(image, name)
-    assert [name in warning and "training case" in warning for warning in report["warnings"]] == [True] * warned
+    assert [name in warning and "training patient" in warning for warning in report["warnings"]] == [True] * warned
 
 
 def test_folds_can_be_chosen(untrained_cascade, image, prediction):

@@ -52,7 +52,7 @@ def write_case(raw, case, labels, ct=None):
     for kind in ("imagesTr", "labelsTr"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     if ct is None:
-        ct = sitk.Cast(labels, sitk.sitkInt16)
+        ct = sitk.Cast(labels > 0, sitk.sitkInt16) * 1300 - 1000  # air and bone
     sitk.WriteImage(ct, str(folder / "imagesTr" / f"{case}_0000.nii.gz"))
     sitk.WriteImage(labels, str(folder / "labelsTr" / f"{case}.nii.gz"))
 
