@@ -271,7 +271,11 @@ def _check_nifti_complete(path: Path) -> None:
 
 def _check_nifti_finite(path: Path) -> None:
     """Raise InputError for NaN or infinity in a floating NIfTI, which ITK's reader turns into zeros."""
-    image = nibabel.load(path)
+    with path.open("rb") as raw:
+        compressed = raw.read(2) == b"\x1f\x8b"
+    # nibabel goes by the name; ITK and we go by the content
+    misnamed = path.name.lower().endswith(".gz") and not compressed
+    image = nibabel.Nifti1Image.from_bytes(path.read_bytes()) if misnamed else nibabel.load(path)
     if np.issubdtype(image.get_data_dtype(), np.floating):
         count = int(np.count_nonzero(~np.isfinite(np.asanyarray(image.dataobj))))
         if count:

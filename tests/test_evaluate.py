@@ -345,7 +345,7 @@ def test_unusable_folders_and_files(tmp_path, profile):
         evaluate_folders(tmp_path / "pred", references, profile)
     assert "\n" not in str(caught.value)
     write_case(references, "a", np.full(SHAPE, 0.5, np.float32))
-    with pytest.raises(ValueError, match="expected integer labels"):
+    with pytest.raises(ValueError, match="expected whole-number labels"):
         evaluate_folders(tmp_path / "pred", references, profile)
     (references / "dataset.json").write_text('{"labels": {"whole": [1, 2]}}')
     with pytest.raises(ValueError, match="reference labels: expected"):
