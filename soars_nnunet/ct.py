@@ -17,6 +17,9 @@ from typing import Any, BinaryIO
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 FILE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
@@ -121,7 +124,7 @@ def read_ct(path: str | Path) -> sitk.Image:
         return sitk.ReadImage(str(path))
     except InputError:
         raise
-    except (RuntimeError, OSError, EOFError, zlib.error, struct.error, nibabel.filebasedimages.ImageFileError) as error:
+    except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].removeprefix("sitk::ERROR: ") if lines else type(error).__name__
         raise InputError(
@@ -275,7 +278,10 @@ def _check_nifti_finite(path: Path) -> None:
         compressed = raw.read(2) == b"\x1f\x8b"
     # nibabel goes by the name; ITK and we go by the content
     misnamed = path.name.lower().endswith(".gz") and not compressed
-    image = nibabel.Nifti1Image.from_bytes(path.read_bytes()) if misnamed else nibabel.load(path)
+    try:
+        image = nibabel.Nifti1Image.from_bytes(path.read_bytes()) if misnamed else nibabel.load(path)
+    except (ImageFileError, WrapStructError, HeaderDataError):
+        return  # no NIfTI that nibabel knows: ITK's reader says what is wrong
     if np.issubdtype(image.get_data_dtype(), np.floating):
         count = int(np.count_nonzero(~np.isfinite(np.asanyarray(image.dataobj))))
         if count:
