@@ -7,7 +7,6 @@ skeletons that ``soars-channels`` completes; SmallHard's crops are made there al
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -33,8 +32,6 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.ct import InputError, check_ct, read_ct
 from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.profile import Profile
-
-log = logging.getLogger(__name__)
 
 READER = "SimpleITKIOWithReorient"
 CROSS_VALIDATION_SEED = 12345
