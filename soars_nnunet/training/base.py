@@ -129,7 +129,7 @@ class SOARSTrainer(nnUNetTrainer):
         optimizer = torch.optim.RAdam(
             self.network.parameters(),
             lr=self.initial_lr,
-            betas=(self.settings["beta1"], 0.999),
+            betas=(self.settings["beta1"], self.settings["beta2"]),
             weight_decay=self.weight_decay,
         )
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)

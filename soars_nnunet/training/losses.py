@@ -11,34 +11,46 @@ from torch import nn
 from torch.nn import functional
 
 
-class PresentClassDiceLoss(nn.Module):
-    """Minus the soft batch Dice, averaged over the classes that the batch contains.
+class DiceCELoss(nn.Module):
+    """``weight_dice * Dice loss + weight_ce * cross entropy``; both from one softmax.
 
-    With p = softmax(logits) and g_c the one-hot target, sums over the whole batch and space::
+    Cross entropy is the mean over all voxels. The Dice loss is minus the soft batch Dice, averaged
+    over the classes that the batch contains: with p = softmax(logits) and g_c the one-hot target,
+    sums over the whole batch and space::
 
         dice_c = (2 sum(p_c g_c) + smooth) / (sum(p_c) + sum(g_c) + smooth)
         loss   = - mean of dice_c over the classes c with sum(g_c) > 0
 
     Averaging over absent classes too, as nnU-Net's loss does, rewards a network for never
     predicting a small organ, which most batches lack: such organs then stay empty for good. The
-    price: false positives of an absent class cost nothing here unless they take voxels from a
-    class that is present. Background counts as such with ``include_background``; otherwise
-    combine with cross entropy (``DiceCELoss``).
+    price: false positives of an absent class cost nothing in the Dice unless they take voxels from
+    a class that is present. Background counts as such with ``include_background``; otherwise
+    cross entropy has to hold them down.
 
     Sums are float32 whatever the logits' type. Under DDP each process averages its own batch.
 
     Args:
-        include_background: Whether class 0 takes part in the average.
+        weight_dice: Weight of the Dice loss; 0 leaves the cross entropy alone.
+        weight_ce: Weight of the cross entropy; 0 leaves the Dice loss alone.
+        include_background: Whether class 0 takes part in the Dice average.
         smooth: Added to numerator and denominator, in voxels; nnU-Net's default.
     """
 
-    def __init__(self, include_background: bool = False, smooth: float = 1e-5) -> None:
+    def __init__(
+        self,
+        weight_dice: float = 1.0,
+        weight_ce: float = 1.0,
+        include_background: bool = False,
+        smooth: float = 1e-5,
+    ) -> None:
         super().__init__()
+        self.weight_dice = weight_dice
+        self.weight_ce = weight_ce
         self.include_background = include_background
         self.smooth = smooth
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss in [-1, 0]; 0 with zero gradients where no class counts.
+        """Loss; the Dice part is in [-1, 0], and 0 with zero gradients where no class counts.
 
         Args:
             logits: (B, C, Z, Y, X), before the softmax.
@@ -48,13 +60,21 @@ class PresentClassDiceLoss(nn.Module):
             ValueError: If the shapes do not fit.
         """
         _check_target(logits, target)
-        num_classes = logits.shape[1]
         labels = target.long()
-        probabilities = logits.float().softmax(1)
+        log_probabilities = logits.float().log_softmax(1)
+        log_own = log_probabilities.gather(1, labels)
+        loss = log_own.new_zeros(())
+        if self.weight_dice:
+            loss = loss + self.weight_dice * self._dice_loss(log_probabilities.exp(), log_own.exp(), labels)
+        if self.weight_ce:
+            loss = loss - self.weight_ce * log_own.mean()
+        return loss
+
+    def _dice_loss(self, probabilities: torch.Tensor, own: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         # one row of bins a slice: no one-hot copy, and short float32 sums instead of one long one
         in_slices = labels.flatten(0, 2).flatten(1)
-        own = probabilities.gather(1, labels).flatten(0, 2).flatten(1)
-        bins = own.new_zeros(len(own), num_classes)
+        own = own.flatten(0, 2).flatten(1)
+        bins = own.new_zeros(len(own), probabilities.shape[1])
         intersection = bins.scatter_add(1, in_slices, own).sum(0)
         volume = bins.scatter_add(1, in_slices, torch.ones_like(own)).sum(0)
         predicted = probabilities.sum((0, 2, 3, 4))
@@ -63,36 +83,6 @@ class PresentClassDiceLoss(nn.Module):
         if not self.include_background:
             counts[0] = False
         return -(dice * counts).sum() / counts.sum().clamp_min(1)
-
-
-class DiceCELoss(nn.Module):
-    """``weight_dice * PresentClassDiceLoss + weight_ce * cross entropy`` (mean over all voxels).
-
-    Args:
-        weight_dice: Weight of the Dice term.
-        weight_ce: Weight of the cross entropy; 0 leaves the Dice loss alone.
-        include_background: As in ``PresentClassDiceLoss``.
-    """
-
-    def __init__(self, weight_dice: float = 1.0, weight_ce: float = 1.0, include_background: bool = False) -> None:
-        super().__init__()
-        self.weight_dice = weight_dice
-        self.weight_ce = weight_ce
-        self.dice = PresentClassDiceLoss(include_background)
-
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of logits (B, C, Z, Y, X) against labels (B, 1, Z, Y, X).
-
-        Raises:
-            ValueError: If the shapes do not fit.
-        """
-        _check_target(logits, target)
-        loss = logits.new_zeros((), dtype=torch.float32)
-        if self.weight_dice:
-            loss = loss + self.weight_dice * self.dice(logits, target)
-        if self.weight_ce:
-            loss = loss + self.weight_ce * functional.cross_entropy(logits.float(), target[:, 0].long())
-        return loss
 
 
 class HeatmapL2Loss(nn.Module):

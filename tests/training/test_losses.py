@@ -6,7 +6,7 @@ from nnunetv2.utilities.helpers import softmax_helper_dim1
 from torch.nn import functional
 
 from soars_nnunet.networks.phnn import PHNN
-from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss, PresentClassDiceLoss
+from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 
 
 def random_batch(num_classes, labels, seed=0):
@@ -27,7 +27,7 @@ def nnunet_dice(include_background, smooth):
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int16, torch.float32])
 def test_equals_nnunet_where_every_class_is_present(include_background, smooth, dtype):
     logits, target = random_batch(4, [0, 1, 2, 3])
-    ours = PresentClassDiceLoss(include_background, smooth)(logits, target.to(dtype))
+    ours = DiceCELoss(1, 0, include_background, smooth)(logits, target.to(dtype))
     theirs = nnunet_dice(include_background, smooth)(logits, target)
     torch.testing.assert_close(ours, theirs)
     gradients = [torch.autograd.grad(loss, logits)[0] for loss in (ours, theirs)]
@@ -36,7 +36,7 @@ def test_equals_nnunet_where_every_class_is_present(include_background, smooth, 
 
 def test_absent_classes_do_not_count():
     logits, target = random_batch(5, [0, 1, 3])
-    loss = PresentClassDiceLoss()(logits, target)
+    loss = DiceCELoss(1, 0)(logits, target)
     probabilities = logits.softmax(1)
     dice = [
         2 * probabilities[:, c][target[:, 0] == c].sum() / (probabilities[:, c].sum() + (target == c).sum())
@@ -48,27 +48,26 @@ def test_absent_classes_do_not_count():
 
 def test_batch_of_background_gives_zero_with_a_gradient_path():
     logits, target = random_batch(3, [0])
-    loss = PresentClassDiceLoss()(logits, target)
+    loss = DiceCELoss(1, 0)(logits, target)
     loss.backward()
     assert loss.item() == 0 and not logits.grad.any()
-    assert PresentClassDiceLoss(include_background=True)(logits, target) < -0.1
+    assert DiceCELoss(1, 0, include_background=True)(logits, target) < -0.1
 
 
 def test_perfect_prediction_and_half_precision():
     _, target = random_batch(3, [0, 1, 2])
     perfect = 50 * functional.one_hot(target[:, 0], 3).movedim(-1, 1).half()
-    loss = PresentClassDiceLoss()(perfect, target)
+    loss = DiceCELoss(1, 0)(perfect, target)
     assert loss.dtype == torch.float32 and loss.item() == pytest.approx(-1)
 
 
 def test_dice_ce_is_the_weighted_sum():
     logits, target = random_batch(4, [0, 1, 2])
-    expected = 0.5 * PresentClassDiceLoss(True)(logits, target) + 2 * functional.cross_entropy(logits, target[:, 0])
+    expected = 0.5 * DiceCELoss(1, 0, True)(logits, target) + 2 * functional.cross_entropy(logits, target[:, 0])
     torch.testing.assert_close(DiceCELoss(0.5, 2.0, True)(logits, target), expected)
-    torch.testing.assert_close(DiceCELoss(1, 0)(logits, target), PresentClassDiceLoss()(logits, target))
 
 
-@pytest.mark.parametrize("loss", [PresentClassDiceLoss(), DiceCELoss()])
+@pytest.mark.parametrize("loss", [DiceCELoss(1, 0), DiceCELoss()])
 @pytest.mark.parametrize("shape", [(2, 5, 6, 7), (2, 4, 5, 6, 7), (2, 1, 5, 6, 8)])
 def test_wrong_target_shape_is_refused(loss, shape):
     logits, _ = random_batch(4, [0])
@@ -120,7 +119,7 @@ def test_small_organ_is_found_after_200_steps(one_thread):
     generator = torch.Generator().manual_seed(1)
     net = PHNN(1, 5, ["2D3"] * 4, (8, 8, 8, 8))
     net.apply(net.initialize)
-    criterion = DeepSupervisionWrapper(PresentClassDiceLoss(), (0.25,) * 4)
+    criterion = DeepSupervisionWrapper(DiceCELoss(1, 0), (0.25,) * 4)
     optimiser = torch.optim.RAdam(net.parameters(), lr=0.01, weight_decay=0.005)
     for _ in range(200):
         image, target = toy_batch(generator)
