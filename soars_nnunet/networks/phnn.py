@@ -29,7 +29,7 @@ HEATMAP_BACKGROUND = 0.25
 """Channel 0 of the detection network: a heat map above it wins nnU-Net's argmax, within 13 mm of a peak of 1."""
 
 
-class PHNN(nn.Module):
+class ProgressiveNetwork(nn.Module):
     """Four blocks, each adding its upsampled class scores to the sum of the shallower ones.
 
     ``sum_k = up(scores_1) + ... + up(scores_k)``, where ``up`` undoes the poolings one at a time:
@@ -37,14 +37,12 @@ class PHNN(nn.Module):
     pooling, cropped to the size before it. ``up`` has no parameters and is linear, so that the
     deepest sum can be accumulated from the deepest grid to the shallowest:
     ``s_1 + up(s_2 + up(s_3 + up(s_4)))``. Poolings round up, so every input size works and
-    scores stay aligned with the input's voxels. All arguments are JSON-able.
+    scores stay aligned with the input's voxels.
 
     Args:
-        input_channels: C, the CT plus any guidance channels.
+        blocks: Four modules, (B, Ci, Zi, Yi, Xi) to (B, features_per_stage[i], Zi, Yi, Xi).
         num_classes: K, output channels including background.
-        genotype: Kinds of the four blocks, see ``genotype.KINDS``.
-        features_per_stage: Channels of the four blocks.
-        n_convs_per_stage: Convolutions of the four blocks (a pseudo-3D one counts once).
+        features_per_stage: Channels that the four blocks put out.
         strides: Max-pooling (Z, Y, X) before each block; kernel = stride, (1, 1, 1) is none.
         deep_supervision: Return all four sums; can be toggled later on the attribute.
         constant_background: If given, output channel 0 is a map of this constant and only the
@@ -56,26 +54,20 @@ class PHNN(nn.Module):
 
     def __init__(
         self,
-        input_channels: int,
+        blocks: Sequence[nn.Module],
         num_classes: int,
-        genotype: Sequence[str],
-        features_per_stage: Sequence[int] = (16, 32, 64, 128),
-        n_convs_per_stage: Sequence[int] = (2, 2, 2, 2),
-        strides: Sequence[Sequence[int]] = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)),
-        deep_supervision: bool = True,
-        constant_background: float | None = None,
+        features_per_stage: Sequence[int],
+        strides: Sequence[Sequence[int]],
+        deep_supervision: bool,
+        constant_background: float | None,
     ) -> None:
         super().__init__()
-        _validate(genotype, features_per_stage, n_convs_per_stage, strides, num_classes, constant_background)
+        _validate(features_per_stage, strides, num_classes, constant_background)
         self.num_classes = num_classes
         self.strides = tuple(tuple(int(step) for step in stride) for stride in strides)
         self.deep_supervision = deep_supervision
         self.constant_background = constant_background
-        channels = (input_channels, *features_per_stage)
-        self.blocks = nn.ModuleList(
-            ConvBlock(channels[i], channels[i + 1], kind, n_convs_per_stage[i], first_block=i == 0)
-            for i, kind in enumerate(genotype)
-        )
+        self.blocks = nn.ModuleList(blocks)
         num_scores = num_classes - (constant_background is not None)
         self.score_convs = nn.ModuleList(nn.Conv3d(width, num_scores, 1) for width in features_per_stage)
 
@@ -124,6 +116,51 @@ class PHNN(nn.Module):
             sums.append(sums[-1] + score if sums else score)
         return sums[::-1]
 
+    @staticmethod
+    def initialize(module: nn.Module) -> None:
+        """Initialise one module (for ``apply``): He for ReLU, near zero for the 1x1x1 score convolutions."""
+        InitWeights_He(neg_slope=0)(module)
+        if isinstance(module, nn.Conv3d) and module.kernel_size == (1, 1, 1):
+            nn.init.normal_(module.weight, std=SCORE_INIT_STD)
+
+
+class PHNN(ProgressiveNetwork):
+    """P-HNN of a genotype. All arguments are JSON-able.
+
+    Args:
+        input_channels: C, the CT plus any guidance channels.
+        num_classes: K, output channels including background.
+        genotype: Kinds of the four blocks, see ``genotype.KINDS``.
+        features_per_stage: Channels of the four blocks.
+        n_convs_per_stage: Convolutions of the four blocks (a pseudo-3D one counts once).
+        strides: See ``ProgressiveNetwork``, as the arguments below.
+        deep_supervision: Return all four sums.
+        constant_background: Constant of output channel 0, if it is not computed.
+
+    Raises:
+        ValueError: If the lists do not have one valid entry for each of the four blocks.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        num_classes: int,
+        genotype: Sequence[str],
+        features_per_stage: Sequence[int] = (16, 32, 64, 128),
+        n_convs_per_stage: Sequence[int] = (2, 2, 2, 2),
+        strides: Sequence[Sequence[int]] = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)),
+        deep_supervision: bool = True,
+        constant_background: float | None = None,
+    ) -> None:
+        validate_genotype(genotype)
+        validate_widths(features_per_stage, n_convs_per_stage)
+        channels = (input_channels, *features_per_stage)
+        blocks = [
+            ConvBlock(channels[i], channels[i + 1], kind, n_convs_per_stage[i], first_block=i == 0)
+            for i, kind in enumerate(genotype)
+        ]
+        super().__init__(blocks, num_classes, features_per_stage, strides, deep_supervision, constant_background)
+
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that the convolutions and the sums put out for one sample, for memory estimates.
 
@@ -143,13 +180,6 @@ class PHNN(nn.Module):
             total += prod(size) * sum(widths)
         return total
 
-    @staticmethod
-    def initialize(module: nn.Module) -> None:
-        """Initialise one module (for ``apply``): He for ReLU, near zero for the 1x1x1 score convolutions."""
-        InitWeights_He(neg_slope=0)(module)
-        if isinstance(module, nn.Conv3d) and module.kernel_size == (1, 1, 1):
-            nn.init.normal_(module.weight, std=SCORE_INIT_STD)
-
 
 def _pool(features: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     return features if max(stride) == 1 else functional.max_pool3d(features, stride, ceil_mode=True)
@@ -163,18 +193,22 @@ def _upsample(scores: torch.Tensor, stride: tuple[int, ...], size: Sequence[int]
     return scores[:, :, : size[0], : size[1], : size[2]]
 
 
-def _validate(
-    genotype: Sequence[str],
-    features: Sequence[int],
-    n_convs: Sequence[int],
-    strides: Sequence[Sequence[int]],
-    num_classes: int,
-    constant_background: float | None,
-) -> None:
-    validate_genotype(genotype)
-    for name, values in (("features_per_stage", features), ("n_convs_per_stage", n_convs)):
+def validate_widths(features_per_stage: Sequence[int], n_convs_per_stage: Sequence[int]) -> None:
+    """Check the channels and the convolutions of the four blocks.
+
+    Raises:
+        ValueError: If one of the two is no list of four numbers of at least 1.
+    """
+    for name, values in (("features_per_stage", features_per_stage), ("n_convs_per_stage", n_convs_per_stage)):
         if len(values) != NUM_BLOCKS or min(values) < 1:
             raise ValueError(f"{name}: expected {NUM_BLOCKS} numbers of at least 1, got {values}")
+
+
+def _validate(
+    features: Sequence[int], strides: Sequence[Sequence[int]], num_classes: int, constant_background: float | None
+) -> None:
+    if len(features) != NUM_BLOCKS:
+        raise ValueError(f"features_per_stage: expected {NUM_BLOCKS} numbers, got {features}")
     if len(strides) != NUM_BLOCKS or any(len(stride) != 3 or min(stride) < 1 for stride in strides):
         raise ValueError(f"strides: expected {NUM_BLOCKS} triples (Z, Y, X) of at least 1, got {strides}")
     fewest = 1 if constant_background is None else 2
