@@ -30,14 +30,16 @@ def print_detection(output: Path, truth: Path) -> None:
         labels = sitk.GetArrayFromImage(image)
         for target, organs in profile.targets.items():
             found = report["targets"][target]
-            absent += found["status"] == "absent"
+            if found["status"] == "absent":
+                absent += 1
+                continue
             center = np.argwhere(np.isin(labels, [o.label for o in organs])).mean(0)[::-1]
             center_mm = image.TransformContinuousIndexToPhysicalPoint(center.tolist())
             errors[target].append(float(np.linalg.norm(np.subtract(found["center_mm"], center_mm))))
-    print("\ncentre error, mm   " + "  ".join(f"{t} {np.mean(e):.1f}" for t, e in errors.items()))
+    print("\ncentre error, mm   " + "  ".join(f"{t} {np.mean(e):.1f}" for t, e in errors.items() if e))
     everything = np.concatenate(list(errors.values()))
-    found = len(everything) - absent
-    print(f"mean {everything.mean():.2f} mm, largest {everything.max():.2f} mm; found {found} of {len(everything)}")
+    total = len(everything) + absent
+    print(f"mean {everything.mean():.2f} mm, largest {everything.max():.2f} mm; found {len(everything)} of {total}")
 
 
 def draw_overlay(output: Path, raw: Path) -> None:

@@ -235,6 +235,11 @@ def crop_case(case: str, target: str) -> str:
     return f"{case}__{target}"
 
 
+def source_case(crop: str) -> str:
+    """Case that a small & hard crop was cut from."""
+    return crop.rpartition("__")[0]
+
+
 @contextmanager
 def replacing(path: Path) -> Any:
     """Context that yields a temporary path beside ``path`` and renames it on success; nothing stays on failure."""

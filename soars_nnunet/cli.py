@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
+from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
 
 Command = Callable[[argparse.Namespace], None]
@@ -121,6 +122,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
     parser.add_argument("--guidance", choices=("anchor", "none"), help="MidLevel's input beside the CT")
     parser.add_argument("--set", nargs="+", metavar="[BRANCH.]KEY=VALUE", help="override regime values")
+    parser.add_argument("--genotype", nargs="+", type=Path, metavar="FILE", help="genotype.json of searches")
     parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
 
 
@@ -143,6 +145,11 @@ def plan(arguments: argparse.Namespace) -> None:
         "overrides": arguments.set,
     }
     choices = read_json(remembered) if remembered.is_file() else {}
+    if arguments.genotype:
+        found = {branch: entry for path in arguments.genotype for branch, entry in load_genotypes(path).items()}
+        for branch, entry in found.items():
+            _say(describe_genotype(branch, entry))
+        given["genotypes"] = {**(choices.get("genotypes") or {}), **{key: e["kinds"] for key, e in found.items()}}
     choices |= {name: value for name, value in given.items() if value is not None}
     choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
     options = PlanOptions(plans_name=arguments.plans_name, num_processes=arguments.np, **choices)

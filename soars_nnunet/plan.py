@@ -40,7 +40,7 @@ HU_WINDOW = (-500.0, 1000.0)
 """Intensity window of the paper (sec. 4.1)."""
 
 
-REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guided", "overrides")
+REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guided", "overrides", "genotypes")
 """Options that later runs for the same plans take up again unless they are given anew."""
 
 
@@ -200,10 +200,14 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
         # an epoch is one pass over the training patches (paper sec. 4.1: about 70 a scan)
         patches = training * settings["patches_per_volume"]
         settings["iterations_per_epoch"] = int(np.ceil(patches / settings["batch_size"]))
+    if settings["search_iterations_per_epoch"] is None:
+        patches = training * (1 - settings["search_alpha_share"]) * settings["patches_per_volume"]
+        settings["search_iterations_per_epoch"] = int(np.ceil(patches / settings["search_batch_size"]))
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]
     settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []
     settings["split_sha256"] = json_hash(splits)
+    settings["patient_pattern"] = read_json(Cascade.path(cascade.source)).get("patient_pattern")
 
 
 def _plans(

@@ -5,22 +5,24 @@ import sys
 
 from soars_nnunet.cli import env
 
-NAMES = ("SOARSAnchorTrainer", "SOARSMidLevelTrainer", "SOARSDetectionTrainer", "SOARSSmallHardTrainer")
+BRANCHES = {"Anchor": "anchor", "MidLevel": "mid_level", "Detection": "detection", "SmallHard": "small_hard"}
+EXPECTED = {
+    **{f"SOARS{name}Trainer": (name.lower(), branch) for name, branch in BRANCHES.items()},
+    **{f"SOARS{name}SearchTrainer": ("search", branch) for name, branch in BRANCHES.items()},
+}
 
 SEARCH = """
 import pickle
 from importlib import import_module
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as find
 
-names = {names}
-modules = {{"anchor": "anchor", "midlevel": "mid_level", "detection": "detection", "smallhard": "small_hard"}}
-for name, module in zip(names, modules):
+for name, (module, branch) in {expected}.items():
     trainer = find(name)
     ours = getattr(import_module("soars_nnunet.training." + module), name)
     assert trainer is ours, (trainer, ours)
     assert trainer.__module__ == "soars_nnunet.training." + module
     assert pickle.loads(pickle.dumps(trainer)) is ours
-    assert trainer.branch == modules[module]
+    assert trainer.branch == branch
 print("all found")
 """
 
@@ -33,7 +35,7 @@ def test_nnunet_finds_the_trainers_in_a_fresh_process(capsys):
     variable, _, folder = words[1].partition("=")
     clean = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
     done = subprocess.run(
-        [sys.executable, "-c", SEARCH.format(names=NAMES)],
+        [sys.executable, "-c", SEARCH.format(expected=EXPECTED)],
         env={**clean, variable: folder, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -41,5 +43,5 @@ def test_nnunet_finds_the_trainers_in_a_fresh_process(capsys):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip().endswith("all found")
-    for name in NAMES:
+    for name in EXPECTED:
         assert f"Using trainer '{name}' from: {folder}" in done.stdout

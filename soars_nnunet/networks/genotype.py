@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 KINDS = ("2D3", "2D5", "3D3", "3D5", "P3D3", "P3D5")
 """The six candidates of the paper's search (sec. 3.2): family and in-plane kernel width."""
@@ -63,10 +65,62 @@ def published_genotype(tier: str) -> list[str]:
     Raises:
         ValueError: If the file has no such entry.
     """
-    text = (resources.files("soars_nnunet.plans") / "genotypes.json").read_text(encoding="utf-8")
-    table = json.loads(text)
+    table = json.loads((resources.files("soars_nnunet.plans") / "genotypes.json").read_text(encoding="utf-8"))
     if tier not in table:
         raise ValueError(f"expected a genotype for one of {', '.join(table)}, got {tier!r}")
     genotype = table[tier]["kinds"]
     validate_genotype(genotype)
     return genotype
+
+
+NEAR_TIE = 0.02
+"""Lead of gamma below which a block's two best kinds count as tied: about an eighth of the uniform share 1/6 (ours)."""
+
+
+def genotype_entry(gammas: Sequence[Sequence[float]], facts: dict[str, Any]) -> dict[str, Any]:
+    """Entry of a genotype file: the best kind of each block, its gammas and its margin over the second.
+
+    Args:
+        gammas: (4, 6), one row a block in the order of ``KINDS``.
+        facts: Seed, epochs and the like, copied behind.
+    """
+    rows = [[round(float(gamma), 6) for gamma in row] for row in gammas]
+    best = [sorted(range(len(KINDS)), key=lambda k, row=row: -row[k]) for row in gammas]
+    return {
+        "kinds": [KINDS[order[0]] for order in best],
+        "margins": [round(row[order[0]] - row[order[1]], 6) for row, order in zip(rows, best, strict=True)],
+        "gammas": [dict(zip(KINDS, row, strict=True)) for row in rows],
+        **facts,
+    }
+
+
+def describe_genotype(branch: str, entry: dict[str, Any]) -> str:
+    """One line: the kinds, and how many blocks are near-ties if the entry has margins."""
+    text = f"{branch}: genotype {' '.join(entry['kinds'])}"
+    if "margins" not in entry:
+        return text
+    ties = [block for block, margin in enumerate(entry["margins"], start=1) if margin < NEAR_TIE]
+    where = f" (block {', '.join(map(str, ties))})" if ties else ""
+    return f"{text}; near-ties, best ahead by less than {NEAR_TIE}: {len(ties)} of {NUM_BLOCKS} blocks{where}"
+
+
+def load_genotypes(path: Path) -> dict[str, dict[str, Any]]:
+    """Entries of a genotype file by branch; the form of ``plans/genotypes.json`` and of a search's result.
+
+    Raises:
+        ValueError: If the file is absent, not JSON, or holds anything but genotypes of known branches.
+    """
+    known = ("anchor", "mid_level", "detection", "small_hard")
+    expected = (
+        f'expected JSON such as {{"anchor": {{"kinds": ["2D3", "3D5", "2D3", "3D5"]}}}}, branches {", ".join(known)}'
+    )
+    try:
+        table = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"genotype file {path}: {expected}; got {error}") from error
+    entries = table.values() if isinstance(table, dict) else ()
+    if not entries or not set(table) <= set(known) or not all(isinstance(e, dict) and "kinds" in e for e in entries):
+        raise ValueError(f"genotype file {path}: {expected}; got something else")
+    for entry in entries:
+        validate_genotype(entry["kinds"])
+    return table

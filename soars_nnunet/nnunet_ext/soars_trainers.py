@@ -7,6 +7,21 @@ nnU-Net imports this module.
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.detection import SOARSDetectionTrainer
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
+from soars_nnunet.training.search import (
+    SOARSAnchorSearchTrainer,
+    SOARSDetectionSearchTrainer,
+    SOARSMidLevelSearchTrainer,
+    SOARSSmallHardSearchTrainer,
+)
 from soars_nnunet.training.smallhard import SOARSSmallHardTrainer
 
-__all__ = ["SOARSAnchorTrainer", "SOARSDetectionTrainer", "SOARSMidLevelTrainer", "SOARSSmallHardTrainer"]
+__all__ = [
+    "SOARSAnchorSearchTrainer",
+    "SOARSAnchorTrainer",
+    "SOARSDetectionSearchTrainer",
+    "SOARSDetectionTrainer",
+    "SOARSMidLevelSearchTrainer",
+    "SOARSMidLevelTrainer",
+    "SOARSSmallHardSearchTrainer",
+    "SOARSSmallHardTrainer",
+]

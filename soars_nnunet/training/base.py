@@ -94,14 +94,23 @@ class SOARSTrainer(nnUNetTrainer):
         network = PHNN(
             input_channels=num_input_channels,
             num_classes=num_output_channels,
-            genotype=published_genotype(cls.branch),
-            features_per_stage=STOCK_FEATURES,
-            strides=[list(stride) for stride in configuration_manager.pool_op_kernel_sizes[:NUM_BLOCKS]],
             deep_supervision=enable_deep_supervision,
-            constant_background=HEATMAP_BACKGROUND if cls.branch == "detection" else None,
+            **cls.architecture(configuration_manager),
         )
         network.apply(network.initialize)
         return network
+
+    @classmethod
+    def architecture(cls, configuration_manager: ConfigurationManager) -> dict[str, Any]:
+        """P-HNN's arguments in the plans, or the paper's with the branch's published genotype under stock plans."""
+        if configuration_manager.network_arch_class_name.endswith("PHNN"):
+            return dict(configuration_manager.network_arch_init_kwargs)
+        return {
+            "genotype": published_genotype(cls.branch),
+            "features_per_stage": STOCK_FEATURES,
+            "strides": [list(stride) for stride in configuration_manager.pool_op_kernel_sizes[:NUM_BLOCKS]],
+            "constant_background": HEATMAP_BACKGROUND if cls.branch == "detection" else None,
+        }
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Switch the side outputs on or off, through DDP and torch.compile wrappers."""

@@ -7,6 +7,7 @@ spatial transform, whatever their number, and centres outside the patch still sh
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,17 +81,20 @@ class SOARSDetectionTrainer(SOARSTrainer):
 
     branch = "detection"
     carries_coordinates = True
-    centers_mm: dict[str, np.ndarray]
+
+    @cached_property
+    def centers_mm(self) -> dict[str, np.ndarray]:
+        """Target centres (T, 3) of every case that was loaded, mm of the network grid."""
+        return CaseCenters()
 
     def _branch_loss(self) -> nn.Module:
         return HeatmapChannelsLoss(self.settings["heatmap_foreground_weight"])
 
     def get_tr_and_val_datasets(self) -> tuple[CoordinateDataset, CoordinateDataset]:
-        """nnU-Net's datasets with coordinates; also reads every case's target centres, mm of the network grid."""
+        """nnU-Net's datasets with coordinates; also reads every case's target centres."""
         spacing_mm = np.asarray(self.configuration_manager.spacing)
         datasets = [CoordinateDataset(dataset, spacing_mm) for dataset in super().get_tr_and_val_datasets()]
         targets = [(label,) for label in self.label_manager.foreground_labels]
-        self.centers_mm = CaseCenters()
         for dataset in datasets:
             for case in dataset.identifiers:
                 segmentation = dataset.load_case(case)[1][0]

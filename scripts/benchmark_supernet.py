@@ -1,0 +1,103 @@
+#!/usr/bin/env python
+"""Time and peak memory of a super-network step: merged against six branches, each run in a fresh process.
+
+    python scripts/benchmark_supernet.py [--patch 64 64 64 --widths 16 32 64 128 --batch 2 --device cpu --rounds 3]
+
+A step is forward, the four losses, backward and the optimiser. Memory is the peak above the process with
+network, optimiser and data (CPU: resident set; GPU: allocated). Rounds alternate; medians are printed.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIANTS = ("six_branches", "merged")
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds and peak MiB of one variant."""
+    import torch
+
+    sys.path.insert(0, str(ROOT / "tests" / "networks"))
+    from six_branches import to_six_branches
+
+    from soars_nnunet.networks.supernet import SuperPHNN
+    from soars_nnunet.training.losses import DiceCELoss
+
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    cuda = device.type == "cuda"
+    net = SuperPHNN(options.channels, options.classes, options.widths)
+    if options.variant == "six_branches":
+        to_six_branches(net)
+    net.to(device).train()
+    image = torch.randn(options.batch, options.channels, *options.patch, device=device)
+    target = torch.randint(0, options.classes, (options.batch, 1, *options.patch), device=device)
+    loss = DiceCELoss()
+    optimizer = torch.optim.RAdam(net.parameters(), lr=1e-3)
+    base = torch.cuda.memory_allocated() if cuda else resident_bytes()
+    seconds = []
+    for _ in range(options.steps + 1):
+        started = time.perf_counter()
+        with torch.autocast(device.type, enabled=cuda):
+            total = sum(loss(output, target) for output in net(image)) / 4
+        total.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if cuda:
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": statistics.median(seconds[1:]), "mib": (peak - base) / 2**20, "loss": total.item()}
+
+
+def resident_bytes() -> int:
+    """Resident set of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def compare(arguments: list[str], rounds: int) -> None:
+    """Alternate the variants in fresh processes and print medians and ratios."""
+    results: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
+    for index in range(rounds):
+        for variant in VARIANTS:
+            command = [sys.executable, __file__, *arguments, "--variant", variant]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            results[variant].append(json.loads(done.stdout.splitlines()[-1]))
+            row = results[variant][-1]
+            print(f"round {index + 1} {variant:12} {row['seconds']:.3f} s  {row['mib']:.0f} MiB", flush=True)
+    medians = {
+        what: [statistics.median(row[what] for row in results[variant]) for variant in VARIANTS]
+        for what in ("seconds", "mib")
+    }
+    for what, (branches, merged) in medians.items():
+        print(f"{what}: six branches {branches:.3f}, merged {merged:.3f}, ratio {merged / branches:.3f}")
+
+
+def main() -> None:
+    """Parse the options; without ``--variant`` compare both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patch", type=int, nargs=3, default=[64, 64, 64])
+    parser.add_argument("--widths", type=int, nargs=4, default=[16, 32, 64, 128])
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")
+    options = parser.parse_args()
+    if options.variant:
+        print(json.dumps(measure(options)))
+    else:
+        compare(sys.argv[1:], options.rounds)
+
+
+if __name__ == "__main__":
+    main()
