@@ -94,12 +94,17 @@ def genotype_entry(gammas: Sequence[Sequence[float]], facts: dict[str, Any]) -> 
     }
 
 
+def near_ties(entry: dict[str, Any]) -> list[int]:
+    """Blocks, counted from 1, whose best kind leads by less than ``NEAR_TIE``; none where no margins are known."""
+    return [block for block, margin in enumerate(entry.get("margins", ()), start=1) if margin < NEAR_TIE]
+
+
 def describe_genotype(branch: str, entry: dict[str, Any]) -> str:
     """One line: the kinds, and how many blocks are near-ties if the entry has margins."""
     text = f"{branch}: genotype {' '.join(entry['kinds'])}"
     if "margins" not in entry:
         return text
-    ties = [block for block, margin in enumerate(entry["margins"], start=1) if margin < NEAR_TIE]
+    ties = near_ties(entry)
     where = f" (block {', '.join(map(str, ties))})" if ties else ""
     return f"{text}; near-ties, best ahead by less than {NEAR_TIE}: {len(ties)} of {NUM_BLOCKS} blocks{where}"
 

@@ -13,10 +13,12 @@ are those of the six branches.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, kernels
 from soars_nnunet.networks.phnn import ProgressiveNetwork, validate_widths
@@ -29,6 +31,9 @@ LARGEST = max(max(kernel) for kind in KINDS for kernel in kernels(kind))
 class MixedConv(nn.Module):
     """One unit of a searchable block: BatchNorm -> ReLU -> the mix of the six kinds.
 
+    Training keeps each convolution's output and recomputes the normalised inputs in the backward
+    pass: they cost little time and half of the memory.
+
     Args:
         in_channels: C of the input.
         out_channels: O of the output.
@@ -37,9 +42,10 @@ class MixedConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, raw_input: bool = False) -> None:
         super().__init__()
-        self.norm = nn.Identity() if raw_input else nn.Sequential(_shared_norm(in_channels), nn.ReLU(inplace=True))
-        self.inner_norm = nn.Sequential(_shared_norm(len(PSEUDO) * out_channels), nn.ReLU(inplace=True))
-        # by kind and position: "3D5.0" is a plain kernel, "P3D5.1" the one along Z
+        # without scale and shift: a candidate could otherwise trade its gamma for a scale
+        self.norm = None if raw_input else nn.BatchNorm3d(in_channels, affine=False)
+        self.inner_norm = nn.BatchNorm3d(len(PSEUDO) * out_channels, affine=False)
+        # by kind and position: "3D5_0" is a plain kernel, "P3D5_1" the one along Z
         self.weights = nn.ParameterDict()
         for kind in KINDS:
             for position, kernel in enumerate(kernels(kind)):
@@ -59,11 +65,37 @@ class MixedConv(nn.Module):
             (B, O, Z, Y, X).
         """
         share = dict(zip(KINDS, gamma, strict=True))
-        inputs = self.norm(features)
-        inner = self.inner_norm(_same_conv(inputs, torch.cat([self._padded(kind, 0) for kind in PSEUDO])))
+        first = torch.cat([self._padded(kind, 0) for kind in PSEUDO])
         plain = torch.stack([share[kind] * self._padded(kind, 0, LARGEST) for kind in PLAIN]).sum(0)
         along_z = torch.cat([share[kind] * self._padded(kind, 1, LARGEST) for kind in PSEUDO], dim=1)
-        return _same_conv(inputs, plain) + _same_conv(inner, along_z)
+        if not (self.training and torch.is_grad_enabled()):
+            return self._mix(features, first, plain, along_z)[0]
+        keep_convolutions = partial(create_selective_checkpoint_contexts, [torch.ops.aten.convolution.default])
+        output, *moments = checkpoint(
+            self._mix, features, first, plain, along_z, use_reentrant=False, context_fn=keep_convolutions
+        )
+        self._track(moments, features.numel() // features.shape[1])
+        return output
+
+    def _mix(
+        self, features: torch.Tensor, first: torch.Tensor, plain: torch.Tensor, along_z: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """Output (B, O, Z, Y, X), then the batch's mean and inverse deviation of each normalisation."""
+        inputs, moments = features, ()
+        if self.norm is not None:
+            inputs, *moments = _normalised(features, self.norm)
+        inner, *inner_moments = _normalised(_same_conv(inputs, first), self.inner_norm)
+        return _same_conv(inputs, plain) + _same_conv(inner, along_z), *moments, *inner_moments
+
+    @torch.no_grad()
+    def _track(self, moments: Sequence[torch.Tensor], count: int) -> None:
+        """Update the running statistics, outside of what is recomputed; ``count`` values a channel."""
+        norms = [norm for norm in (self.norm, self.inner_norm) if norm is not None]
+        for norm, mean, inverse_deviation in zip(norms, moments[::2], moments[1::2], strict=True):
+            variance = (inverse_deviation**-2 - norm.eps) * (count / (count - 1))
+            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
+            norm.running_var.lerp_(variance.to(norm.running_var.dtype), norm.momentum)
+            norm.num_batches_tracked.add_(1)
 
     def _padded(self, kind: str, position: int, depth: int = 1) -> torch.Tensor:
         """Kernel of a candidate, zero-padded to the largest in-plane width and ``depth`` along Z."""
@@ -139,9 +171,13 @@ class SuperPHNN(ProgressiveNetwork):
         return (parameter for parameter in self.parameters() if id(parameter) not in alphas)
 
 
-def _shared_norm(channels: int) -> nn.BatchNorm3d:
-    # without scale and shift: a candidate could otherwise trade its gamma for a scale
-    return nn.BatchNorm3d(channels, affine=False)
+def _normalised(features: torch.Tensor, norm: nn.BatchNorm3d) -> tuple[torch.Tensor, ...]:
+    """BatchNorm -> ReLU without touching the running statistics; and the batch's mean and inverse deviation."""
+    running = (None, None) if norm.training else (norm.running_mean, norm.running_var)
+    output, mean, inverse_deviation = torch.native_batch_norm(
+        features, None, None, *running, norm.training, norm.momentum, norm.eps
+    )
+    return output.relu_(), mean, inverse_deviation
 
 
 def _same_conv(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

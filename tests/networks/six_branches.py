@@ -9,7 +9,7 @@ from soars_nnunet.networks.supernet import MixedConv
 
 def six_branches(unit, features, gamma):
     """The mix written out: one branch a kind, from the same parameters and normalisations."""
-    inputs = unit.norm(features)
+    inputs = features if unit.norm is None else unit.norm(features).relu_()
     total, inner = 0, []
     for share, kind in zip(gamma, KINDS, strict=True):
         first, *second = (unit.weights[f"{kind}_{i}"] for i in range(len(kernels(kind))))
@@ -18,7 +18,7 @@ def six_branches(unit, features, gamma):
             inner.append((share, output, second[0]))
         else:
             total = total + share * output
-    normed = unit.inner_norm(torch.cat([output for _, output, _ in inner], 1)).chunk(len(inner), 1)
+    normed = unit.inner_norm(torch.cat([output for _, output, _ in inner], 1)).relu().chunk(len(inner), 1)
     for (share, _, second), features_ in zip(inner, normed, strict=True):
         total = total + share * functional.conv3d(features_, second, padding="same")
     return total
