@@ -3,8 +3,9 @@
 
     python scripts/benchmark_supernet.py [--patch 64 64 64 --widths 16 32 64 128 --batch 2 --device cpu --rounds 3]
 
-A step is forward, the four losses, backward and the optimiser. Memory is the peak above the process with
-network, optimiser and data (CPU: resident set; GPU: allocated). Rounds alternate; medians are printed.
+``merged`` keeps every intermediate, ``recomputed`` is what the search runs. A step is forward, the four
+losses, backward and the optimiser. Memory is the peak above the process with network, data and
+optimiser state (CPU: resident set; GPU: allocated). Rounds alternate; medians are printed.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIANTS = ("six_branches", "merged")
+VARIANTS = ("six_branches", "merged", "recomputed")
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
@@ -27,7 +28,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     sys.path.insert(0, str(ROOT / "tests" / "networks"))
     from six_branches import to_six_branches
 
-    from soars_nnunet.networks.supernet import SuperPHNN
+    from soars_nnunet.networks.supernet import MixedConv, SuperPHNN
     from soars_nnunet.training.losses import DiceCELoss
 
     torch.manual_seed(0)
@@ -36,17 +37,27 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     net = SuperPHNN(options.channels, options.classes, options.widths)
     if options.variant == "six_branches":
         to_six_branches(net)
+    for unit in (module for module in net.modules() if isinstance(module, MixedConv)):
+        unit.recompute = options.variant == "recomputed"
     net.to(device).train()
+    torch.backends.cudnn.benchmark = True  # as nnU-Net trains
     image = torch.randn(options.batch, options.channels, *options.patch, device=device)
     target = torch.randint(0, options.classes, (options.batch, 1, *options.patch), device=device)
     loss = DiceCELoss()
     optimizer = torch.optim.RAdam(net.parameters(), lr=1e-3)
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()  # makes its state
+    optimizer.zero_grad(set_to_none=True)
+    forward = torch.compile(net) if options.compile else net
     base = torch.cuda.memory_allocated() if cuda else resident_bytes()
     seconds = []
-    for _ in range(options.steps + 1):
+    for step in range(options.steps + 1):
+        if cuda and step == 1:
+            torch.cuda.reset_peak_memory_stats()  # the first step tries algorithms
         started = time.perf_counter()
         with torch.autocast(device.type, enabled=cuda):
-            total = sum(loss(output, target) for output in net(image)) / 4
+            total = sum(loss(output, target) for output in forward(image)) / 4
         total.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -68,7 +79,7 @@ def compare(arguments: list[str], rounds: int) -> None:
     for index in range(rounds):
         for variant in VARIANTS:
             command = [sys.executable, __file__, *arguments, "--variant", variant]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             results[variant].append(json.loads(done.stdout.splitlines()[-1]))
             row = results[variant][-1]
             print(f"round {index + 1} {variant:12} {row['seconds']:.3f} s  {row['mib']:.0f} MiB", flush=True)
@@ -76,8 +87,11 @@ def compare(arguments: list[str], rounds: int) -> None:
         what: [statistics.median(row[what] for row in results[variant]) for variant in VARIANTS]
         for what in ("seconds", "mib")
     }
-    for what, (branches, merged) in medians.items():
-        print(f"{what}: six branches {branches:.3f}, merged {merged:.3f}, ratio {merged / branches:.3f}")
+    for what, values in medians.items():
+        row = "  ".join(
+            f"{name} {value:.3f} ({value / values[0]:.3f})" for name, value in zip(VARIANTS, values, strict=True)
+        )
+        print(f"{what}, (ratio to six branches): {row}")
 
 
 def main() -> None:
@@ -89,6 +103,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, as nnU-Net on a GPU")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")

@@ -11,6 +11,7 @@ validation cases, which neither weights nor architecture have seen, by nnU-Net's
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, Cascade, read_json, write_json
+from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, GENOTYPE, Cascade, read_json, write_json
+from soars_nnunet.cli import trainer_folder
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, near_ties, published_genotype
 
 
@@ -31,6 +33,12 @@ class Comparison:
         self.cascade = Cascade.load(options.dataset)
         self.output: Path = options.output
         self.output.mkdir(parents=True, exist_ok=True)
+        os.environ["nnUNet_extTrainer"] = trainer_folder()
+        record, ours = self.output / "options.json", {**vars(options), "output": str(options.output)}
+        if record.is_file() and read_json(record) != ours:
+            sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
+        write_json(record, ours)
+        self.seconds: dict[str, float] = {}
 
     def run(self, log: str, *command: str) -> float:
         """Run a command with its output in a log file; returns its seconds, raises where it fails."""
@@ -55,13 +63,14 @@ class Comparison:
             train = ["nnUNetv2_train", dataset, CONFIGURATION, str(options.fold), "-tr", trainer, "-p", plans, "--c"]
             seconds = self.run(f"train_{plans}", *train, "-device", options.device)
             write_json(self.output / f"{plans}.seconds.json", seconds)
+        self.seconds[plans] = read_json(self.output / f"{plans}.seconds.json")
         return folder
 
     def search(self, seed: int) -> dict:
         """Genotype entry of a search."""
         plans, trainer = f"Search{seed}", BRANCHES[self.options.branch].trainer.replace("Trainer", "SearchTrainer")
-        folder = self.train(plans, trainer, "genotype.json", f"search_seed={seed}")
-        return read_json(folder / "genotype.json")[self.options.branch]
+        folder = self.train(plans, trainer, GENOTYPE, f"search_seed={seed}")
+        return read_json(folder / GENOTYPE)[self.options.branch]
 
     def retrain(self, kinds: list[str]) -> list[float]:
         """Mean Dice of each validation case after training a genotype from scratch."""
@@ -87,18 +96,19 @@ def candidates(found: list[list[str]], branch: str, num_random: int) -> dict[str
 
 def report(entries: list[dict], scores: dict[str, tuple[list[str], list[float]]]) -> str:
     """Markdown: what the searches found, then Dice by genotype and by group."""
-    lines = ["| search | genotype | margins | near-ties |", "|---|---|---|---|"]
+    lines = ["| search | genotype | margins | near-ties (of 4 blocks) |", "|---|---|---|---|"]
     for seed, entry in enumerate(entries):
         margins = " ".join(f"{margin:.3f}" for margin in entry["margins"])
         lines.append(f"| seed {seed} | {' '.join(entry['kinds'])} | {margins} | {len(near_ties(entry))} |")
     lines += ["", "| genotype | kinds | mean Dice | SD over cases |", "|---|---|---|---|"]
     for name, (kinds, dice) in scores.items():
-        lines.append(f"| {name} | {' '.join(kinds)} | {statistics.mean(dice):.3f} | {statistics.pstdev(dice):.3f} |")
+        lines.append(f"| {name} | {' '.join(kinds)} | {statistics.mean(dice):.3f} | {statistics.stdev(dice):.3f} |")
     for group in ("found", "random"):
-        means = [statistics.mean(dice) for name, (_, dice) in scores.items() if name.startswith(group)]
-        lines.append(
-            f"| {group}, all | | {statistics.mean(means):.3f} | {statistics.pstdev(means):.3f} over genotypes |"
-        )
+        # searches that agree are one model; one training seed, so training noise is within this spread
+        models = {tuple(kinds): dice for name, (kinds, dice) in scores.items() if name.startswith(group)}
+        means = [statistics.mean(dice) for dice in models.values()]
+        spread = statistics.stdev(means) if len(means) > 1 else 0.0
+        lines.append(f"| {group}, all | | {statistics.mean(means):.3f} | {spread:.3f} over {len(means)} genotypes |")
     return "\n".join(lines)
 
 
@@ -117,12 +127,15 @@ def main() -> None:
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     options = parser.parse_args(arguments[:cut])
     options.plan = arguments[cut + 1 :]
+    if "--set" in options.plan:
+        parser.error("give --set before --, with what the comparison sets itself")
     comparison = Comparison(options)
     entries = [comparison.search(seed) for seed in range(options.seeds)]
     table = candidates([entry["kinds"] for entry in entries], options.branch, options.random)
     text = report(entries, {name: (kinds, comparison.retrain(kinds)) for name, kinds in table.items()})
     (options.output / "genotypes.md").write_text(text + "\n", encoding="utf-8")
-    print(json.dumps(table, indent=1), text, sep="\n\n")
+    minutes = {plans: round(seconds / 60, 1) for plans, seconds in comparison.seconds.items()}
+    print(json.dumps(table, indent=1), f"minutes: {minutes}", text, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ DEFAULT_PLANS = "nnUNetPlans"
 CHECKPOINT = "checkpoint_final.pth"
 MANIFEST = "manifest.json"
 TARGET_FACTS = "targets.json"
+GENOTYPE = "genotype.json"
 
 
 class MissingArtifactError(ValueError):
@@ -237,7 +238,7 @@ def crop_case(case: str, target: str) -> str:
 
 def source_case(crop: str) -> str:
     """Case that a small & hard crop was cut from."""
-    return crop.rpartition("__")[0]
+    return crop.rpartition("__")[0] or crop
 
 
 @contextmanager

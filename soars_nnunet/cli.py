@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
+from soars_nnunet.ct import InputError
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
 
@@ -146,9 +147,14 @@ def plan(arguments: argparse.Namespace) -> None:
     }
     choices = read_json(remembered) if remembered.is_file() else {}
     if arguments.genotype:
-        found = {branch: entry for path in arguments.genotype for branch, entry in load_genotypes(path).items()}
-        for branch, entry in found.items():
-            _say(describe_genotype(branch, entry))
+        found: dict[str, dict] = {}
+        for path in arguments.genotype:
+            for branch, entry in load_genotypes(path).items():
+                if branch in found or branch not in cascade.datasets:
+                    reason = "named twice" if branch in found else f"no branch of {cascade.source}"
+                    raise InputError(f"--genotype {path}: expected one genotype a branch; {branch} is {reason}")
+                found[branch] = entry
+                _say(describe_genotype(branch, entry))
         given["genotypes"] = {**(choices.get("genotypes") or {}), **{key: e["kinds"] for key, e in found.items()}}
     choices |= {name: value for name, value in given.items() if value is not None}
     choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}

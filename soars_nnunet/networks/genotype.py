@@ -6,6 +6,7 @@ Imports neither torch nor nnU-Net. Kernels are (Z, Y, X).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -83,7 +84,12 @@ def genotype_entry(gammas: Sequence[Sequence[float]], facts: dict[str, Any]) -> 
     Args:
         gammas: (4, 6), one row a block in the order of ``KINDS``.
         facts: Seed, epochs and the like, copied behind.
+
+    Raises:
+        ValueError: If a gamma is not finite: the search diverged.
     """
+    if not all(math.isfinite(gamma) for row in gammas for gamma in row):
+        raise ValueError("the search diverged: gamma is not finite; lower search_initial_lr or search_alpha_lr")
     rows = [[round(float(gamma), 6) for gamma in row] for row in gammas]
     best = [sorted(range(len(KINDS)), key=lambda k, row=row: -row[k]) for row in gammas]
     return {
@@ -128,4 +134,7 @@ def load_genotypes(path: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"genotype file {path}: {expected}; got something else")
     for entry in entries:
         validate_genotype(entry["kinds"])
+        margins = entry.get("margins", [])
+        if not isinstance(margins, list) or not all(isinstance(margin, (int, float)) for margin in margins):
+            raise ValueError(f"genotype file {path}: expected margins as a list of numbers, got {margins!r}")
     return table

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, kernels
 from soars_nnunet.networks.phnn import ProgressiveNetwork, validate_widths
@@ -31,8 +32,8 @@ LARGEST = max(max(kernel) for kind in KINDS for kernel in kernels(kind))
 class MixedConv(nn.Module):
     """One unit of a searchable block: BatchNorm -> ReLU -> the mix of the six kinds.
 
-    Training keeps each convolution's output and recomputes the normalised inputs in the backward
-    pass: they cost little time and half of the memory.
+    Training keeps the input, the pseudo-3D intermediates and the output; the backward pass recomputes
+    what lies between, which is cheap but makes up most of the memory (``recompute``).
 
     Args:
         in_channels: C of the input.
@@ -42,6 +43,7 @@ class MixedConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, raw_input: bool = False) -> None:
         super().__init__()
+        self.recompute = True
         # without scale and shift: a candidate could otherwise trade its gamma for a scale
         self.norm = None if raw_input else nn.BatchNorm3d(in_channels, affine=False)
         self.inner_norm = nn.BatchNorm3d(len(PSEUDO) * out_channels, affine=False)
@@ -68,24 +70,23 @@ class MixedConv(nn.Module):
         first = torch.cat([self._padded(kind, 0) for kind in PSEUDO])
         plain = torch.stack([share[kind] * self._padded(kind, 0, LARGEST) for kind in PLAIN]).sum(0)
         along_z = torch.cat([share[kind] * self._padded(kind, 1, LARGEST) for kind in PSEUDO], dim=1)
-        if not (self.training and torch.is_grad_enabled()):
-            return self._mix(features, first, plain, along_z)[0]
-        keep_convolutions = partial(create_selective_checkpoint_contexts, [torch.ops.aten.convolution.default])
-        output, *moments = checkpoint(
-            self._mix, features, first, plain, along_z, use_reentrant=False, context_fn=keep_convolutions
-        )
-        self._track(moments, features.numel() // features.shape[1])
+        if self.recompute and self.training and torch.is_grad_enabled():
+            run = partial(checkpoint, self._mix, use_reentrant=False, preserve_rng_state=False, context_fn=_keep_inner)
+        else:
+            run = self._mix
+        output, *moments = run(features, first, plain, along_z)
+        if self.training:
+            self._track(moments, features.numel() // features.shape[1])
         return output
 
     def _mix(
         self, features: torch.Tensor, first: torch.Tensor, plain: torch.Tensor, along_z: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """Output (B, O, Z, Y, X), then the batch's mean and inverse deviation of each normalisation."""
-        inputs, moments = features, ()
-        if self.norm is not None:
-            inputs, *moments = _normalised(features, self.norm)
-        inner, *inner_moments = _normalised(_same_conv(inputs, first), self.inner_norm)
-        return _same_conv(inputs, plain) + _same_conv(inner, along_z), *moments, *inner_moments
+        inputs, moments = (features, ()) if self.norm is None else _normalised(features, self.norm)
+        inner, inner_moments = _normalised(_same_conv(inputs, first), self.inner_norm)
+        # the costly convolution comes last: recomputing stops before it, at its inputs
+        return _same_conv(inner, along_z) + _same_conv(inputs, plain), *moments, *inner_moments
 
     @torch.no_grad()
     def _track(self, moments: Sequence[torch.Tensor], count: int) -> None:
@@ -171,13 +172,25 @@ class SuperPHNN(ProgressiveNetwork):
         return (parameter for parameter in self.parameters() if id(parameter) not in alphas)
 
 
-def _normalised(features: torch.Tensor, norm: nn.BatchNorm3d) -> tuple[torch.Tensor, ...]:
+def _keep_inner() -> tuple[Any, Any]:
+    """Contexts of a checkpoint that keeps the pseudo-3D intermediates and recomputes everything else."""
+
+    def policy(context: Any, operation: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
+        # of a unit's three kernels only that of the in-plane convolutions is flat
+        is_inner = operation is torch.ops.aten.convolution.default and args[1].shape[2] == 1
+        return CheckpointPolicy.MUST_SAVE if is_inner else CheckpointPolicy.PREFER_RECOMPUTE
+
+    return create_selective_checkpoint_contexts(policy)
+
+
+def _normalised(features: torch.Tensor, norm: nn.BatchNorm3d) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     """BatchNorm -> ReLU without touching the running statistics; and the batch's mean and inverse deviation."""
     running = (None, None) if norm.training else (norm.running_mean, norm.running_var)
     output, mean, inverse_deviation = torch.native_batch_norm(
         features, None, None, *running, norm.training, norm.momentum, norm.eps
     )
-    return output.relu_(), mean, inverse_deviation
+    # a compiled checkpoint may keep the output of any operation, so nothing must change it later
+    return functional.relu(output, inplace=not torch.compiler.is_compiling()), (mean, inverse_deviation)
 
 
 def _same_conv(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -185,6 +185,14 @@ class SOARSTrainer(nnUNetTrainer):
             return
         super().perform_actual_validation(save_probabilities)
 
+    def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        """What all folds of a model have in common; the values of the search are not part of a model."""
+        settings = configuration.get("soars") or {}
+        return {
+            **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
+            "soars": {key: value for key, value in settings.items() if not key.startswith("search_")},
+        }
+
     def on_train_start(self) -> None:
         """Refuse to mix two designs in one model folder, then start as nnU-Net does.
 
@@ -193,11 +201,9 @@ class SOARSTrainer(nnUNetTrainer):
         """
         existing = Path(self.output_folder_base) / "plans.json"
         if existing.is_file() and any(Path(self.output_folder_base).glob("fold_*/checkpoint_*.pth")):
-            theirs = read_json(existing)["configurations"].get(self.configuration_name, {})
-            ours = self.configuration_manager.configuration
-            differing = [
-                key for key in ("architecture", "soars", "patch_size", "spacing") if theirs.get(key) != ours.get(key)
-            ]
+            theirs = self._design(read_json(existing)["configurations"].get(self.configuration_name, {}))
+            ours = self._design(self.configuration_manager.configuration)
+            differing = [key for key in ours if theirs[key] != ours[key]]
             if differing:
                 raise RuntimeError(
                     f"{self.output_folder_base} holds models of other plans (different: {', '.join(differing)}); "

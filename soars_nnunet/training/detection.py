@@ -96,7 +96,7 @@ class SOARSDetectionTrainer(SOARSTrainer):
         datasets = [CoordinateDataset(dataset, spacing_mm) for dataset in super().get_tr_and_val_datasets()]
         targets = [(label,) for label in self.label_manager.foreground_labels]
         for dataset in datasets:
-            for case in dataset.identifiers:
+            for case in set(dataset.identifiers) - set(self.centers_mm):
                 segmentation = dataset.load_case(case)[1][0]
                 self.centers_mm[case] = organ_centers_mm(np.asarray(segmentation), targets, spacing_mm)
         return datasets[0], datasets[1]

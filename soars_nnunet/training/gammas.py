@@ -49,12 +49,12 @@ def plot_gammas(path: Path, history: np.ndarray, frozen_epochs: int) -> None:
 
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     panels = figure.subplots(1, NUM_BLOCKS, sharey=True)
-    epochs = np.arange(1, len(history) + 1)
+    epochs = np.arange(len(history))
     for block, panel in enumerate(panels):
         for kind, course in zip(KINDS, history[:, block].T, strict=True):
             panel.plot(epochs, course, label=kind, marker="." if len(history) < 2 else None)
-        panel.axvspan(0, frozen_epochs, color="0.92", zorder=0)
-        panel.set(title=f"block {block + 1}", xlabel="epoch", xlim=(0, max(len(history), frozen_epochs) + 1))
+        panel.axvspan(-0.5, frozen_epochs - 0.5, color="0.92", zorder=0)
+        panel.set(title=f"block {block + 1}", xlabel="epoch", xlim=(-0.5, max(len(history), frozen_epochs) - 0.5))
     panels[0].set_ylabel("gamma")
     panels[-1].legend(fontsize="small")
     with replacing(path) as temporary:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from soars_nnunet.artifacts import json_hash, patient_of, source_case, write_json
+from soars_nnunet.artifacts import GENOTYPE, json_hash, patient_of, read_json, source_case, write_json
 from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
@@ -26,7 +27,6 @@ from soars_nnunet.training.gammas import gamma_lines, plot_gammas, read_gammas, 
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 from soars_nnunet.training.smallhard import SOARSSmallHardTrainer
 
-GENOTYPE_FILE = "genotype.json"
 GAMMAS_FILE = "gammas.csv"
 PLOT_FILE = "gammas.png"
 
@@ -72,8 +72,9 @@ class WeightsOnlyPolyLR(PolyLRScheduler):
 class ArchitectureSearch:
     """Turns a branch's trainer into its search; combine as ``class Search(ArchitectureSearch, BranchTrainer)``.
 
-    Resuming with ``--c`` continues exactly: alpha is a parameter of the network, its moments are in the
-    optimiser's state, and every epoch draws from random generators seeded by its own number.
+    Resuming with ``--c`` restores everything: alpha is a parameter of the network, its moments are in the
+    optimiser's state. Every epoch draws from random generators seeded by its own number, so with data
+    loading in the main process (``nnUNet_n_proc_DA=0``) a resumed search on CPU ends like an uninterrupted one.
     """
 
     _loads_alpha_cases = False
@@ -89,7 +90,9 @@ class ArchitectureSearch:
         super().__init__(plans, configuration, fold, dataset_json, device)  # type: ignore[call-arg]
         if self.is_ddp:
             raise RuntimeError("the architecture search runs on one GPU: expected -num_gpus 1")
-        settings = self.settings = {**self.settings, "seed": self.settings["search_seed"], "final_validation": False}
+        settings = self.settings = {**self.settings, "seed": self.settings["search_seed"]}
+        if not isinstance(settings["seed"], int) or settings["seed"] < 0:
+            raise RuntimeError(f"search_seed: expected a whole number of 0 or more, got {settings['seed']}")
         self.initial_lr = settings["search_initial_lr"]
         self.num_epochs = settings["search_frozen_epochs"] + settings["search_joint_epochs"]
         self.num_iterations_per_epoch = settings["search_iterations_per_epoch"] or self.num_iterations_per_epoch
@@ -145,9 +148,13 @@ class ArchitectureSearch:
             Training cases (of the part that is being loaded) and the fold's validation cases.
 
         Raises:
-            RuntimeError: If the fold has fewer than two training patients.
+            RuntimeError: If the fold has fewer than two training patients, or trains on a validation patient.
         """
         training, validation = super().do_split()  # type: ignore[misc]
+        if self.fold == "all":
+            self.print_to_log_file("fold all: no patient is kept out of the search; its validation loss means nothing")
+        elif shared := {self._patient(case) for case in training} & {self._patient(case) for case in validation}:
+            raise RuntimeError(f"{len(shared)} patients are on both sides of fold {self.fold}; make splits by patient")
         shares = split_for_search(training, self._patient, self.settings["search_alpha_share"], self._fold_number)
         return shares["alpha" if self._loads_alpha_cases else "weights"], validation
 
@@ -210,19 +217,28 @@ class ArchitectureSearch:
             "data_sha256": self._data_hash(),
         }
         entry = genotype_entry(self.network.gammas().numpy(), facts)
-        path = Path(self.output_folder) / GENOTYPE_FILE
+        path = Path(self.output_folder) / GENOTYPE
         write_json(path, {self.branch: entry})
         self.print_to_log_file(describe_genotype(self.branch, entry))
-        self.print_to_log_file(f"next: soars-plan --genotype {path}")
+        self.print_to_log_file(f"next: soars-plan -d SOURCE_DATASET --genotype {path}")
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """A super-network is not a model: nothing to validate."""
         self.print_to_log_file("No validation of the super-network; retrain the genotype it found")
 
     def _data_hash(self) -> str:
-        """Hash of the preprocessed cases (names and sizes) and of the split: tells two searches' data apart."""
+        """Hash of the split and of what the cases were made from (by ``soars-plan``), or of their files' sizes."""
+        record = Path(f"{self.preprocessed_dataset_folder}.soars.json")
         files = sorted(Path(self.preprocessed_dataset_folder).iterdir())
-        return json_hash([self.settings.get("split_sha256"), [[file.name, file.stat().st_size] for file in files]])
+        data = read_json(record) if record.is_file() else [[file.name, file.stat().st_size] for file in files]
+        return json_hash([self.settings.get("split_sha256"), data])
+
+    def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        """The planned genotype plays no part in a search, its own values do."""
+        design = super()._design(configuration)  # type: ignore[misc]
+        arguments = (design["architecture"] or {}).get("arch_kwargs", {})
+        widths = {key: value for key, value in arguments.items() if key != "genotype"}
+        return {**design, "architecture": widths, "soars": configuration.get("soars")}
 
 
 class SOARSAnchorSearchTrainer(ArchitectureSearch, SOARSAnchorTrainer):

@@ -1,6 +1,5 @@
 """The super-network's mix written out branch by branch: the reference for tests and benchmarks."""
 
-import torch
 from torch.nn import functional
 
 from soars_nnunet.networks.genotype import KINDS, kernels
@@ -18,9 +17,14 @@ def six_branches(unit, features, gamma):
             inner.append((share, output, second[0]))
         else:
             total = total + share * output
-    normed = unit.inner_norm(torch.cat([output for _, output, _ in inner], 1)).relu().chunk(len(inner), 1)
-    for (share, _, second), features_ in zip(inner, normed, strict=True):
-        total = total + share * functional.conv3d(features_, second, padding="same")
+    # channel by channel, as one BatchNorm of all intermediates would be
+    for index, (share, output, second) in enumerate(inner):
+        part = slice(index * output.shape[1], (index + 1) * output.shape[1])
+        running = unit.inner_norm.running_mean[part], unit.inner_norm.running_var[part]
+        normed = functional.batch_norm(output, *running, training=unit.training, momentum=0.1).relu_()
+        total = total + share * functional.conv3d(normed, second, padding="same")
+    if unit.training:
+        unit.inner_norm.num_batches_tracked.add_(1)
     return total
 
 

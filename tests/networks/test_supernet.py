@@ -61,6 +61,38 @@ def test_a_block_of_one_kind_is_the_retrained_block():
         assert net.genotype() == [kind] * 4
 
 
+def test_evaluation_uses_the_same_running_statistics():
+    image = torch.randn(3, 2, 2, 16, 16, 16, dtype=torch.float64)
+    outputs = []
+    for net in pair():
+        for batch in image:
+            net(batch)
+        outputs.append(torch.stack(net.eval()(image[0])))
+    assert relative(*outputs) < 1e-10
+
+
+@pytest.mark.parametrize("moving", ["weights", "alphas"])
+def test_compiled_and_kept_equal_recomputed(moving):
+    """As nnU-Net compiles on a GPU, traced without code generation; and without the checkpoint."""
+    image = torch.randn(2, 2, 16, 16, 16, dtype=torch.float64)
+    results = []
+    for variant in ("recomputed", "kept", "compiled"):
+        net = pair()[0]
+        for unit in net.modules():
+            unit.recompute = variant != "kept"
+        alphas = net.architecture_parameters()
+        parameters = list(net.weight_parameters()) if moving == "weights" else alphas
+        for parameter in net.parameters():
+            parameter.requires_grad_(any(parameter is other for other in parameters))
+        forward = torch.compile(net, backend="aot_eager") if variant == "compiled" else net
+        output = torch.stack(forward(image))
+        output.square().mean().backward()
+        results.append([output, *(parameter.grad for parameter in parameters), *net.buffers()])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
 def test_float32_training_curves_overlay():
     curves = []
     for net in pair(torch.float32):
@@ -68,7 +100,7 @@ def test_float32_training_curves_overlay():
         optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
         losses = []
         for _ in range(50):
-            image = torch.randn(2, 2, 16, 16, 16, generator=generator)
+            image = torch.randn(2, 2, 16, 12, 12, generator=generator)
             target = (image[:, 0] > 0).long() + (image[:, 1].roll(2, 1) > 1).long()
             loss = sum(functional.cross_entropy(output, target) for output in net(image))
             optimizer.zero_grad()

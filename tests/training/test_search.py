@@ -202,7 +202,8 @@ def test_bad_genotype_files_are_refused(cascade_copy, tmp_path, text, capsys):
     path = tmp_path / "genotype.json"
     path.write_text(text)
     assert plan_command(["-d", "7", "--genotype", str(path)]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and ("genotype file" in error or "expected 4 kinds" in error)
 
 
 def test_gamma_history_round_trip(tmp_path):
@@ -214,3 +215,33 @@ def test_gamma_history_round_trip(tmp_path):
 
 def test_published_genotypes_have_no_margins():
     assert describe_genotype("anchor", {"kinds": ["2D3"] * 4}) == "anchor: genotype 2D3 2D3 2D3 2D3"
+
+
+def test_one_genotype_a_branch(cascade_copy, tmp_path, capsys):
+    path = tmp_path / "genotype.json"
+    path.write_text('{"anchor": {"kinds": ["2D3", "2D3", "2D3", "2D3"]}}')
+    assert plan_command(["-d", "7", "--genotype", str(path), str(path)]) == 2
+    assert "anchor is named twice" in capsys.readouterr().err
+
+
+def test_a_diverged_search_finds_nothing():
+    with pytest.raises(ValueError, match="diverged"):
+        genotype_entry(np.full((4, 6), np.nan), {})
+
+
+def test_patient_on_both_sides_is_refused(cascade_copy):
+    trainer = search_of(cascade_copy, "anchor", patient_pattern="(phantom)")
+    with pytest.raises(RuntimeError, match="both sides of fold 0"):
+        trainer.do_split()
+
+
+def test_a_new_genotype_does_not_stop_the_search(cascade_copy):
+    first = search_of(cascade_copy, "anchor", search_joint_epochs=0)
+    first.run_training()
+    path = cascade_copy.plans("anchor", DEFAULT_PLANS)
+    plans = read_json(path)
+    plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["genotype"] = ["2D3"] * 4
+    path.write_text(json.dumps(plans))
+    search_of(cascade_copy, "anchor", search_joint_epochs=0).on_train_start()
+    with pytest.raises(RuntimeError, match="models of other plans"):
+        search_of(cascade_copy, "anchor", search_joint_epochs=1).on_train_start()

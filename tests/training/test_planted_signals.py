@@ -6,6 +6,7 @@ import torch
 from soars_nnunet.networks.genotype import KINDS, kernels
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.losses import DiceCELoss
+from soars_nnunet.training.search import SOARSAnchorSearchTrainer
 
 REACH = 2
 SIGNALS = {"through-plane": 0, "in-plane": 2}
@@ -20,22 +21,35 @@ def batch(axis, generator):
     """White noise; a voxel's label is the sign of the sum of the voxels two before and two behind it along the axis."""
     image = torch.randn(2, 1, 10, 10, 10, generator=generator)
     label = image.roll(REACH, 2 + axis) + image.roll(-REACH, 2 + axis) > 0
-    return image, label.long()
+    return {"data": image, "target": label.long()}
+
+
+SETTINGS = {
+    "search_frozen_epochs": 1,
+    "search_alpha_lr": 0.15,
+    "search_alpha_betas": [0.5, 0.99],
+    "beta1": 0.9,
+    "beta2": 0.99,
+}
 
 
 def search(axis, seed, frozen=20, joint=30):
+    """Gamma of block 1 after the search trainer's own steps on endless noise."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(1000 + seed)
-    net, loss = SuperPHNN(1, 2, (4, 4, 4, 4), (1, 1, 1, 1)), DiceCELoss()
-    weights = torch.optim.RAdam(net.weight_parameters(), lr=0.01, betas=(0.9, 0.99))
-    alphas = torch.optim.RAdam(net.architecture_parameters(), lr=0.15, betas=(0.5, 0.99))
+    # everything of nnU-Net's trainer that reads files is left out
+    trainer = SOARSAnchorSearchTrainer.__new__(SOARSAnchorSearchTrainer)
+    trainer.network = SuperPHNN(1, 2, (4, 4, 4, 4), (1, 1, 1, 1))
+    trainer.settings, trainer.initial_lr, trainer.weight_decay = SETTINGS, 0.01, 0.0
+    trainer.num_epochs, trainer.device, trainer.grad_scaler = 2, torch.device("cpu"), None
+    trainer.optimizer, _ = trainer.configure_optimizers()
+    loss = DiceCELoss()
+    trainer.loss = lambda outputs, target: sum(loss(output, target) for output in outputs)
+    trainer.dataloader_alpha = (batch(axis, generator) for _ in range(joint))
     for step in range(frozen + joint):
-        for optimizer in (alphas, weights) if step >= frozen else (weights,):
-            image, label = batch(axis, generator)
-            net.zero_grad(set_to_none=True)
-            sum(loss(output, label) for output in net(image)).backward()
-            optimizer.step()
-    return net.gammas()[0]
+        trainer.current_epoch = int(step >= frozen)
+        trainer.train_step(batch(axis, generator))
+    return trainer.network.gammas()[0]
 
 
 def test_kinds_that_see():
