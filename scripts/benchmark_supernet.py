@@ -64,6 +64,11 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         if cuda:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
+    if options.profile:
+        activity = torch.profiler.ProfilerActivity
+        with torch.profiler.profile(activities=[activity.CPU, *[activity.CUDA] * cuda], record_shapes=True) as profile:
+            sum(loss(output, target) for output in forward(image)).backward()
+        print(profile.key_averages(group_by_input_shape=True).table(sort_by="self_cpu_time_total", row_limit=15))
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"seconds": statistics.median(seconds[1:]), "mib": (peak - base) / 2**20, "loss": total.item()}
 
@@ -104,6 +109,9 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="torch.compile, as nnU-Net on a GPU")
+    parser.add_argument(
+        "--profile", action="store_true", help="with --variant: also print where a step spends its time"
+    )
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about an hour on two CPU cores.
+# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; 70 minutes on two CPU cores.
 #   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [OUTPUT]
 # Every fifth case is kept out of everything as test; the rest is a 2-fold split with both folds trained.
 # Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
@@ -64,6 +64,7 @@ for fold in 0 1; do
     wait $guided
     trap - EXIT
 done
+unset OMP_WAIT_POLICY
 step "prediction and evaluation of the test cases"
 soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/cascade" --device "$device"
 soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/ct_only" --device "$device" --plans-name CTOnly

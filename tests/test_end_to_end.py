@@ -15,9 +15,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, read_json
 from soars_nnunet.ct import from_network_frame, to_network_frame
 from soars_nnunet.geometry.stitch import tier_argmax
+from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.predict import CascadePredictor
 
 pytestmark = pytest.mark.slow
@@ -34,6 +35,9 @@ SETTINGS = [
     "anchor.initial_lr=0.05",
     "final_validation=false",
     "mid_level.final_validation=true",
+    "search_frozen_epochs=1",
+    "search_joint_epochs=1",
+    "search_iterations_per_epoch=3",
 ]
 PLAN = ["soars-plan", "-d", "5", "--regime", "demo", "-np", "1", "--set", *SETTINGS]
 
@@ -78,6 +82,18 @@ class Chain:
         self.say(f"  training loss {losses}")
         assert len(losses) == 2 and losses[-1] < losses[0]
         return folder
+
+    def search(self, cascade: Cascade) -> None:
+        """Search the anchor's genotype with nnU-Net's command and plan a variant with it."""
+        train = ["nnUNetv2_train", cascade.datasets["anchor"], CONFIGURATION, "0", "-tr", "SOARSAnchorSearchTrainer"]
+        self.run(*train, "-device", "cpu")
+        model = cascade.model("anchor", DEFAULT_PLANS)
+        found = model.with_name(model.name.replace("Trainer", "SearchTrainer")) / "fold_0" / "genotype.json"
+        kinds = load_genotypes(found)["anchor"]["kinds"]
+        said = self.run(*PLAN, "--branches", "anchor", "--plans-name", "Found", "--genotype", found)
+        assert f"anchor: genotype {' '.join(kinds)}" in said
+        plans = read_json(cascade.plans("anchor", "Found"))
+        assert plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["genotype"] == kinds
 
     def interrupt_training(self, cascade: Cascade, branch: str, fold: int) -> None:
         """Start a training and kill it in its second epoch."""
@@ -131,6 +147,7 @@ def test_chain_of_commands(tmp_path, monkeypatch):
     planned = chain.run(*PLAN)
     assert "MidLevel: waits for" in planned and "Detection: waits for" in planned
 
+    chain.search(cascade)
     chain.train(cascade, "anchor", 0)
     chain.interrupt_training(cascade, "anchor", 1)
     fold = chain.train(cascade, "anchor", 1, "--c")

@@ -92,7 +92,7 @@ class ProgressiveNetwork(nn.Module):
         features = image
         for i, (block, score_conv, stride) in enumerate(zip(self.blocks, self.score_convs, self.strides, strict=True)):
             features = block(_pool(features, stride))
-            score = score_conv(features)
+            score = score_conv(features).contiguous()
             if self.constant_background is not None:
                 # the constant enters with the first block; the others add zero to it
                 fill = self.constant_background if i == 0 else 0.0

@@ -66,6 +66,9 @@ class MixedConv(nn.Module):
         Returns:
             (B, O, Z, Y, X).
         """
+        if features.device.type == "cpu":
+            # the weight gradient of a wide 5x5x5 convolution takes half the time (scripts/benchmark_supernet.py)
+            features = features.contiguous(memory_format=torch.channels_last_3d)
         share = dict(zip(KINDS, gamma, strict=True))
         first = torch.cat([self._padded(kind, 0) for kind in PSEUDO])
         plain = torch.stack([share[kind] * self._padded(kind, 0, LARGEST) for kind in PLAIN]).sum(0)
