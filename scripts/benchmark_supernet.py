@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="torch.compile, as nnU-Net on a GPU")
     parser.add_argument(
-        "--profile", action="store_true", help="with --variant: also print where a step spends its time"
+        "--profile", action="store_true", help="with --variant: print where the time goes"
     )
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
