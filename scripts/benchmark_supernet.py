@@ -109,9 +109,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="torch.compile, as nnU-Net on a GPU")
-    parser.add_argument(
-        "--profile", action="store_true", help="with --variant: print where the time goes"
-    )
+    parser.add_argument("--profile", action="store_true", help="with --variant: print where the time goes")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")
