@@ -22,7 +22,7 @@ from torch._dynamo import OptimizedModule
 
 from soars_nnunet.artifacts import read_json
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
-from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN
+from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetwork
 from soars_nnunet.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
@@ -38,6 +38,7 @@ class SOARSTrainer(nnUNetTrainer):
     """
 
     branch = "anchor"
+    network_class: type[ProgressiveNetwork] = PHNN
 
     def __init__(
         self,
@@ -87,11 +88,7 @@ class SOARSTrainer(nnUNetTrainer):
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
         """P-HNN as the plans describe it, or with the branch's published genotype under stock plans."""
-        if configuration_manager.network_arch_class_name.endswith("PHNN"):
-            return nnUNetTrainer.build_network_architecture(
-                plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
-            )
-        network = PHNN(
+        network = cls.network_class(
             input_channels=num_input_channels,
             num_classes=num_output_channels,
             deep_supervision=enable_deep_supervision,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from soars_nnunet.artifacts import GENOTYPE, json_hash, patient_of, read_json, source_case, write_json
@@ -77,6 +77,7 @@ class ArchitectureSearch:
     loading in the main process (``nnUNet_n_proc_DA=0``) a resumed search on CPU ends like an uninterrupted one.
     """
 
+    network_class = SuperPHNN
     _loads_alpha_cases = False
 
     def __init__(
@@ -101,25 +102,10 @@ class ArchitectureSearch:
         self.batch_size = self.settings["search_batch_size"]
 
     @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """Super-network with the widths and strides of the plans; their genotype plays no part."""
-        architecture = cls.architecture(configuration_manager)  # type: ignore[attr-defined]
-        del architecture["genotype"]
-        network = SuperPHNN(
-            input_channels=num_input_channels,
-            num_classes=num_output_channels,
-            deep_supervision=enable_deep_supervision,
-            **architecture,
-        )
-        network.apply(network.initialize)
-        return network
+    def architecture(cls, configuration_manager: ConfigurationManager) -> dict[str, Any]:
+        """Widths and strides of the plans; their genotype plays no part."""
+        architecture = super().architecture(configuration_manager)  # type: ignore[misc]
+        return {key: value for key, value in architecture.items() if key != "genotype"}
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """RAdam with two groups: weights as the branch trains them, alpha without weight decay."""
