@@ -29,6 +29,7 @@ CONFIGURATION = "3d_fullres"
 DEFAULT_PLANS = "nnUNetPlans"
 CHECKPOINT = "checkpoint_final.pth"
 MANIFEST = "manifest.json"
+POSTPROCESSING = "postprocessing.json"
 TARGET_FACTS = "targets.json"
 GENOTYPE = "genotype.json"
 
@@ -220,7 +221,7 @@ class Cascade:
         if missing:
             commands = "; ".join(self.train_command(branch, fold, plans) for fold in missing)
             raise MissingArtifactError(
-                f"{self.datasets[branch]}: out-of-fold channels need every fold, but fold(s) {missing} have no "
+                f"{self.datasets[branch]}: out-of-fold output needs every fold, but fold(s) {missing} have no "
                 f"{CHECKPOINT} in {self.model(branch, plans)} (fold 'all' cannot stand in); run: {commands}"
             )
 

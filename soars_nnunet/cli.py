@@ -195,6 +195,7 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
     parser.add_argument("--step-size", type=float, default=0.5, help="sliding-window step (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
+    parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
 
 
 @_command("Segment CTs with the trained cascade: one label volume and one report per CT.", _add_cascade_predict)
@@ -212,7 +213,35 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         step_size=arguments.step_size,
         overwrite=arguments.overwrite,
         progress=_say,
+        postprocess=not arguments.no_postprocessing,
     )
+
+
+def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
+    _add_plans(parser)
+    _add_device(parser)
+    parser.add_argument("--step-size", type=float, default=0.5, help="sliding-window step (default: %(default)s)")
+
+
+@_command(
+    "Predict and score every training case with its own fold's models; decide the post-processing of organs.",
+    _add_cross_validate,
+)
+def cross_validate(arguments: argparse.Namespace) -> None:
+    """Cross-validate the whole cascade; later predictions keep the largest component where that helped."""
+    from soars_nnunet.cross_validate import cross_validate as run
+    from soars_nnunet.evaluate import format_table, write_evaluation
+    from soars_nnunet.postprocess import format_effects
+
+    cascade = Cascade.load(arguments.dataset)
+    evaluation, effects, folder = run(
+        cascade, arguments.plans_name, _device(arguments.device), arguments.step_size, _say
+    )
+    _say(format_table(evaluation))
+    for path in write_evaluation(evaluation, folder):
+        _say(f"wrote {path}")
+    _say("\n".join(["largest component alone, out of fold:", *format_effects(effects)]))
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

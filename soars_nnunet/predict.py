@@ -28,11 +28,13 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import guidance, voi_input
 from soars_nnunet.ct import check_ct, from_network_frame, to_network_frame
+from soars_nnunet.geometry.components import keep_largest_components
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
 from soars_nnunet.geometry.voi import voi_box
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.postprocess import load_postprocessing
 from soars_nnunet.profile import Profile
 from soars_nnunet.report import organ_rows
 
@@ -81,6 +83,8 @@ class CascadePredictor:
         folds: Folds of every branch to average; None for each branch's trained folds.
         device: Where the networks run.
         step_size: Sliding-window step as a fraction of the patch.
+        postprocess: Keep only the largest component of the organs for which ``soars-cross-validate``
+            found that it helps these weights.
 
     Raises:
         MissingArtifactError: If the manifest, a branch or a fold is missing.
@@ -92,6 +96,7 @@ class CascadePredictor:
         folds: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
         step_size: float = 0.5,
+        postprocess: bool = True,
     ) -> None:
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
@@ -105,6 +110,11 @@ class CascadePredictor:
             for key, branch in self.manifest["branches"].items()
         }
         self._check()
+        self.largest_component: list[str] = []
+        self._notes: list[str] = []
+        if postprocess:
+            fingerprints = {key: model.fingerprint for key, model in self.models.items()}
+            self.largest_component, self._notes = load_postprocessing(path, fingerprints)
 
     def _check(self) -> None:
         if "anchor" not in self.models:
@@ -152,6 +162,7 @@ class CascadePredictor:
         labels = merge_tiers(
             ct_hu.shape[1:], self._kept(self.candidates(inference), candidates), self.profile_precedence()
         )
+        labels = keep_largest_components(labels, [self.labels[name] for name in self.largest_component])
         inference.seconds["stitch"] = time.perf_counter() - start
         present = [organ for organ in self.profile.organs if organ.name in self.labels]
         spacing = properties["spacing"]
@@ -161,6 +172,7 @@ class CascadePredictor:
             "labels": self.labels,
             "organs": organ_rows(labels, spacing, present, inference.peaks, dict(candidates)),
             "targets": _target_rows(inference.peaks, properties["sitk_stuff"]),
+            "largest_component": self.largest_component,
             "warnings": self._warnings(name),
             "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
             "provenance": self.manifest["provenance"],
@@ -253,10 +265,17 @@ class CascadePredictor:
 
     def _warnings(self, name: str) -> list[str]:
         (hashed,) = name_hashes([patient_of(name, self.manifest["patient_pattern"]) or name])
-        folds = self.manifest["branches"]["anchor"]["training_patients"]
-        if any(hashed in fold for fold in folds):
-            return [f"{name} has the name of a training patient: the models may have trained on this patient"]
-        return []
+        patients = {
+            patient
+            for key, model in self.models.items()
+            for fold, of_fold in enumerate(self.manifest["branches"][key]["training_patients"])
+            if fold in model.folds or max(model.folds) >= len(self.manifest["branches"][key]["training_patients"])
+            for patient in of_fold
+        }
+        if hashed in patients:
+            known = f"{name} has the name of a training patient: the models may have trained on this patient"
+            return [known, *self._notes]
+        return self._notes
 
 
 def _load(

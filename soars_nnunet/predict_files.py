@@ -53,6 +53,7 @@ def predict_files(
     step_size: float = 0.5,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda text: None,
+    postprocess: bool = True,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -69,6 +70,7 @@ def predict_files(
         step_size: Sliding-window step as a fraction of the patch.
         overwrite: Predict again where a verified result exists.
         progress: Receives one line per case.
+        postprocess: Keep only the largest component where ``soars-cross-validate`` found that it helps.
 
     Returns:
         The label files.
@@ -76,7 +78,21 @@ def predict_files(
     Raises:
         InputError: If there are no CTs, or, after the others were done, if some were unusable.
     """
-    cases = list_cts(source)
+    return predict_cases(list_cts(source), output, manifest, folds, device, step_size, overwrite, progress, postprocess)
+
+
+def predict_cases(
+    cases: Sequence[tuple[str, Path]],
+    output: Path,
+    manifest: Path,
+    folds: Sequence[int] | None = None,
+    device: torch.device | str = "cpu",
+    step_size: float = 0.5,
+    overwrite: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+    postprocess: bool = True,
+) -> list[Path]:
+    """Segment named CTs, as ``predict_files`` does."""
     if output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
     for case, path in cases:
@@ -86,13 +102,14 @@ def predict_files(
     if len(cases) == 1:
         # a lone bad input is reported before models are loaded
         images[cases[0][0]] = check_ct(read_ct(cases[0][1]), cases[0][0])
-    predictor = CascadePredictor(manifest, folds, device, step_size)
+    predictor = CascadePredictor(manifest, folds, device, step_size, postprocess)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     models = {key: model.fingerprint for key, model in predictor.models.items()}
     written = []
     for index, (case, path) in enumerate(cases, 1):
         labels_path, report_path = output / f"{case}{_ending(path)}", output / f"{case}.json"
         key = {"input": file_hash(path), "models": models, "step_size": step_size}
+        key["largest_component"] = predictor.largest_component
         if not overwrite and _is_finished(labels_path, report_path, key):
             progress(f"[{index}/{len(cases)}] {case}: finished already, verified")
             written.append(labels_path)

@@ -1,0 +1,94 @@
+"""Cross-validated cascade: every training case predicted by models that never saw its patient.
+
+A fold's models of all branches predict the fold's validation cases, as paper table 3 needs it. The
+label volumes also decide, organ by organ, whether prediction keeps only the largest component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from soars_nnunet.artifacts import Cascade, MissingArtifactError, raw_folder, read_json
+from soars_nnunet.evaluate import Evaluation
+from soars_nnunet.label_map import check_same_grid, read_label_map
+from soars_nnunet.metrics import score_case
+from soars_nnunet.postprocess import ComponentEffect, component_dices, write_postprocessing
+from soars_nnunet.predict_files import predict_cases
+from soars_nnunet.stratify import training_cases
+
+
+def cross_validate(
+    cascade: Cascade,
+    plans: str,
+    device: torch.device | str = "cpu",
+    step_size: float = 0.5,
+    progress: Callable[[str], None] = lambda text: None,
+) -> tuple[Evaluation, list[ComponentEffect], Path]:
+    """Predict every training case with its own fold's models, score it, decide the post-processing.
+
+    Writes label volumes and reports (without post-processing; finished ones are verified and kept) to
+    ``cross_validation`` beside the manifest, and the decision beside it, where prediction finds it.
+
+    Args:
+        cascade: Stratified dataset with all branches trained on all folds.
+        plans: Plans of the variant.
+        device: Where the networks run.
+        step_size: Sliding-window step as a fraction of the patch.
+        progress: Receives one line per case.
+
+    Returns:
+        Scores of the volumes as predicted; the effect of the largest component by organ that any
+        reference has; the folder of the volumes.
+
+    Raises:
+        MissingArtifactError: If a branch is not planned or a fold not trained, naming the command.
+        InputError: If a CT is not usable.
+    """
+    for branch in cascade.branches:
+        cascade.require_all_folds(branch.key, cascade.plans_of(branch.key, plans))
+    manifest = cascade.manifest(plans)
+    if not manifest.is_file() or set(read_json(manifest)["branches"]) != {branch.key for branch in cascade.branches}:
+        raise MissingArtifactError(
+            f"expected {manifest} with all {len(cascade.branches)} branches; run: soars-plan -d {cascade.source}"
+        )
+    output = manifest.parent / "cross_validation"
+    files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
+    models: dict[str, list[str]] = {}
+    written: dict[str, Path] = {}
+    for fold, split in enumerate(cascade.splits()):
+        progress(f"fold {fold}")
+        cases = [(case, files[case][0]) for case in split["val"]]
+        done = predict_cases(cases, output, manifest, [fold], device, step_size, False, progress, postprocess=False)
+        written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
+        for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():
+            models.setdefault(branch, []).extend(hashes)
+    pairs = [(case, path, files[case][1]) for case, path in sorted(written.items())]
+    evaluation, effects = _score(pairs, cascade)
+    write_postprocessing(manifest, effects, models)
+    return evaluation, effects, output
+
+
+def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
+    """Scores of all cases, and what the largest component changes."""
+    profile, scores = cascade.profile, []
+    dices: dict[str, list[tuple[float, float]]] = {}
+    for case, predicted, reference in pairs:
+        image_p, image_r = read_label_map(predicted), read_label_map(reference)
+        check_same_grid(image_p, reference, str(predicted))
+        array_p, array_r = (sitk.GetArrayFromImage(image) for image in (image_p, image_r))
+        spacing_mm = image_r.GetSpacing()[::-1]
+        scores += score_case(case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **cascade.labels})
+        for organ, pair in component_dices(array_p, array_r, profile, cascade.labels).items():
+            dices.setdefault(organ, []).append(pair)
+    folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))
+    effects = [
+        ComponentEffect(organ.name, len(dices[organ.name]), *np.mean(dices[organ.name], axis=0).tolist())
+        for organ in profile.organs
+        if organ.name in dices
+    ]
+    return Evaluation(tuple(scores), profile.name, *folders), effects

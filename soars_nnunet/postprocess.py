@@ -1,0 +1,103 @@
+"""Post-processing decided out of fold: organs of which only the largest connected component is kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from soars_nnunet.artifacts import POSTPROCESSING, provenance, read_json, write_json
+from soars_nnunet.geometry.components import keep_largest_components
+from soars_nnunet.metrics import dice
+from soars_nnunet.profile import Profile
+
+
+@dataclass(frozen=True)
+class ComponentEffect:
+    """What keeping only the largest component does to one organ, out of fold.
+
+    Attributes:
+        organ: Name in the profile.
+        n: Cases whose reference has the organ.
+        dsc: Mean Dice coefficient over them as predicted.
+        dsc_largest: The same of the largest component alone.
+    """
+
+    organ: str
+    n: int
+    dsc: float
+    dsc_largest: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether the mean rises: nnU-Net's rule for its own post-processing."""
+        return self.dsc_largest > self.dsc
+
+
+def component_dices(
+    predicted: np.ndarray, reference: np.ndarray, profile: Profile, labels: dict[str, int]
+) -> dict[str, tuple[float, float]]:
+    """Dice coefficients of one case as predicted and of each organ's largest component.
+
+    Args:
+        predicted: (Z, Y, X) in the profile's labels.
+        reference: (Z, Y, X) in the source dataset's labels, on the same grid.
+        profile: Organs.
+        labels: Source dataset's label by organ.
+
+    Returns:
+        Both by organ that the reference has; empty if it has none.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    cleaned = keep_largest_components(predicted, [organ.label for organ in profile.organs])
+    for name, value in labels.items():
+        mask, label = reference == value, profile.by_name[name].label
+        if mask.any():
+            found[name] = (dice(predicted == label, mask), dice(cleaned == label, mask))
+    return found
+
+
+def format_effects(effects: list[ComponentEffect]) -> list[str]:
+    """One line an organ whose Dice the largest component changes, and what is decided; empty without any."""
+    return [
+        f"{effect.organ}: DSC {effect.dsc:.4f} -> {effect.dsc_largest:.4f} over {effect.n} cases; "
+        f"{'kept' if effect.helps else 'not applied'}"
+        for effect in effects
+        if effect.dsc != effect.dsc_largest
+    ]
+
+
+def write_postprocessing(manifest: Path, effects: list[ComponentEffect], models: dict[str, list[str]]) -> Path:
+    """Record which organs are reduced to their largest component, for prediction to find.
+
+    Args:
+        manifest: Of the cascade; the record lies beside it.
+        effects: Out-of-fold effect by organ.
+        models: Hashes of the weights that the effects were measured with, by branch.
+    """
+    path = manifest.with_name(POSTPROCESSING)
+    chosen = [effect.organ for effect in effects if effect.helps]
+    effects_json = [asdict(effect) for effect in effects]
+    record = {"largest_component": chosen, "effects": effects_json, "models": models, "provenance": provenance()}
+    write_json(path, record)
+    return path
+
+
+def load_postprocessing(manifest: Path, fingerprints: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """Organs whose largest component alone is kept, and warnings.
+
+    Args:
+        manifest: Of the cascade; the decision lies beside it, if there is one.
+        fingerprints: Hashes of the weights in use, by branch.
+
+    Returns:
+        Organ names, none without a decision or if it was taken for other weights; then a warning says so.
+    """
+    path = manifest.with_name(POSTPROCESSING)
+    if not path.is_file():
+        return [], []
+    decided = read_json(path)
+    if any(not set(hashes) <= set(decided["models"].get(branch, ())) for branch, hashes in fingerprints.items()):
+        return [], [f"{path.name} was decided with other weights and is not applied; rerun soars-cross-validate"]
+    return decided["largest_component"], []

@@ -1,0 +1,136 @@
+"""The cross-validated cascade, and the post-processing that it decides."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from conftest import copy_tree
+
+from soars_nnunet import cli
+from soars_nnunet.artifacts import DEFAULT_PLANS, POSTPROCESSING, raw_folder, read_json, write_json
+from soars_nnunet.cross_validate import cross_validate
+from soars_nnunet.geometry.components import keep_largest_components
+from soars_nnunet.metrics import dice
+from soars_nnunet.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
+from soars_nnunet.predict import CascadePredictor
+
+
+def array(path):
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def test_without_a_decision_nothing_is_applied(untrained_cascade):
+    assert load_postprocessing(untrained_cascade.manifest(DEFAULT_PLANS), {}) == ([], [])
+    assert (
+        CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), device=torch.device("cpu")).largest_component == []
+    )
+
+
+def test_a_missing_fold_is_refused_with_its_command(cascade_copy, capsys):
+    (cascade_copy.model("small_hard", DEFAULT_PLANS) / "fold_1" / "checkpoint_final.pth").unlink()
+    assert cli.cross_validate(["-d", "7", "--device", "cpu"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "nnUNetv2_train 74 3d_fullres 1 -tr SOARSSmallHardTrainer" in error
+    assert not (cascade_copy.manifest(DEFAULT_PLANS).parent / "cross_validation").exists()
+
+
+@pytest.fixture(scope="module")
+def validated(untrained_cascade, tmp_path_factory):
+    """A cross-validated copy of the cascade, to which the environment points from now on; its results, its lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        cascade = copy_tree(untrained_cascade, tmp_path_factory.mktemp("validated") / "copy", patch.setenv)
+        lines = []
+        yield cascade, *cross_validate(cascade, DEFAULT_PLANS, progress=lines.append), lines
+
+
+def test_every_case_is_predicted_by_its_own_folds_models(validated):
+    cascade, evaluation, _, folder, _ = validated
+    images = raw_folder() / cascade.source / "imagesTr"
+    for fold, split in enumerate(cascade.splits()):
+        predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), [fold], postprocess=False)
+        for case in split["val"]:
+            labels, report = predictor.predict(sitk.ReadImage(str(images / f"{case}_0000.nii.gz")), case)
+            np.testing.assert_array_equal(array(folder / f"{case}.nii.gz"), sitk.GetArrayFromImage(labels))
+            assert not report["warnings"] and read_json(folder / f"{case}.json")["models"] == report["models"]
+        for case in split["train"]:
+            assert "training patient" in predictor._warnings(case)[0]
+    assert {score.case for score in evaluation.scores} == {case for split in cascade.splits() for case in split["val"]}
+
+
+def test_effects_are_those_of_the_written_volumes(validated):
+    cascade, evaluation, effects, folder, _ = validated
+    references = raw_folder() / cascade.source / "labelsTr"
+    cases = sorted({score.case for score in evaluation.scores})
+    organs = cascade.profile.by_name
+    assert len(effects) == 42
+    for effect in effects[::5]:
+        label, pairs = organs[effect.organ].label, []
+        for case in cases:
+            predicted, reference = array(folder / f"{case}.nii.gz"), array(references / f"{case}.nii.gz")
+            mask = reference == cascade.labels[effect.organ]
+            if mask.any():
+                cleaned = keep_largest_components(predicted, [label])
+                pairs.append((dice(predicted == label, mask), dice(cleaned == label, mask)))
+        assert effect.n == len(pairs)
+        assert [effect.dsc, effect.dsc_largest] == pytest.approx(np.mean(pairs, axis=0).tolist())
+        (row,) = [row for row in evaluation.per_organ() if row.name == effect.organ]
+        assert row.dsc.mean == pytest.approx(effect.dsc)
+
+
+def test_prediction_keeps_what_was_decided(validated, tmp_path):
+    cascade, _, effects, _, _ = validated
+    manifest = cascade.manifest(DEFAULT_PLANS)
+    image = sitk.ReadImage(str(raw_folder() / cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
+    plain, cleaned = CascadePredictor(manifest, postprocess=False), CascadePredictor(manifest)
+    assert cleaned.largest_component == [effect.organ for effect in effects if effect.helps] != []
+    raw, (final, report) = plain.predict(image)[0], cleaned.predict(image)
+    chosen = [cascade.profile.by_name[name].label for name in cleaned.largest_component]
+    expected = keep_largest_components(sitk.GetArrayFromImage(raw), chosen)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(final), expected)
+    assert (expected != sitk.GetArrayFromImage(raw)).any()
+    assert report["largest_component"] == cleaned.largest_component and not report["warnings"]
+
+
+def test_finished_cases_are_kept(validated):
+    cascade, evaluation, effects, _, lines = validated
+    again = []
+    second = cross_validate(cascade, DEFAULT_PLANS, progress=again.append)
+    assert sum("finished already, verified" in line for line in again) == 4
+    assert not any("finished" in line for line in lines)
+    assert second[0] == evaluation and second[1] == effects
+
+
+def test_a_decision_for_other_weights_is_not_applied(validated, monkeypatch):
+    cascade = validated[0]
+    manifest = cascade.manifest(DEFAULT_PLANS)
+    record = read_json(manifest.with_name(POSTPROCESSING))
+    changed = {**record, "models": {**record["models"], "mid_level": record["models"]["mid_level"][:1]}}
+    write_json(manifest.with_name(POSTPROCESSING), changed)
+    try:
+        predictor = CascadePredictor(manifest)
+        assert predictor.largest_component == [] and "rerun soars-cross-validate" in predictor._warnings("new")[0]
+        assert CascadePredictor(manifest, [0]).largest_component == record["largest_component"]
+    finally:
+        write_json(manifest.with_name(POSTPROCESSING), record)
+
+
+def test_command_prints_table_and_decision(validated, capsys):
+    cascade, _, effects, folder, _ = validated
+    assert cli.cross_validate(["-d", "7", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "Brainstem" in out and f"wrote {folder / 'evaluation.json'}" in out
+    assert all(line in out for line in format_effects(effects))
+
+
+def test_stray_components_are_weighed_by_the_reference(untrained_cascade):
+    profile = untrained_cascade.profile
+    organ = profile.organs[0]
+    predicted = np.zeros((4, 20, 4), np.uint8)
+    predicted[:, 1:7], predicted[:, 15:17] = organ.label, organ.label
+    for reference_part, better in ((slice(1, 7), True), (slice(15, 17), False)):
+        reference = np.zeros_like(predicted)
+        reference[:, reference_part] = 9
+        before, after = component_dices(predicted, reference, profile, {organ.name: 9})[organ.name]
+        assert (after > before) == better and before == pytest.approx(dice(predicted == organ.label, reference == 9))
+        assert ComponentEffect(organ.name, 1, before, after).helps == better
+    assert component_dices(predicted, np.zeros_like(predicted), profile, {organ.name: 9}) == {}
