@@ -66,6 +66,11 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: cuda where there is one)")
 
 
+def _add_step_size(parser: argparse.ArgumentParser) -> None:
+    text = "sliding-window step as a fraction of the patch (default: the plans' step_size, by axis)"
+    parser.add_argument("--step-size", type=float, help=text)
+
+
 def _add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", choices=("sh", "fish", "powershell"), default="sh", help="syntax of the line")
 
@@ -193,8 +198,11 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     _add_plans(parser)
     _add_device(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
-    parser.add_argument("--step-size", type=float, default=0.5, help="sliding-window step (default: %(default)s)")
+    _add_step_size(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
+    parser.add_argument(
+        "--tta", action="store_true", help="also predict mirrored, left and right swapped; twice the time"
+    )
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
 
 
@@ -214,6 +222,7 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         progress=_say,
         postprocess=not arguments.no_postprocessing,
+        mirror=arguments.tta,
     )
 
 
@@ -221,7 +230,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     _add_dataset(parser)
     _add_plans(parser)
     _add_device(parser)
-    parser.add_argument("--step-size", type=float, default=0.5, help="sliding-window step (default: %(default)s)")
+    _add_step_size(parser)
 
 
 @_command(

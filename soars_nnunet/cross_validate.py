@@ -26,7 +26,7 @@ def cross_validate(
     cascade: Cascade,
     plans: str,
     device: torch.device | str = "cpu",
-    step_size: float = 0.5,
+    step_size: float | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
@@ -38,7 +38,7 @@ def cross_validate(
         cascade: Stratified dataset with all branches trained on all folds.
         plans: Plans of the variant.
         device: Where the networks run.
-        step_size: Sliding-window step as a fraction of the patch.
+        step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
         progress: Receives one line per case.
 
     Returns:

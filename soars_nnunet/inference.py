@@ -1,27 +1,25 @@
 """One trained branch: its plans, its network and one set of weights per fold.
 
-Preprocessing and sliding window are nnU-Net's own; ``soars-channels`` and prediction both use
-this class, so a network sees in training what it will see at work.
+Preprocessing is nnU-Net's own; ``soars-channels`` and prediction both use this class, so a network
+sees in training what it will see at work.
 """
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactError, file_hash, read_json, trained_folds
 from soars_nnunet.geometry.grid import Grid
+from soars_nnunet.sliding_window import sliding_window
 from soars_nnunet.training.base import SOARSTrainer
 
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
@@ -41,10 +39,12 @@ class BranchModel:
         folder: nnU-Net model folder with ``plans.json``, ``dataset.json`` and ``fold_*``.
         folds: Folds to average; None for all that have a final checkpoint.
         device: Where the network runs.
-        step_size: Sliding-window step as a fraction of the patch.
+        step_size: Sliding-window step as a fraction of the patch, for all axes; None for the plans' own.
+        mirror: Average with the output for the mirrored input, left and right swapped in channels and classes.
 
     Raises:
-        MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable.
+        MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, or if the
+            network cannot be mirrored because it knows only one side of an organ.
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class BranchModel:
         folder: Path,
         folds: Sequence[int] | None,
         device: torch.device,
-        step_size: float = 0.5,
+        step_size: float | None = None,
+        mirror: bool = False,
     ) -> None:
         self.folder = folder
         available = trained_folds(folder)
@@ -72,31 +73,23 @@ class BranchModel:
         self.settings: dict[str, Any] = self.configuration.configuration["soars"]
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.weights = [_load_weights(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
-        self.predictor = self._predictor(device, step_size)
-        self._check_weights()
-
-    def _predictor(self, device: torch.device, step_size: float) -> nnUNetPredictor:
-        network = SOARSTrainer.build_network_architecture(
+        self.device = device
+        self.steps = (step_size,) * 3 if step_size else tuple(self.settings.get("step_size", (0.5, 0.5, 0.5)))
+        self.network = SOARSTrainer.build_network_architecture(
             self.plans_manager,
             self.configuration,
             determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json),
-            self.plans_manager.get_label_manager(self.dataset_json).num_segmentation_heads,
+            self.num_outputs,
             enable_deep_supervision=False,
         )
-        with redirect_stdout(io.StringIO()):  # on CPU nnU-Net announces a default that is not in use here
-            predictor = nnUNetPredictor(
-                tile_step_size=step_size,
-                use_mirroring=False,
-                perform_everything_on_device=device.type == "cuda",
-                device=device,
-                allow_tqdm=False,
-            )
-        self.network = network  # nnU-Net may wrap its own reference in torch.compile
-        name = self.folder.name.split("__")[0]
-        predictor.manual_initialization(
-            network, self.plans_manager, self.configuration, self.weights, self.dataset_json, name, None
-        )
-        return predictor
+        self.network.to(device).eval()
+        self._check_weights()
+        self.mirror: dict[str, list[int]] | None = self._mirror_order() if mirror else None
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels of the network's output: background and organs, or a constant and heat maps."""
+        return self.plans_manager.get_label_manager(self.dataset_json).num_segmentation_heads
 
     def _check_weights(self) -> None:
         expected = {key: value.shape for key, value in self.network.state_dict().items()}
@@ -142,10 +135,27 @@ class BranchModel:
         total: torch.Tensor | None = None
         for weights in self.weights:
             self.network.load_state_dict(weights)
-            output = self.predictor.predict_sliding_window_return_logits(data).float().cpu()
+            output = self._window(data)
+            if self.mirror:
+                mirrored = self._window(data.flip(-1)[self.mirror["channels"]])
+                output = (output + mirrored.flip(-1)[self.mirror["classes"]]) / 2
+            output = output.cpu()
             total = output if total is None else total.add_(output)
         assert total is not None
         return total.div_(len(self.weights))
+
+    def _window(self, data: torch.Tensor) -> torch.Tensor:
+        patch = self.configuration.patch_size
+        return sliding_window(self.network, data, self.num_outputs, patch, self.steps, self.device)
+
+    def _mirror_order(self) -> dict[str, list[int]]:
+        order = self.settings.get("mirror") or {"classes": None}
+        if None in order.values():
+            raise MissingArtifactError(
+                f"{self.folder.name}: expected plans that name each organ's partner on the other side, got none; "
+                "predict without mirroring (--tta)"
+            )
+        return order
 
     def probabilities(self, data: torch.Tensor) -> torch.Tensor:
         """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""

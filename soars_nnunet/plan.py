@@ -32,6 +32,7 @@ from soars_nnunet.channels import guidance_record
 from soars_nnunet.ct import InputError
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
+from soars_nnunet.profile import Profile
 from soars_nnunet.regime import load_regime
 from soars_nnunet.sizes import NetworkSize, choose_size
 from soars_nnunet.stratify import READER, branch_labels
@@ -206,8 +207,32 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]
     settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []
+    classes = ["background", *(name for name, _ in branch_labels(cascade, branch))]
+    settings["mirror"] = {
+        "classes": mirror_order(classes, cascade.profile),
+        "channels": mirror_order(["CT", *settings["guidance"]], cascade.profile),
+    }
+    if settings["p_mirror"] and None in settings["mirror"].values():
+        raise InputError(
+            f"p_mirror: expected both sides of every paired organ in {cascade.datasets[branch]}, got only one of some; "
+            "mirrored, it would be taken for its partner; set p_mirror=0"
+        )
     settings["split_sha256"] = json_hash(splits)
     settings["patient_pattern"] = read_json(Cascade.path(cascade.source)).get("patient_pattern")
+
+
+def mirror_order(names: Sequence[str], profile: Profile) -> list[int] | None:
+    """Where each channel comes from when left and right change sides.
+
+    Args:
+        names: CT or background first, then organs or detection targets of the profile.
+        profile: Knows the partners.
+
+    Returns:
+        Index of each name's partner, its own for names on the midline; None if a partner is not among the names.
+    """
+    partners = [names[0], *(profile.mirrored(name) for name in names[1:])]
+    return [names.index(partner) for partner in partners] if set(partners) <= set(names) else None
 
 
 def _plans(

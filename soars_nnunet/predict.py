@@ -82,9 +82,10 @@ class CascadePredictor:
         manifest: Manifest of a trained cascade, or the folder that holds it.
         folds: Folds of every branch to average; None for each branch's trained folds.
         device: Where the networks run.
-        step_size: Sliding-window step as a fraction of the patch.
+        step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
         postprocess: Keep only the largest component of the organs for which ``soars-cross-validate``
             found that it helps these weights.
+        mirror: Test-time augmentation: average every network with itself on the mirrored input.
 
     Raises:
         MissingArtifactError: If the manifest, a branch or a fold is missing.
@@ -95,8 +96,9 @@ class CascadePredictor:
         manifest: Path,
         folds: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
-        step_size: float = 0.5,
+        step_size: float | None = None,
         postprocess: bool = True,
+        mirror: bool = False,
     ) -> None:
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
@@ -105,7 +107,7 @@ class CascadePredictor:
         self.profile = Profile.from_dict(self.manifest["profile"])
         self.models = {
             key: _load(
-                path.parent / branch["model"], folds, len(branch["training_patients"]), torch.device(device), step_size
+                path.parent / branch["model"], folds, len(branch["training_patients"]), device, step_size, mirror
             )
             for key, branch in self.manifest["branches"].items()
         }
@@ -279,11 +281,16 @@ class CascadePredictor:
 
 
 def _load(
-    folder: Path, folds: Sequence[int] | None, num_folds: int, device: torch.device | str, step_size: float
+    folder: Path,
+    folds: Sequence[int] | None,
+    num_folds: int,
+    device: torch.device | str,
+    step_size: float | None,
+    mirror: bool,
 ) -> BranchModel:
     """Load a branch; by default the trained folds of the split, not extra ones that nnU-Net splits at random."""
     chosen = folds if folds is not None else [fold for fold in trained_folds(folder) if fold < num_folds]
-    return BranchModel(folder.resolve(), chosen, torch.device(device), step_size)
+    return BranchModel(folder.resolve(), chosen, torch.device(device), step_size, mirror)
 
 
 def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:

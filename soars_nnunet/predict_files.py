@@ -50,10 +50,11 @@ def predict_files(
     manifest: Path,
     folds: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
-    step_size: float = 0.5,
+    step_size: float | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda text: None,
     postprocess: bool = True,
+    mirror: bool = False,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -67,10 +68,11 @@ def predict_files(
         manifest: Of the trained cascade.
         folds: Folds of every branch to average.
         device: Where the networks run.
-        step_size: Sliding-window step as a fraction of the patch.
+        step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
         overwrite: Predict again where a verified result exists.
         progress: Receives one line per case.
         postprocess: Keep only the largest component where ``soars-cross-validate`` found that it helps.
+        mirror: Test-time augmentation: average every network with itself on the mirrored input.
 
     Returns:
         The label files.
@@ -78,7 +80,9 @@ def predict_files(
     Raises:
         InputError: If there are no CTs, or, after the others were done, if some were unusable.
     """
-    return predict_cases(list_cts(source), output, manifest, folds, device, step_size, overwrite, progress, postprocess)
+    return predict_cases(
+        list_cts(source), output, manifest, folds, device, step_size, overwrite, progress, postprocess, mirror
+    )
 
 
 def predict_cases(
@@ -87,10 +91,11 @@ def predict_cases(
     manifest: Path,
     folds: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
-    step_size: float = 0.5,
+    step_size: float | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda text: None,
     postprocess: bool = True,
+    mirror: bool = False,
 ) -> list[Path]:
     """Segment named CTs, as ``predict_files`` does."""
     if output.is_file():
@@ -102,13 +107,14 @@ def predict_cases(
     if len(cases) == 1:
         # a lone bad input is reported before models are loaded
         images[cases[0][0]] = check_ct(read_ct(cases[0][1]), cases[0][0])
-    predictor = CascadePredictor(manifest, folds, device, step_size, postprocess)
+    predictor = CascadePredictor(manifest, folds, device, step_size, postprocess, mirror)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     models = {key: model.fingerprint for key, model in predictor.models.items()}
+    steps = {key: list(model.steps) for key, model in predictor.models.items()}
     written = []
     for index, (case, path) in enumerate(cases, 1):
         labels_path, report_path = output / f"{case}{_ending(path)}", output / f"{case}.json"
-        key = {"input": file_hash(path), "models": models, "step_size": step_size}
+        key = {"input": file_hash(path), "models": models, "steps": steps, "mirror": mirror}
         key["largest_component"] = predictor.largest_component
         if not overwrite and _is_finished(labels_path, report_path, key):
             progress(f"[{index}/{len(cases)}] {case}: finished already, verified")

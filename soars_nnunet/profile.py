@@ -92,6 +92,17 @@ class Profile:
                 targets[organ.target] = (*targets.get(organ.target, ()), organ)
         return targets
 
+    def mirrored(self, name: str) -> str:
+        """Organ or detection target on the other side; the name itself on the midline.
+
+        Raises:
+            KeyError: If the profile has neither an organ nor a target of that name.
+        """
+        if name in self.by_name:
+            return self.by_name[name].mirror or name
+        first = self.targets[name][0]
+        return (self.by_name[first.mirror].target if first.mirror else first.target) or name
+
     def resolve(self, name: str) -> Organ | None:
         """Organ that a dataset's label name means, through TG-263 names and aliases, or None."""
         found = self._index.get(_normalise(name))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
 
@@ -16,11 +17,11 @@ from soars_nnunet.artifacts import CONFIGURATION, read_json, write_json
 from soars_nnunet.ct import InputError
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.phantom import write_phantom_dataset
-from soars_nnunet.plan import PlanOptions, plan
+from soars_nnunet.plan import PlanOptions, mirror_order, plan
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.profile import load_profile
 from soars_nnunet.regime import load_regime, regimes
-from soars_nnunet.stratify import stratify
+from soars_nnunet.stratify import branch_labels, stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 
@@ -109,6 +110,29 @@ def test_overrides_reach_the_plans_of_their_branch(planned):
     soars = anchor_plans(planned)["configurations"][CONFIGURATION]["soars"]
     assert (soars["num_epochs"], soars["batch_size"], soars["regime"]) == (7, 3, "demo")
     assert soars["channel_names"] == {"0": "CT"} and soars["guidance"] == []
+
+
+def test_plans_name_the_partner_of_every_class_and_channel(planned):
+    profile = planned.cascade.profile
+    settings = anchor_plans(planned)["configurations"][CONFIGURATION]["soars"]
+    names = ["background", *(name for name, _ in branch_labels(planned.cascade, "anchor"))]
+    assert settings["mirror"]["channels"] == [0]
+    partners = {name: names[index] for name, index in zip(names, settings["mirror"]["classes"], strict=True)}
+    assert partners["Eye_L"] == "Eye_R" and partners["Eye_R"] == "Eye_L" and partners["Brainstem"] == "Brainstem"
+    targets = ["CT", *profile.targets]
+    order = mirror_order(targets, profile)
+    assert [order[index] for index in order] == list(range(len(targets))) and order[0] == 0
+    for target, index in zip(targets[1:], order[1:], strict=True):
+        sides = {profile.mirrored(organ.name) for organ in profile.targets[target]}
+        assert {profile.by_name[name].target for name in sides} == {targets[index]}
+    assert mirror_order(["CT", "Eye_L", "Brainstem"], profile) is None
+
+
+def test_mirroring_needs_both_sides(planned):
+    labels = {name: label for name, label in planned.cascade.labels.items() if name != "Eye_R"}
+    one_sided = replace(planned.cascade, labels=labels)
+    with pytest.raises(InputError, match="p_mirror: expected both sides"):
+        plan(one_sided, options("p_mirror=0.5"), ["anchor"])
 
 
 def test_window_of_the_paper_becomes_zero_to_one_and_clips(planned):
@@ -219,14 +243,15 @@ def test_overrides_of_a_branch_leave_the_others_alone():
 
 def test_regimes_name_the_same_keys_and_the_papers_values():
     table = regimes()
-    assert set(table["paper"]["all"]) == set(table["demo"]["all"])
+    assert set(table["paper"]["all"]) == set(table["demo"]["all"]) == set(table["nnunet"]["all"])
+    assert {table[name]["all"]["p_mirror"] for name in table} == {0.0}
     paper = {branch: load_regime("paper", branch) for branch in ("anchor", "mid_level", "detection", "small_hard")}
     assert [values["initial_lr"] for values in paper.values()] == [0.01, 0.01, 0.01, 0.005]
     assert {values["batch_size"] for values in paper.values()} == {12}
     assert {(values["num_epochs"], values["weight_decay"], values["beta1"]) for values in paper.values()} == {
         (50, 0.005, 0.9)
     }
-    with pytest.raises(ValueError, match="expected one of paper, demo, got 'papers'"):
+    with pytest.raises(ValueError, match="expected one of paper, nnunet, demo, got 'papers'"):
         load_regime("papers", "anchor")
 
 

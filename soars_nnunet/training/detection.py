@@ -76,6 +76,13 @@ class CaseCenters(dict[str, np.ndarray]):
         return f"target centres of {len(self)} cases"
 
 
+def _is_mirrored(coordinates_mm: torch.Tensor, ones: torch.Tensor) -> torch.Tensor:
+    """(B,) whether the X coordinate of (B, 3, Z, Y, X) decreases along X, where both neighbours are in the image."""
+    inside = (ones > 0.5)[:, 0]
+    steps = coordinates_mm[:, 2].diff(dim=-1) * (inside[..., 1:] & inside[..., :-1])
+    return steps.sum((1, 2, 3)) < 0
+
+
 class SOARSDetectionTrainer(SOARSTrainer):
     """Heat maps of the small & hard targets from CT and anchor probabilities."""
 
@@ -109,6 +116,10 @@ class SOARSDetectionTrainer(SOARSTrainer):
             coordinates / ones.clamp(min=1e-3), centers.to(data.device, torch.float32), self.settings["sigma_mm"]
         )
         heatmaps = heatmaps * (ones > 0.5)
+        mirrored = _is_mirrored(coordinates, ones)
+        if mirrored.any():
+            order = torch.tensor([index - 1 for index in self.settings["mirror"]["classes"][1:]])
+            heatmaps[mirrored] = heatmaps[mirrored][:, order]
         return {**batch, "data": images.contiguous(), "target": [heatmaps] * NUM_BLOCKS}
 
     def train_step(self, batch: dict) -> dict:

@@ -1,4 +1,7 @@
-"""Patch transforms: nnU-Net's spatial transform with the regime's numbers; nothing touches intensities.
+"""Patch transforms: nnU-Net's own with the regime's numbers, kept to the channels they are meant for.
+
+Intensities change in the CT alone; guidance channels are corrupted in ways of their own; a mirrored
+patch swaps left and right in labels and channels too.
 
 Axes: images (C, Z, Y, X), segmentations (1, Z, Y, X); coordinates travel as the last four image
 channels: z, y, x in mm and a channel of ones.
@@ -6,15 +9,19 @@ channels: z, y, x in mm and a channel of ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform, ImageOnlyTransform
+from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import DownsampleSegForDSTransform
+from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 NUM_COORDINATE_CHANNELS = 4
 
@@ -39,6 +46,101 @@ class AppendCoordinates(BasicTransform):
         return data_dict
 
 
+class OnChannels(BasicTransform):
+    """Apply an image transform to some channels alone.
+
+    Args:
+        transform: Of the image (C, Z, Y, X).
+        channels: Which of the channels it sees.
+        standardise: Give it zero mean and unit deviation, the range nnU-Net's intensity transforms
+            are made for, and scale back; a constant patch is only shifted.
+    """
+
+    def __init__(self, transform: BasicTransform, channels: slice, standardise: bool = False) -> None:
+        super().__init__()
+        self.transform, self.channels, self.standardise = transform, channels, standardise
+
+    def apply(self, data_dict: dict[str, Any], **params: Any) -> dict[str, Any]:
+        """Change the chosen channels of the image."""
+        image = data_dict["image"]
+        part = image[self.channels].clone()
+        if len(part):
+            mean, deviation = (part.mean(), part.std().clamp(min=1e-4)) if self.standardise else (0.0, 1.0)
+            image = image.clone()
+            image[self.channels] = self.transform(image=(part - mean) / deviation)["image"] * deviation + mean
+            data_dict["image"] = image
+        return data_dict
+
+
+class ShiftChannels(ImageOnlyTransform):
+    """Shift each channel by up to ``max_voxels`` along each axis; what comes in from outside is 0."""
+
+    def __init__(self, max_voxels: int) -> None:
+        super().__init__()
+        self.max_voxels = max_voxels
+
+    def get_parameters(self, **data_dict: Any) -> dict[str, Any]:
+        """Offsets (C, 3)."""
+        return {"offsets": torch.randint(-self.max_voxels, self.max_voxels + 1, (len(data_dict["image"]), 3))}
+
+    def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
+        shifted = torch.zeros_like(img)
+        for channel, offset in enumerate(params["offsets"].tolist()):
+            to = tuple(slice(max(o, 0), n + min(o, 0)) for o, n in zip(offset, img.shape[1:], strict=True))
+            of = tuple(slice(max(-o, 0), n + min(-o, 0)) for o, n in zip(offset, img.shape[1:], strict=True))
+            shifted[(channel, *to)] = img[(channel, *of)]
+        return shifted
+
+
+class DropChannel(ImageOnlyTransform):
+    """Set one channel, drawn at random, to 0: an organ that the guiding network missed."""
+
+    def get_parameters(self, **data_dict: Any) -> dict[str, Any]:
+        """The channel."""
+        return {"channel": int(torch.randint(len(data_dict["image"]), ()))}
+
+    def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
+        img = img.clone()
+        img[params["channel"]] = 0
+        return img
+
+
+class MirrorSides(BasicTransform):
+    """Mirror X, and swap left and right labels and channels with it.
+
+    Args:
+        classes: Label that each label becomes (an involution, 0 first).
+        channels: Image channel that each channel is taken from.
+    """
+
+    def __init__(self, classes: Sequence[int], channels: Sequence[int]) -> None:
+        super().__init__()
+        self.classes, self.channels = torch.tensor(classes), list(channels)
+
+    def apply(self, data_dict: dict[str, Any], **params: Any) -> dict[str, Any]:
+        """Mirror image, segmentation and coordinates; these then decrease along X, which tells that it was done."""
+        data_dict["image"] = data_dict["image"].flip(-1)[self.channels]
+        if data_dict.get("regression_target") is not None:
+            data_dict["regression_target"] = data_dict["regression_target"].flip(-1)
+        if data_dict.get("segmentation") is not None:
+            labels = data_dict["segmentation"].flip(-1)
+            data_dict["segmentation"] = self.classes[labels.long()].to(labels.dtype)
+        return data_dict
+
+
+def intensity_transforms() -> ComposeTransforms:
+    """nnU-Net's own intensity augmentation: noise, blur, brightness, contrast, low resolution, gamma."""
+    everything = nnUNetTrainer.get_training_transforms((1, 1, 1), (0.0, 0.0), None, (), False).transforms
+    return ComposeTransforms([t for t in everything if isinstance(t, RandomTransform)])
+
+
+def guidance_corruption(probability: float, max_voxels: int) -> ComposeTransforms:
+    """Errors of a guiding network: each of blur, shift and a missing organ comes with the given probability."""
+    blur = GaussianBlurTransform((0.5, 2.0), synchronize_axes=True, p_per_channel=0.5)
+    kinds = (blur, ShiftChannels(max_voxels), DropChannel())
+    return ComposeTransforms([RandomTransform(kind, probability) for kind in kinds])
+
+
 def patch_transforms(
     patch_size: tuple[int, ...],
     deep_supervision_scales: list | None,
@@ -50,8 +152,9 @@ def patch_transforms(
     Args:
         patch_size: Final (Z, Y, X) patch.
         deep_supervision_scales: One scale a supervised output, or None.
-        settings: Regime values ``p_scaling``, ``scaling``, ``p_rotation``, ``rotation_deg`` for
-            training; None for validation (no augmentation).
+        settings: Regime values for training (``p_scaling``, ``scaling``, ``p_rotation``, ``rotation_deg``,
+            ``p_intensity``, ``p_guidance_corruption``, ``guidance_shift_voxels``, ``p_mirror``, ``mirror``);
+            None for validation (no augmentation).
         carry_coordinates: The last four image channels are coordinates.
     """
     transforms: list[BasicTransform] = [SplitCoordinates()] if carry_coordinates else []
@@ -71,11 +174,27 @@ def patch_transforms(
             )
         )
     transforms.append(RemoveLabelTansform(-1, 0))
+    if settings is not None:
+        transforms += _value_transforms(settings)
     if carry_coordinates:
         transforms.append(AppendCoordinates())
     if deep_supervision_scales is not None:
         transforms.append(DownsampleSegForDSTransform(ds_scales=deep_supervision_scales))
     return ComposeTransforms(transforms)
+
+
+def _value_transforms(settings: dict[str, Any]) -> list[BasicTransform]:
+    """What follows the spatial transform: nothing where the regime's probabilities are 0."""
+    transforms: list[BasicTransform] = []
+    if settings["p_intensity"]:
+        on_ct = OnChannels(intensity_transforms(), slice(0, 1), standardise=True)
+        transforms.append(RandomTransform(on_ct, settings["p_intensity"]))
+    if settings["p_guidance_corruption"]:
+        corruption = guidance_corruption(settings["p_guidance_corruption"], settings["guidance_shift_voxels"])
+        transforms.append(OnChannels(corruption, slice(1, None)))
+    if settings["p_mirror"]:
+        transforms.append(RandomTransform(MirrorSides(**settings["mirror"]), settings["p_mirror"]))
+    return transforms
 
 
 def rotation_range(settings: dict[str, Any]) -> tuple[float, float]:

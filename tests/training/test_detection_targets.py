@@ -13,7 +13,8 @@ SHAPE = (30, 32, 31)
 PATCH = (20, 24, 22)
 SIGMA_MM = 8.0
 NUM_TARGETS = 3
-SETTINGS = {"p_scaling": 1.0, "p_rotation": 1.0, "rotation_deg": 25.0}
+SETTINGS = {**load_regime("demo", "detection"), "p_scaling": 1.0, "p_rotation": 1.0, "rotation_deg": 25.0}
+MIRROR = {"classes": [0, 2, 1, 3], "channels": [1, 0, 2]}
 DATASET = "Dataset003_Neck_Detection"
 
 
@@ -110,6 +111,22 @@ def test_targets_follow_the_augmentation(trainer, where, window, scaling):
         assert expected.max() - expected.min() > 0.04
     torch.testing.assert_close(batch["data"], warped)
     assert len(batch["target"]) == 4 and all(same is target for same in batch["target"])
+
+
+@pytest.mark.parametrize("where", CENTERS)
+@pytest.mark.parametrize("window", [WHOLE, SHIFTED], ids=["whole", "shifted"])
+def test_mirrored_targets_change_sides(trainer, where, window):
+    np.random.seed(4)
+    settings = {**SETTINGS, "scaling": (0.9, 1.1), "p_mirror": 1.0, "mirror": MIRROR}
+    trainer.settings["mirror"] = MIRROR
+    # as channels of the image, the true maps of the first two targets change places
+    data = augmented(true_heatmaps(CENTERS[where]), window, settings)
+    trainer.centers_mm = {"case": np.array(CENTERS[where])}
+    target = batch_of(trainer, data)["target"][0]
+    inside = data[:, -1:] > 0.99
+    assert ((target - data[:, :NUM_TARGETS]).abs() * inside).max() < 0.02
+    x_mm = data[0, NUM_TARGETS + 2]
+    assert x_mm[..., 0].mean() > x_mm[..., -1].mean()
 
 
 def test_every_augmentation_differs(trainer):
