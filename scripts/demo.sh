@@ -33,7 +33,7 @@ train() { # dataset fold trainer
 step "soars-phantom: 8 training and 3 test phantoms, 2 mm"
 [ -f "$nnUNet_raw/Dataset042_Phantom/dataset.json" ] || soars-phantom -d 42 --train 8 --test 3 --shape 144 120 120 --spacing 2 2 2
 step "soars-stratify"
-[ -f "$nnUNet_preprocessed/Dataset042_Phantom/soars_cascade.json" ] || soars-stratify -d 42 -p hn42 --folds 2
+[ -f "$nnUNet_preprocessed/Dataset042_Phantom/soars_cascade.json" ] || soars-stratify -d 42 -p hn42 --folds 2 --empty-means-absent
 step "soars-plan (3 mm; small & hard 2 mm)"
 plan
 train 421 0 SOARSAnchorTrainer

@@ -32,6 +32,7 @@ MANIFEST = "manifest.json"
 POSTPROCESSING = "postprocessing.json"
 TARGET_FACTS = "targets.json"
 GENOTYPE = "genotype.json"
+UNANNOTATED = "unannotated.json"
 
 
 class MissingArtifactError(ValueError):

@@ -21,6 +21,7 @@ from soars_nnunet.artifacts import (
     CHECKPOINT,
     CONFIGURATION,
     TARGET_FACTS,
+    UNANNOTATED,
     Cascade,
     MissingArtifactError,
     crop_case,
@@ -32,6 +33,7 @@ from soars_nnunet.artifacts import (
     raw_folder,
     read_json,
     replacing,
+    source_case,
     write_json,
 )
 from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, read_ct, to_network_frame
@@ -156,7 +158,11 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     dataset_json = read_json(raw_folder() / cascade.source / "dataset.json")
     cases = training_cases(cascade.source, dataset_json)
     targets = _target_labels(cascade)
-    extents = np.stack([_extents(cascade, label, list(targets.values())) for _, label in cases.values()])
+    listed: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
+    undrawn = {case: organs for case, names in listed.items() if (organs := _open_organs(cascade, names))}
+    extents = np.stack(
+        [_extents(_drawn(label, cascade, undrawn.get(case, ())), targets) for case, (_, label) in cases.items()]
+    )
     unseen = [name for name, rows in zip(targets, extents.swapaxes(0, 1), strict=True) if np.isnan(rows).all()]
     if unseen:
         raise InputError(f"{cascade.source}: no case has {', '.join(unseen)}; leave the organs out of the profile")
@@ -168,7 +174,8 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     with new_staging(cascade.raw("small_hard")) as staging:
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
             progress(f"VOIs [{index}/{len(cases)}] {case}")
-            for target, fact in _write_case_crops(cascade, plans, staging, case, (image, label), sizes, ending).items():
+            frame = _drawn(label, cascade, undrawn.get(case, ()))
+            for target, fact in _write_case_crops(cascade, plans, staging, case, image, frame, sizes, ending).items():
                 facts[target].append(fact)
         crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
         write_json(
@@ -180,6 +187,8 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
         for split in cascade.splits("detection")
     ]
     write_json(cascade.preprocessed("small_hard") / "splits_final.json", splits)
+    open_crops = {crop: undrawn[source_case(crop)] for crop in sorted(crops) if source_case(crop) in undrawn}
+    write_json(cascade.preprocessed("small_hard") / UNANNOTATED, open_crops)
     summary = {name: _summary(rows, sizes[name]) for name, rows in facts.items()}
     write_json(facts_path, summary)
     for name, row in summary.items():
@@ -267,9 +276,21 @@ def _target_labels(cascade: Cascade) -> dict[str, tuple[int, ...]]:
     return {name: tuple(cascade.labels[o] for o in organs) for name, organs in branch_labels(cascade, "detection")}
 
 
-def _extents(cascade: Cascade, label: Path, targets: list[tuple[int, ...]]) -> np.ndarray:
+def _open_organs(cascade: Cascade, undrawn: Sequence[str]) -> list[str]:
+    """Organs of the targets that lack a contour: without one of its organs, a target's centre is unknown."""
+    return [name for _, names in branch_labels(cascade, "detection") if set(names) & set(undrawn) for name in names]
+
+
+def _drawn(label: Path, cascade: Cascade, undrawn: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
+    """Labels (Z, Y, X) in the network's frame and their properties; no voxels of organs that are left open."""
     labels, properties = to_network_frame(read_label_map(label))
-    return target_extents_mm(labels[0].astype(np.int32), targets, properties["spacing"])
+    labels = labels[0].astype(np.int32)
+    labels[np.isin(labels, [cascade.labels[name] for name in undrawn])] = 0
+    return labels, properties
+
+
+def _extents(frame: tuple[np.ndarray, dict[str, Any]], targets: dict[str, tuple[int, ...]]) -> np.ndarray:
+    return target_extents_mm(frame[0], list(targets.values()), frame[1]["spacing"])
 
 
 def _write_case_crops(
@@ -277,13 +298,14 @@ def _write_case_crops(
     plans: str,
     staging: Path,
     case: str,
-    files: tuple[Path, Path],
+    image: Path,
+    frame: tuple[np.ndarray, dict[str, Any]],
     sizes: dict[str, np.ndarray],
     ending: str,
 ) -> dict[str, dict[str, Any]]:
     """Write one patient's crops; returns peak height, centre error and miss by target present in the case."""
-    ct_hu, properties = to_network_frame(read_ct(files[0]))
-    labels = to_network_frame(read_label_map(files[1]))[0][0].astype(np.int32)
+    ct_hu, properties = to_network_frame(read_ct(image))
+    labels, _ = frame
     spacing = np.asarray(properties["spacing"])
     heatmaps = read_channels(cascade.channels("detection", plans), case).astype(np.float32)
     _, _, preprocessed = load_preprocessed(cascade.data("detection", plans), case)

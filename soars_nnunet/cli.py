@@ -91,6 +91,10 @@ def _add_stratify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
     parser.add_argument("--ids", nargs=4, type=int, metavar=("A", "M", "D", "S"), help="dataset ids of the branches")
     parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s)")
+    parser.add_argument("--unannotated", type=Path, metavar="FILE", help="JSON: organs by case that nobody drew")
+    parser.add_argument(
+        "--empty-means-absent", action="store_true", help="an organ without a voxel is absent (default: not drawn)"
+    )
     parser.add_argument("--patient-pattern", help="regular expression whose first group is the patient in a case name")
 
 
@@ -100,11 +104,28 @@ def stratify(arguments: argparse.Namespace) -> None:
     from soars_nnunet.stratify import stratify as run
 
     profile = load_profile(arguments.profile)
-    done = run(arguments.dataset, profile, arguments.ids, arguments.folds, arguments.patient_pattern, _say)
+    done = run(
+        arguments.dataset,
+        profile,
+        arguments.ids,
+        arguments.folds,
+        arguments.patient_pattern,
+        _say,
+        arguments.unannotated,
+        arguments.empty_means_absent,
+    )
     if done.unknown:
         _say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
     if done.absent:
         _say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
+    for case, names in done.unused.items():
+        _say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
+    assumed = [case for case in done.empty if set(done.empty[case]) & set(done.undrawn.get(case, ()))]
+    if assumed and not arguments.unannotated:
+        _say(
+            f"warning: in {len(assumed)} case(s) organs without a voxel are taken as there but not drawn: the training "
+            "leaves them open; --empty-means-absent if they are truly absent, --unannotated FILE to say which"
+        )
     for name in done.cascade.datasets.values():
         _say(f"{name}: {_STATES[name.rpartition('_')[2]]}")
     _say(f"next: soars-plan -d {arguments.dataset}")

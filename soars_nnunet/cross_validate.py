@@ -76,14 +76,16 @@ def cross_validate(
 def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
     """Scores of all cases, and what the largest component changes."""
     profile, scores = cascade.profile, []
+    undrawn: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
     dices: dict[str, list[tuple[float, float]]] = {}
     for case, predicted, reference in pairs:
         image_p, image_r = read_label_map(predicted), read_label_map(reference)
         check_same_grid(image_p, reference, str(predicted))
         array_p, array_r = (sitk.GetArrayFromImage(image) for image in (image_p, image_r))
         spacing_mm = image_r.GetSpacing()[::-1]
-        scores += score_case(case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **cascade.labels})
-        for organ, pair in component_dices(array_p, array_r, profile, cascade.labels).items():
+        drawn = {name: label for name, label in cascade.labels.items() if name not in undrawn.get(case, ())}
+        scores += score_case(case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **drawn})
+        for organ, pair in component_dices(array_p, array_r, profile, drawn).items():
             dices.setdefault(organ, []).append(pair)
     folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))
     effects = [

@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from soars_nnunet.artifacts import (
     BRANCHES,
+    UNANNOTATED,
     Branch,
     Cascade,
     find_dataset,
@@ -32,6 +33,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.ct import InputError, check_ct, read_ct
 from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.profile import Profile
+from soars_nnunet.unannotated import read_unannotated, undrawn_classes
 
 READER = "SimpleITKIOWithReorient"
 CROSS_VALIDATION_SEED = 12345
@@ -47,12 +49,16 @@ class Stratification:
         unknown: Dataset organs that the profile does not know.
         absent: Profile organs that the dataset does not name.
         empty: Per case, profile organs of the dataset without a voxel.
+        undrawn: Per case, organs that are there but not contoured: the training leaves them open.
+        unused: Per case, organs with a contour that is not used because they are listed as not drawn.
     """
 
     cascade: Cascade
     unknown: list[str]
     absent: list[str]
     empty: dict[str, list[str]] = field(default_factory=dict)
+    undrawn: dict[str, list[str]] = field(default_factory=dict)
+    unused: dict[str, list[str]] = field(default_factory=dict)
 
 
 def stratify(
@@ -62,6 +68,8 @@ def stratify(
     num_folds: int = 4,
     patient_pattern: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    unannotated: Path | None = None,
+    empty_means_absent: bool = False,
 ) -> Stratification:
     """Write the branch datasets, the patient-level split and the cascade record of a raw dataset.
 
@@ -74,6 +82,8 @@ def stratify(
         patient_pattern: Regular expression whose first group is the patient in a case name; by
             default every case is a patient of its own.
         progress: Receives one line per case.
+        unannotated: JSON file of organs not drawn by case, see ``read_unannotated``.
+        empty_means_absent: An organ without a voxel is truly absent; otherwise it counts as not drawn.
 
     Raises:
         ValueError: If no organ of the profile is in the dataset, a label map lies on another grid
@@ -95,29 +105,39 @@ def stratify(
     cases = training_cases(source, dataset_json)
     splits = split_patients(sorted(cases), num_folds, patient_pattern)
 
+    listed = read_unannotated(unannotated, profile, cases) if unannotated else {}
     result = Stratification(cascade, unknown, absent)
     with ExitStack() as stack:
         folders = {b.key: cascade.raw(b.key) for b in cascade.branches if b.key != "small_hard"}
         staging = {key: stack.enter_context(new_staging(folder)) for key, folder in folders.items()}
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
-            missing = _stratify_case(case, image, label, cascade, staging, dataset_json["file_ending"])
-            if missing:
-                result.empty[case] = missing
+            blank = [name for name in listed.get(case, ()) if name in labels]
+            missing = _stratify_case(case, image, label, cascade, staging, dataset_json["file_ending"], blank)
+            undrawn = sorted({*blank, *(() if empty_means_absent else missing)}, key=labels.get)  # type: ignore[arg-type]
+            unused = [name for name in blank if name not in missing]
+            for table, names in ((result.empty, missing), (result.undrawn, undrawn), (result.unused, unused)):
+                if names:
+                    table[case] = names
             progress(f"[{index}/{len(cases)}] {case}" + (f" (empty: {', '.join(missing)})" if missing else ""))
-        never = [name for name in labels if all(name in result.empty.get(case, ()) for case in cases)]
+        without = {case: {*result.empty.get(case, ()), *result.undrawn.get(case, ())} for case in cases}
+        never = [name for name in labels if all(name in names for names in without.values())]
         if never:
             raise InputError(
-                f"{source}: no case has a voxel of {', '.join(never)}; remove these names from dataset.json's labels"
+                f"{source}: no case has a contour of {', '.join(never)}; remove these names from dataset.json's labels"
             )
         for key, folder in staging.items():
             _write_dataset_json(cascade, BRANCHES[key], folder, cases, dataset_json["file_ending"])
             publish(folder, cascade.raw(key))
             write_json(cascade.preprocessed(key) / "splits_final.json", splits)
+            write_json(
+                cascade.preprocessed(key) / UNANNOTATED, undrawn_classes(result.undrawn, branch_labels(cascade, key))
+            )
     cascade.save(
         num_folds=num_folds,
         split_sha256=json_hash(splits),
         cases=sorted(cases),
         empty=result.empty,
+        unannotated=result.undrawn,
         patient_pattern=patient_pattern,
     )
     return result
@@ -259,9 +279,18 @@ def _dataset_names(source: str, branches: list[Branch], ids: Sequence[int] | Non
 
 
 def _stratify_case(
-    case: str, image_path: Path, label_path: Path, cascade: Cascade, staging: dict[str, Path], ending: str
+    case: str,
+    image_path: Path,
+    label_path: Path,
+    cascade: Cascade,
+    staging: dict[str, Path],
+    ending: str,
+    undrawn: Sequence[str],
 ) -> list[str]:
-    """Check one case and write its label map for each staged branch; returns the organs without a voxel."""
+    """Check one case and write its label map for each staged branch; returns the organs without a voxel.
+
+    Classes of organs listed as not drawn stay empty, whatever the map holds of them.
+    """
     image = read_label_map(label_path)
     check_same_grid(image, image_path, case)
     check_ct(read_ct(image_path), case)
@@ -272,7 +301,7 @@ def _stratify_case(
     for key, folder in staging.items():
         lookup = np.zeros(highest + 1, np.uint8)
         for value, (_, members) in enumerate(branch_labels(cascade, key), 1):
-            for member in members:
+            for member in members if set(members).isdisjoint(undrawn) else ():
                 lookup[cascade.labels[member]] = value
         mapped = sitk.GetImageFromArray(lookup[labels])
         mapped.CopyInformation(image)

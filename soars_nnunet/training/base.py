@@ -6,6 +6,7 @@ Hyper-parameters are plans values (``configuration["soars"]``, written by ``soar
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from soars_nnunet.artifacts import read_json
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetwork
 from soars_nnunet.regime import load_regime
-from soars_nnunet.training.losses import DiceCELoss
+from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
+from soars_nnunet.training.undrawn import load_undrawn, mask_summary, undrawn_mask
 
 STOCK_FEATURES = (32, 64, 128, 256)
 
@@ -122,7 +124,7 @@ class SOARSTrainer(nnUNetTrainer):
     def _get_deep_supervision_scales(self) -> list[list[int]] | None:
         return [[1, 1, 1]] * NUM_BLOCKS if self.enable_deep_supervision else None
 
-    def _branch_loss(self) -> nn.Module:
+    def _branch_loss(self) -> DiceCELoss | HeatmapL2Loss:
         return DiceCELoss(
             weight_dice=self.settings["dice_weight"],
             weight_ce=self.settings["ce_weight"],
@@ -130,8 +132,34 @@ class SOARSTrainer(nnUNetTrainer):
         )
 
     def _build_loss(self) -> nn.Module:
-        loss = self._branch_loss()
+        loss = self.criterion = self._branch_loss()
         return DeepSupervisionWrapper(loss, (1 / NUM_BLOCKS,) * NUM_BLOCKS) if self.enable_deep_supervision else loss
+
+    @cached_property
+    def undrawn(self) -> dict[str, tuple[int, ...]]:
+        """Labels that nobody drew, by case; empty where every class is drawn or absent."""
+        partners = self.settings["mirror"]["classes"] if self.settings["p_mirror"] else None
+        return load_undrawn(Path(self.preprocessed_dataset_folder_base), self.dataset_json["labels"], partners)
+
+    def mark_undrawn(self, batch: dict) -> None:
+        """Tell the loss which classes of a batch nobody drew."""
+        num_classes = 1 + len(self.label_manager.foreground_labels)
+        cases = [str(case) for case in batch["keys"]]
+        self.criterion.undrawn = undrawn_mask(cases, self.undrawn, num_classes, self.device)
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step; classes that nobody drew in a case are left open there."""
+        self.mark_undrawn(batch)
+        return super().train_step(batch)
+
+    def validation_step(self, batch: dict) -> dict:
+        """nnU-Net's step; a class that a case of the batch leaves open counts nothing in it."""
+        self.mark_undrawn(batch)
+        result = super().validation_step(batch)
+        if self.criterion.undrawn is not None:
+            known = ~self.criterion.undrawn[:, 1:].any(0).cpu().numpy()
+            result |= {key: result[key] * known for key in ("tp_hard", "fp_hard", "fn_hard")}
+        return result
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """RAdam (paper sec. 4.2) with nnU-Net's polynomial decay (ours)."""
@@ -184,6 +212,11 @@ class SOARSTrainer(nnUNetTrainer):
             self.print_to_log_file("The plans leave out the final validation; run it with: nnUNetv2_train ... --val")
             return
         super().perform_actual_validation(save_probabilities)
+        summary = Path(self.output_folder) / "validation" / "summary.json"
+        if self.undrawn and self.local_rank == 0 and summary.is_file():
+            masked = mask_summary(summary, self.undrawn, self.dataset_json["file_ending"])
+            dice = masked["foreground_mean"]["Dice"]
+            self.print_to_log_file("Without classes that nobody drew in a case: Mean Validation Dice: ", dice)
 
     def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """What all folds of a model have in common; the values of the search are not part of a model."""

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
-from torch import nn
 
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.losses import HeatmapL2Loss
 from soars_nnunet.training.transforms import NUM_COORDINATE_CHANNELS
+from soars_nnunet.training.undrawn import ByCase
 
 
 class WithCoordinates:
@@ -57,23 +57,12 @@ class CoordinateDataset:
         return WithCoordinates(data, self.spacing_mm), *rest
 
 
-class HeatmapChannelsLoss(nn.Module):
+class HeatmapChannelsLoss(HeatmapL2Loss):
     """Heat-map loss on channels 1 and up; channel 0 is the network's constant background."""
-
-    def __init__(self, foreground_weight: float) -> None:
-        super().__init__()
-        self.loss = HeatmapL2Loss(foreground_weight)
 
     def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of output (B, 1 + T, Z, Y, X) against heat maps (B, T, Z, Y, X)."""
-        return self.loss(output[:, 1:], target)
-
-
-class CaseCenters(dict[str, np.ndarray]):
-    """Target centres by case; its text names no case, because nnU-Net writes every attribute into debug.json."""
-
-    def __repr__(self) -> str:
-        return f"target centres of {len(self)} cases"
+        return super().forward(output[:, 1:], target)
 
 
 def _is_mirrored(coordinates_mm: torch.Tensor, ones: torch.Tensor) -> torch.Tensor:
@@ -92,9 +81,9 @@ class SOARSDetectionTrainer(SOARSTrainer):
     @cached_property
     def centers_mm(self) -> dict[str, np.ndarray]:
         """Target centres (T, 3) of every case that was loaded, mm of the network grid."""
-        return CaseCenters()
+        return ByCase()
 
-    def _branch_loss(self) -> nn.Module:
+    def _branch_loss(self) -> HeatmapChannelsLoss:
         return HeatmapChannelsLoss(self.settings["heatmap_foreground_weight"])
 
     def get_tr_and_val_datasets(self) -> tuple[CoordinateDataset, CoordinateDataset]:
@@ -129,11 +118,15 @@ class SOARSDetectionTrainer(SOARSTrainer):
     def validation_step(self, batch: dict) -> dict:
         """Loss, and overlap of predicted with true balls (heat map above one half) in place of a Dice per class."""
         batch = self._with_targets(batch)
+        self.mark_undrawn(batch)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             output = self.network(batch["data"])
             loss = self.loss(output, batch["target"])
         found, truth = output[0][:, 1:] > 0.5, batch["target"][0] > 0.5
         axes = (0, 2, 3, 4)
+        if self.criterion.undrawn is not None:
+            known = ~self.criterion.undrawn[:, 1:, None, None, None]
+            found, truth = found & known, truth & known
         counts = {"tp_hard": found & truth, "fp_hard": found & ~truth, "fn_hard": ~found & truth}
         return {
             "loss": loss.detach().cpu().numpy(),

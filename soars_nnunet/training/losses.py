@@ -26,6 +26,9 @@ class DiceCELoss(nn.Module):
     a class that is present. Background counts as such with ``include_background``; otherwise
     cross entropy has to hold them down.
 
+    Organs that are in a case but not drawn (``undrawn``) are unknown, not background: in that case their
+    probability is added to the background's (marginal loss), and their Dice leaves the case out.
+
     Sums are float32 whatever the logits' type. Under DDP each process averages its own batch.
 
     Args:
@@ -47,6 +50,8 @@ class DiceCELoss(nn.Module):
         self.weight_ce = weight_ce
         self.include_background = include_background
         self.smooth = smooth
+        self.undrawn: torch.Tensor | None = None
+        """(B, C) bool of the next batch, background never; None where every organ is drawn or absent."""
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss; the Dice part is in [-1, 0], and 0 with zero gradients where no class counts.
@@ -61,6 +66,8 @@ class DiceCELoss(nn.Module):
         _check_target(logits, target)
         labels = target.long()
         log_probabilities = logits.float().log_softmax(1)
+        if self.undrawn is not None:
+            log_probabilities = _marginal(log_probabilities, self.undrawn)
         log_own = log_probabilities.gather(1, labels)
         loss = log_own.new_zeros(())
         if self.weight_dice:
@@ -84,12 +91,23 @@ class DiceCELoss(nn.Module):
         return -(dice * counts).sum() / counts.sum().clamp_min(1)
 
 
+def _marginal(log_probabilities: torch.Tensor, undrawn: torch.Tensor) -> torch.Tensor:
+    """Move the probability of undrawn classes (B, C) to the background; theirs becomes 0."""
+    unknown = undrawn[:, :, None, None, None]
+    joined = unknown.clone()
+    joined[:, 0] = True
+    background = log_probabilities.masked_fill(~joined, -torch.inf).logsumexp(1, keepdim=True)
+    return torch.cat((background, log_probabilities[:, 1:].masked_fill(unknown[:, 1:], -torch.inf)), dim=1)
+
+
 class HeatmapL2Loss(nn.Module):
     """Weighted mean squared error of heat maps.
 
     ``loss = mean(w (p - t)^2)``, ``w = 1 + foreground_weight * t``, over batch, maps and space,
     with targets t in [0, 1] that peak at 1. A Gaussian fills a small part of a patch, and plain
     L2 can collapse to an all-zero map; the weight raises the peak against the empty rest.
+
+    Maps of targets whose place is unknown (``undrawn``) count nothing.
 
     Args:
         foreground_weight: Extra weight at the peak; 0 is the paper's plain L2.
@@ -100,6 +118,8 @@ class HeatmapL2Loss(nn.Module):
         if foreground_weight < 0:
             raise ValueError(f"foreground_weight: expected 0 or more, got {foreground_weight}")
         self.foreground_weight = foreground_weight
+        self.undrawn: torch.Tensor | None = None
+        """(B, 1 + T) bool of the next batch, as in ``DiceCELoss``; None where every target is drawn or absent."""
 
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of predicted (B, T, Z, Y, X) against true heat maps of the same shape.
@@ -118,6 +138,8 @@ class HeatmapL2Loss(nn.Module):
         squared_error = (prediction.float() - target).square()
         if self.foreground_weight:
             squared_error = squared_error * (1 + self.foreground_weight * target)
+        if self.undrawn is not None:
+            squared_error = squared_error * ~self.undrawn[:, 1:, None, None, None]
         return squared_error.mean()
 
 

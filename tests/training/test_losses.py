@@ -75,6 +75,69 @@ def test_wrong_target_shape_is_refused(loss, shape):
         loss(logits, torch.zeros(shape))
 
 
+def marginal_reference(logits, target, undrawn, include_background):
+    """Dice and cross entropy by definition, in float64, case by case over the classes that the case knows."""
+    probabilities = logits.double().softmax(1)
+    num_classes = logits.shape[1]
+    sums, entropy = torch.zeros(num_classes, 3, dtype=torch.float64), 0
+    for case in range(len(logits)):
+        unknown = [c for c in range(1, num_classes) if undrawn[case, c]]
+        for c in range(num_classes):
+            if c in unknown:
+                continue
+            own = probabilities[case, [0, *unknown]].sum(0) if c == 0 else probabilities[case, c]
+            truth = target[case, 0] == c
+            sums[c] += torch.stack((own[truth].sum(), own.sum(), truth.double().sum()))
+            entropy = entropy - own[truth].log().sum()
+    present = [c for c in range(0 if include_background else 1, num_classes) if sums[c, 2] > 0]
+    dice = [2 * sums[c, 0] / (sums[c, 1] + sums[c, 2]) for c in present]
+    return -sum(dice) / len(dice) + entropy / target.numel()
+
+
+@pytest.mark.parametrize("include_background", [False, True])
+def test_undrawn_classes_count_with_the_background(include_background):
+    logits, target = random_batch(5, [0, 1, 2, 3, 4])
+    undrawn = torch.tensor([[False, False, True, False, True], [False, False, False, False, True]])
+    for case, label in undrawn.nonzero().tolist():
+        target[case][target[case] == label] = 0
+    loss = DiceCELoss(include_background=include_background)
+    loss.undrawn = undrawn
+    ours, expected = loss(logits, target), marginal_reference(logits, target, undrawn, include_background)
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad(value, logits)[0] for value in (ours, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1].float(), rtol=1e-4, atol=1e-7)
+    loss.undrawn = None
+    assert (loss(logits, target) - ours).abs() > 0.05
+    torch.testing.assert_close(
+        DiceCELoss(include_background=include_background)(logits, target), loss(logits, target), rtol=0, atol=0
+    )
+
+
+def test_an_undrawn_class_may_be_predicted_or_not_at_no_cost():
+    logits, target = random_batch(4, [0, 1])
+    loss = DiceCELoss()
+    loss.undrawn = torch.tensor([[False, False, False, True]] * 2)
+    with torch.no_grad():
+        moved = logits.clone()
+        both = moved[:, [0, 3]].logsumexp(1)
+        moved[:, 0], moved[:, 3] = both - 20, both
+    torch.testing.assert_close(loss(moved, target), loss(logits, target), rtol=1e-5, atol=1e-5)
+    loss.undrawn = None
+    assert loss(moved, target) > loss(logits, target) + 1
+
+
+def test_undrawn_heat_maps_count_nothing():
+    torch.manual_seed(0)
+    prediction, target = torch.randn(2, 3, 4, 4, 4, requires_grad=True), torch.rand(2, 3, 4, 4, 4)
+    loss = HeatmapL2Loss(5.0)
+    loss.undrawn = torch.tensor([[False, True, False, False], [False, False, False, True]])
+    loss(prediction, target).backward()
+    unknown = [(0, 0), (1, 2)]
+    for case in range(2):
+        for row in range(3):
+            assert prediction.grad[case, row].any() == ((case, row) not in unknown)
+
+
 def test_heatmap_loss():
     generator = torch.Generator().manual_seed(0)
     prediction = torch.randn(2, 3, 4, 4, 4, generator=generator, requires_grad=True)
