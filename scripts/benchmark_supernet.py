@@ -2,6 +2,7 @@
 """Time and peak memory of a super-network step: merged against six branches, each run in a fresh process.
 
     python scripts/benchmark_supernet.py [--patch 64 64 64 --widths 16 32 64 128 --batch 2 --device cpu --rounds 3]
+    python scripts/benchmark_supernet.py --sweep [--rounds 1]     # a table over patch sizes and widths
 
 ``merged`` keeps every intermediate, ``recomputed`` is what the search runs. A step is forward, the four
 losses, backward and the optimiser. Memory is the peak above the process with network, data and
@@ -19,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIANTS = ("six_branches", "merged", "recomputed")
+SWEEP = [(side, first) for first in (8, 16, 32) for side in (32, 48, 64)]
+"""Side of the cubic patch, channels of the first block (doubled in each further block)."""
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
@@ -78,8 +81,8 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def compare(arguments: list[str], rounds: int) -> None:
-    """Alternate the variants in fresh processes and print medians and ratios."""
+def compare(arguments: list[str], rounds: int) -> dict[str, list[float]]:
+    """Alternate the variants in fresh processes; print and return medians by variant."""
     results: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
     for index in range(rounds):
         for variant in VARIANTS:
@@ -96,7 +99,21 @@ def compare(arguments: list[str], rounds: int) -> None:
         row = "  ".join(
             f"{name} {value:.3f} ({value / values[0]:.3f})" for name, value in zip(VARIANTS, values, strict=True)
         )
-        print(f"{what}, (ratio to six branches): {row}")
+        print(f"{what}, (ratio to six branches): {row}", flush=True)
+    return medians
+
+
+def sweep(arguments: list[str], rounds: int) -> str:
+    """Markdown table of all sizes: six branches, and the recomputed merge as a ratio to them."""
+    lines = ["| patch | channels | six branches s | MiB | merged s | ratio | MiB | ratio |", "|---" * 8 + "|"]
+    for side, first in SWEEP:
+        widths = [str(first * 2**block) for block in range(4)]
+        print(f"{side}^3, {'-'.join(widths)}", flush=True)
+        size = ["--patch", *[str(side)] * 3, "--widths", *widths]
+        seconds, mib = compare([*arguments, *size], rounds).values()
+        row = f"| {seconds[0]:.2f} | {mib[0]:.0f} | {seconds[-1]:.2f} | {seconds[-1] / seconds[0]:.2f} "
+        lines.append(f"| {side}^3 | {'-'.join(widths)} {row}| {mib[-1]:.0f} | {mib[-1] / mib[0]:.2f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -112,10 +129,13 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="with --variant: print where the time goes")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sweep", action="store_true", help="all patch sizes and widths of the table")
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")
     options = parser.parse_args()
     if options.variant:
         print(json.dumps(measure(options)))
+    elif options.sweep:
+        print(sweep([argument for argument in sys.argv[1:] if argument != "--sweep"], options.rounds))
     else:
         compare(sys.argv[1:], options.rounds)
 

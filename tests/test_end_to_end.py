@@ -28,6 +28,10 @@ SETTINGS = [
     "iterations_per_epoch=10",
     "val_iterations_per_epoch=1",
     "max_patch_voxels=[32,32,32]",
+    "mid_level.p_intensity=1",
+    "mid_level.p_guidance_corruption=0.2",
+    "detection.p_mirror=0.5",
+    "small_hard.p_mirror=0.5",
     "features_per_stage=[8,16,16,32]",
     "n_convs_per_stage=[1,1,1,1]",
     "p_scaling=0.0",
@@ -176,6 +180,9 @@ def test_chain_of_commands(tmp_path, monkeypatch):
     predict = ["nnUNetv2_predict", "-d", cascade.datasets["anchor"], "-tr", "SOARSAnchorTrainer", "-c", "3d_fullres"]
     chain.run(*predict, "-f", "0", "-npp", "0", "-nps", "0", "-device", "cpu", "-i", images, "-o", stock)
     chain.run("soars-cascade-predict", "-i", images, "-o", tmp_path / "ours", "--device", "cpu")
+    mirrored = ["soars-cascade-predict", "-i", images, "-o", tmp_path / "mirrored", "--device", "cpu", "--tta"]
+    chain.run(*mirrored, "--folds", "0")
+    assert (tmp_path / "mirrored" / f"{case}.nii.gz").is_file()
     truth = images.with_name("labelsTs")
     table = chain.run("soars-evaluate", "-p", tmp_path / "ours", "-r", truth, "-o", tmp_path, "--profile", "hn42")
     chain.say(table.splitlines()[-3])
