@@ -41,13 +41,13 @@ class MissingArtifactError(ValueError):
 
 @dataclass(frozen=True)
 class Branch:
-    """One of the four networks of the cascade.
+    """One of the four networks of the cascade, or the baseline that it is compared with.
 
     Attributes:
         key: Name in JSON files and on the command line.
         suffix: Appended to the source dataset's name.
         trainer: nnU-Net trainer class.
-        tier: Profile tier whose organs the branch segments or detects.
+        tier: Profile tier whose organs the branch segments or detects; ``all`` for every organ.
         guided_by: Branch whose out-of-fold output is appended to the CT channel, or None.
     """
 
@@ -65,6 +65,7 @@ BRANCHES = {
         Branch("mid_level", "MidLevel", "SOARSMidLevelTrainer", "mid_level", "anchor"),
         Branch("detection", "Detection", "SOARSDetectionTrainer", "small_hard", "anchor"),
         Branch("small_hard", "SmallHard", "SOARSSmallHardTrainer", "small_hard", "detection"),
+        Branch("baseline", "Baseline", "SOARSBaselineTrainer", "all", None),
     )
 }
 
@@ -164,6 +165,11 @@ class Cascade:
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Branches of this cascade in the order of training."""
+        return tuple(branch for branch in self.networks if branch.key != "baseline")
+
+    @property
+    def networks(self) -> tuple[Branch, ...]:
+        """The branches and, if the dataset was stratified with it, the baseline."""
         return tuple(BRANCHES[key] for key in BRANCHES if key in self.datasets)
 
     def raw(self, branch: str) -> Path:

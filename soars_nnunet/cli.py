@@ -89,7 +89,10 @@ def env(arguments: argparse.Namespace) -> None:
 def _add_stratify(parser: argparse.ArgumentParser) -> None:
     _add_dataset(parser)
     parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
-    parser.add_argument("--ids", nargs=4, type=int, metavar=("A", "M", "D", "S"), help="dataset ids of the branches")
+    parser.add_argument(
+        "--ids", nargs="+", type=int, metavar="ID", help="dataset ids: A M D S, with --baseline A M D S B"
+    )
+    parser.add_argument("--baseline", action="store_true", help="also write a dataset of all organs to compare with")
     parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s)")
     parser.add_argument("--unannotated", type=Path, metavar="FILE", help="JSON: organs by case that nobody drew")
     parser.add_argument(
@@ -113,6 +116,7 @@ def stratify(arguments: argparse.Namespace) -> None:
         _say,
         arguments.unannotated,
         arguments.empty_means_absent,
+        arguments.baseline,
     )
     if done.unknown:
         _say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
@@ -133,6 +137,7 @@ def stratify(arguments: argparse.Namespace) -> None:
 
 _STATES = {
     "Anchor": "written",
+    "Baseline": "written, all organs; soars-plan plans it too, any nnU-Net plans and trainer will do",
     "MidLevel": "written as a skeleton, soars-channels completes it",
     "Detection": "written as a skeleton, soars-channels completes it",
     "SmallHard": "reserved, soars-channels writes its crops",
@@ -143,7 +148,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_dataset(parser)
     _add_plans(parser)
     parser.add_argument("--regime", help="hyper-parameters: paper or demo (default: paper)")
-    parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard")
+    parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard baseline")
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")

@@ -93,7 +93,7 @@ def plan(
     if unknown:
         raise InputError(f"branches: expected some of {', '.join(cascade.datasets)}, got {', '.join(unknown)}")
     planned = []
-    for branch in cascade.branches:
+    for branch in cascade.networks:
         if branches and branch.key not in branches:
             continue
         channels, waiting = _inputs(cascade, branch.key, options)
@@ -119,7 +119,7 @@ def plan(
 
 def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path | None, str | None]:
     """Channels folder for the preprocessor (None: images as they are), and what is still missing."""
-    if branch == "anchor" or (branch == "mid_level" and not options.guided):
+    if BRANCHES[branch].guided_by is None or (branch == "mid_level" and not options.guided):
         return None, None
     guide = BRANCHES[branch].guided_by or ""
     channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name))

@@ -80,8 +80,8 @@ class Profile:
         return {organ.name: organ for organ in self.organs}
 
     def tier(self, tier: str) -> tuple[Organ, ...]:
-        """Organs of one tier, by label; empty where the profile has none."""
-        return tuple(organ for organ in self.organs if organ.tier == tier)
+        """Organs of one tier (or ``all``), by label; empty where the profile has none."""
+        return tuple(organ for organ in self.organs if tier in (organ.tier, "all"))
 
     @cached_property
     def targets(self) -> dict[str, tuple[Organ, ...]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
+from soars_nnunet.artifacts import BRANCHES
+
 
 def regimes() -> dict[str, dict[str, Any]]:
     """All regimes as written: ``all`` holds the common values, a branch's key what differs."""
@@ -18,7 +20,7 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[s
 
     Args:
         name: Regime, for example ``paper`` or ``demo``.
-        branch: ``anchor``, ``mid_level``, ``detection`` or ``small_hard``.
+        branch: ``anchor``, ``mid_level``, ``detection``, ``small_hard`` or ``baseline``.
         overrides: ``KEY=VALUE`` for every branch or ``BRANCH.KEY=VALUE`` for one; values are JSON.
 
     Raises:
@@ -31,7 +33,7 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[s
     for override in overrides:
         path, equals, value = override.partition("=")
         scope, _, key = path.rpartition(".")
-        if not equals or key not in settings or scope not in ("", "anchor", "mid_level", "detection", "small_hard"):
+        if not equals or key not in settings or scope not in ("", *BRANCHES):
             raise ValueError(
                 f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE with a key of {', '.join(settings)}, got '{override}'"
             )

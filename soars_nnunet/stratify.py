@@ -70,20 +70,22 @@ def stratify(
     progress: Callable[[str], None] = lambda text: None,
     unannotated: Path | None = None,
     empty_means_absent: bool = False,
+    baseline: bool = False,
 ) -> Stratification:
     """Write the branch datasets, the patient-level split and the cascade record of a raw dataset.
 
     Args:
         dataset: Id or name of a raw nnU-Net dataset with one CT channel.
         profile: Organs and tiers.
-        ids: Four dataset ids for Anchor, MidLevel, Detection, SmallHard; by default ten times
-            the source id plus 1 to 4.
+        ids: Dataset ids for Anchor, MidLevel, Detection, SmallHard and, if wanted, Baseline; by default
+            ten times the source id plus 1 to 5.
         num_folds: Folds of the cross-validation; the paper uses 4 (sec. 4.1).
         patient_pattern: Regular expression whose first group is the patient in a case name; by
             default every case is a patient of its own.
         progress: Receives one line per case.
         unannotated: JSON file of organs not drawn by case, see ``read_unannotated``.
         empty_means_absent: An organ without a voxel is truly absent; otherwise it counts as not drawn.
+        baseline: Also write a dataset of all organs, for ``SOARSBaselineTrainer`` or any nnU-Net trainer.
 
     Raises:
         ValueError: If no organ of the profile is in the dataset, a label map lies on another grid
@@ -99,7 +101,7 @@ def stratify(
             f"({', '.join(o.name for o in profile.tier('anchor'))}), got labels {', '.join(dataset_json['labels'])}; "
             "choose another profile or add aliases to a profile of your own"
         )
-    tiers = {organ.tier for organ in present}
+    tiers = {organ.tier for organ in present} | ({"all"} if baseline else set())
     names = _dataset_names(source, [b for b in BRANCHES.values() if b.tier in tiers], ids)
     cascade = Cascade(source, profile, names, labels)
     cases = training_cases(source, dataset_json)
@@ -108,7 +110,7 @@ def stratify(
     listed = read_unannotated(unannotated, profile, cases) if unannotated else {}
     result = Stratification(cascade, unknown, absent)
     with ExitStack() as stack:
-        folders = {b.key: cascade.raw(b.key) for b in cascade.branches if b.key != "small_hard"}
+        folders = {b.key: cascade.raw(b.key) for b in cascade.networks if b.key != "small_hard"}
         staging = {key: stack.enter_context(new_staging(folder)) for key, folder in folders.items()}
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
             blank = [name for name in listed.get(case, ()) if name in labels]
@@ -266,15 +268,16 @@ def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], p
 def _dataset_names(source: str, branches: list[Branch], ids: Sequence[int] | None) -> dict[str, str]:
     number, _, stem = source[7:].partition("_")
     base = 10 * (int(number) % 100 or 90)
-    ids = list(ids) if ids is not None else [base + i for i in (1, 2, 3, 4)]
-    if len(set(ids)) != 4 or not all(0 < i < 1000 for i in ids):
-        raise InputError(f"expected four different dataset ids between 1 and 999, got {ids}")
-    wanted = dict(zip(BRANCHES, ids, strict=True))
+    count = 5 if any(branch.key == "baseline" for branch in branches) else 4
+    ids = list(ids) if ids is not None else [base + i for i in range(1, count + 1)]
+    if len(ids) != count or len(set(ids)) != count or not all(0 < i < 1000 for i in ids):
+        raise InputError(f"--ids: expected {count} different dataset ids between 1 and 999, got {ids}")
+    wanted = dict(zip(BRANCHES, ids, strict=False))
     names = {b.key: f"Dataset{wanted[b.key]:03d}_{stem}_{b.suffix}" for b in branches}
     for name in names.values():
         taken = [p.name for p in raw_folder().glob(f"{name[:11]}*") if p.name != name]
         if taken:
-            raise InputError(f"dataset id {name[7:10]} is taken by {taken[0]}; choose others: --ids A M D S")
+            raise InputError(f"dataset id {name[7:10]} is taken by {taken[0]}; choose others with --ids")
     return names
 
 

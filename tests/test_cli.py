@@ -163,7 +163,7 @@ def test_label_map_that_cannot_be_read(refused, source):
         (["--set", "nonsense=1"], "expected KEY=VALUE"),
         (["--set", "num_epochs=many"], "expected a JSON value"),
         (["--set", "num_epochs"], "expected KEY=VALUE"),
-        (["--regime", "papers"], "expected one of paper, demo"),
+        (["--regime", "papers"], "expected one of paper, nnunet, demo"),
         (["--branches", "anchors"], "expected some of anchor, mid_level, got anchors"),
         (["--spacing", 1, 0, 1], "three positive numbers"),
         (["--spacing", 40, 1, 1], "at least 4 voxels"),

@@ -144,7 +144,7 @@ def test_chain_of_commands(tmp_path, monkeypatch):
         monkeypatch.setenv(name, chain.environment[name])
     phantom = ["--train", "6", "--test", "1", "--shape", "64", "56", "56", "--spacing", "4.5", "4.5", "4.5"]
     chain.run("soars-phantom", "-d", "5", *phantom)
-    chain.run("soars-stratify", "-d", "5", "-p", "hn42", "--folds", "2")
+    chain.run("soars-stratify", "-d", "5", "-p", "hn42", "--folds", "2", "--baseline")
     variable, _, value = chain.run("soars-env").removeprefix("export ").strip().partition("=")
     chain.environment[variable] = shlex.split(value)[0]
     cascade = Cascade.load(5)
@@ -152,6 +152,7 @@ def test_chain_of_commands(tmp_path, monkeypatch):
     assert "MidLevel: waits for" in planned and "Detection: waits for" in planned
 
     chain.search(cascade)
+    chain.train(cascade, "baseline", 0)
     chain.train(cascade, "anchor", 0)
     chain.interrupt_training(cascade, "anchor", 1)
     fold = chain.train(cascade, "anchor", 1, "--c")

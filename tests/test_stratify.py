@@ -288,10 +288,30 @@ def test_ids_of_another_dataset_are_refused(raw):
     assert cascade.datasets == {"anchor": "Dataset001_Neck_Anchor", "mid_level": "Dataset002_Neck_MidLevel"}
 
 
+def test_baseline_holds_every_organ_and_is_no_branch_of_the_cascade(raw):
+    write_source(raw)
+    cascade = stratify(42, HN42, num_folds=2, baseline=True).cascade
+    assert cascade.datasets["baseline"] == "Dataset425_Neck_Baseline"
+    assert [branch.key for branch in cascade.branches] == ["anchor", "mid_level"]
+    assert [branch.key for branch in cascade.networks] == ["anchor", "mid_level", "baseline"]
+    organs = [name for name, _ in branch_labels(cascade, "baseline")]
+    assert organs == [organ.name for organ in HN42.organs if organ.name in cascade.labels]
+    written = read_array(cascade.raw("baseline") / "labelsTr" / "a.nii.gz")
+    for value, name in enumerate(organs, 1):
+        np.testing.assert_array_equal(written == value, volume() == cascade.labels[name])
+    splits = [read_json(cascade.preprocessed(key) / "splits_final.json") for key in ("anchor", "baseline")]
+    assert splits[0] == splits[1]
+    with pytest.raises(InputError, match="5 different dataset ids"):
+        stratify(42, HN42, ids=(1, 2, 3, 4), num_folds=2, baseline=True)
+    assert (
+        stratify(42, HN42, ids=(1, 2, 3, 4, 9), num_folds=2, baseline=True).cascade.datasets["baseline"][7:10] == "009"
+    )
+
+
 @pytest.mark.parametrize("ids", [(1, 2, 3), (1, 2, 3, 3), (0, 1, 2, 3), (998, 999, 1000, 1001)])
 def test_unusable_ids_are_refused(raw, ids):
     write_source(raw)
-    with pytest.raises(InputError, match="four different dataset ids"):
+    with pytest.raises(InputError, match="4 different dataset ids"):
         stratify(42, HN42, ids=ids, num_folds=2)
 
 

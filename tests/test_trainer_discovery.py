@@ -8,6 +8,7 @@ from soars_nnunet.cli import env
 BRANCHES = {"Anchor": "anchor", "MidLevel": "mid_level", "Detection": "detection", "SmallHard": "small_hard"}
 EXPECTED = {
     **{f"SOARS{name}Trainer": (name.lower(), branch) for name, branch in BRANCHES.items()},
+    "SOARSBaselineTrainer": ("baseline", "baseline"),
     **{f"SOARS{name}SearchTrainer": ("search", branch) for name, branch in BRANCHES.items()},
 }
 

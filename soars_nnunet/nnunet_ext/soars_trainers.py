@@ -5,6 +5,7 @@ nnU-Net imports this module.
 """
 
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
+from soars_nnunet.training.baseline import SOARSBaselineTrainer
 from soars_nnunet.training.detection import SOARSDetectionTrainer
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 from soars_nnunet.training.search import (
@@ -18,6 +19,7 @@ from soars_nnunet.training.smallhard import SOARSSmallHardTrainer
 __all__ = [
     "SOARSAnchorSearchTrainer",
     "SOARSAnchorTrainer",
+    "SOARSBaselineTrainer",
     "SOARSDetectionSearchTrainer",
     "SOARSDetectionTrainer",
     "SOARSMidLevelSearchTrainer",

@@ -166,6 +166,7 @@ def test_published_genotypes_are_the_papers():
     assert published_genotype("mid_level") == ["2D3", "P3D5", "2D3", "P3D5"]
     assert published_genotype("small_hard") == ["2D3", "3D5", "2D3", "3D5"]
     assert published_genotype("detection") == published_genotype("anchor")
+    assert published_genotype("baseline") == ["3D3"] * 4
     with pytest.raises(ValueError, match="one of anchor, mid_level"):
         published_genotype("anchors")
 
