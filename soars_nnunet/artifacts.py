@@ -33,6 +33,8 @@ POSTPROCESSING = "postprocessing.json"
 TARGET_FACTS = "targets.json"
 GENOTYPE = "genotype.json"
 UNANNOTATED = "unannotated.json"
+PREPROCESSING_RECORD = "soars/made_from.json"
+"""In a folder of its own: nnU-Net tells the format of preprocessed data by the endings of its files."""
 
 
 class MissingArtifactError(ValueError):
@@ -217,6 +219,20 @@ class Cascade:
     def trained_folds(self, branch: str, plans: str) -> list[int]:
         """Folds of a branch with a final checkpoint."""
         return trained_folds(self.model(branch, plans))
+
+    def require_same_split(self, branch: str, plans: str) -> None:
+        """Check that a branch was trained on the present split.
+
+        Raises:
+            MissingArtifactError: If not: its validation cases may have been in its training.
+        """
+        model = self.model(branch, plans)
+        trained = read_json(model / "plans.json")["configurations"][CONFIGURATION].get("soars", {})
+        if trained.get("split_sha256") != json_hash(self.splits(branch)):
+            raise MissingArtifactError(
+                f"{model}: trained on another split than {self.preprocessed(branch) / 'splits_final.json'}; "
+                "retrain its folds after soars-plan, or restore the split"
+            )
 
     def require_all_folds(self, branch: str, plans: str) -> None:
         """Check that every fold of the split is trained.

@@ -229,11 +229,7 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
             f"{model}: trained at {trained['spacing']} mm, its cases are now preprocessed at {planned['spacing']} mm; "
             "rerun soars-plan with the former --spacing, or retrain the folds"
         )
-    if trained.get("soars", {}).get("split_sha256") != json_hash(splits):
-        raise MissingArtifactError(
-            f"{model}: trained on another split than {cascade.preprocessed(branch) / 'splits_final.json'}; "
-            "retrain its folds after soars-plan, or restore the split"
-        )
+    cascade.require_same_split(branch, plans)
     return {
         "branch": branch,
         "plans": json_hash(read_json(model / "plans.json")),

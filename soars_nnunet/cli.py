@@ -124,11 +124,11 @@ def stratify(arguments: argparse.Namespace) -> None:
         _say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
     for case, names in done.unused.items():
         _say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
-    assumed = [case for case in done.empty if set(done.empty[case]) & set(done.undrawn.get(case, ()))]
-    if assumed and not arguments.unannotated:
+    if done.assumed:
+        listed = "that the file does not list " if arguments.unannotated else ""
         _say(
-            f"warning: in {len(assumed)} case(s) organs without a voxel are taken as there but not drawn: the training "
-            "leaves them open; --empty-means-absent if they are truly absent, --unannotated FILE to say which"
+            f"warning: in {len(done.assumed)} case(s) organs without a voxel {listed}are taken as there but not drawn: "
+            "the training leaves them open; --empty-means-absent if they are absent, --unannotated FILE to say which"
         )
     for name in done.cascade.datasets.values():
         _say(f"{name}: {_STATES[name.rpartition('_')[2]]}")

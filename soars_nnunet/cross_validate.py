@@ -18,7 +18,7 @@ from soars_nnunet.evaluate import Evaluation
 from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.metrics import score_case
 from soars_nnunet.postprocess import ComponentEffect, component_dices, write_postprocessing
-from soars_nnunet.predict_files import predict_cases
+from soars_nnunet.predict_files import predict_files
 from soars_nnunet.stratify import training_cases
 
 
@@ -46,15 +46,17 @@ def cross_validate(
         reference has; the folder of the volumes.
 
     Raises:
-        MissingArtifactError: If a branch is not planned or a fold not trained, naming the command.
+        MissingArtifactError: If a branch is not planned, a fold not trained, or trained on another split.
         InputError: If a CT is not usable.
     """
     for branch in cascade.branches:
-        cascade.require_all_folds(branch.key, cascade.plans_of(branch.key, plans))
+        own = cascade.plans_of(branch.key, plans)
+        cascade.require_all_folds(branch.key, own)
+        cascade.require_same_split(branch.key, own)
     manifest = cascade.manifest(plans)
     if not manifest.is_file() or set(read_json(manifest)["branches"]) != {branch.key for branch in cascade.branches}:
         raise MissingArtifactError(
-            f"expected {manifest} with all {len(cascade.branches)} branches; run: soars-plan -d {cascade.source}"
+            f"expected {manifest} with all {len(cascade.branches)} branches; rerun soars-plan with --plans-name {plans}"
         )
     output = manifest.parent / "cross_validation"
     files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
@@ -63,7 +65,16 @@ def cross_validate(
     for fold, split in enumerate(cascade.splits()):
         progress(f"fold {fold}")
         cases = [(case, files[case][0]) for case in split["val"]]
-        done = predict_cases(cases, output, manifest, [fold], device, step_size, False, progress, postprocess=False)
+        done = predict_files(
+            cases,
+            output,
+            manifest,
+            folds=[fold],
+            device=device,
+            step_size=step_size,
+            progress=progress,
+            postprocess=False,
+        )
         written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
         for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():
             models.setdefault(branch, []).extend(hashes)

@@ -19,7 +19,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactError, file_hash, read_json, trained_folds
 from soars_nnunet.geometry.grid import Grid
-from soars_nnunet.sliding_window import sliding_window
+from soars_nnunet.sliding_window import sliding_window, validate_steps
 from soars_nnunet.training.base import SOARSTrainer
 
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
@@ -74,7 +74,8 @@ class BranchModel:
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.weights = [_load_weights(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.device = device
-        self.steps = (step_size,) * 3 if step_size else tuple(self.settings.get("step_size", (0.5, 0.5, 0.5)))
+        self.steps = self.settings["step_size"] if step_size is None else [step_size] * 3
+        validate_steps(self.steps)
         self.network = SOARSTrainer.build_network_architecture(
             self.plans_manager,
             self.configuration,
@@ -139,7 +140,6 @@ class BranchModel:
             if self.mirror:
                 mirrored = self._window(data.flip(-1)[self.mirror["channels"]])
                 output = (output + mirrored.flip(-1)[self.mirror["classes"]]) / 2
-            output = output.cpu()
             total = output if total is None else total.add_(output)
         assert total is not None
         return total.div_(len(self.weights))
@@ -149,11 +149,10 @@ class BranchModel:
         return sliding_window(self.network, data, self.num_outputs, patch, self.steps, self.device)
 
     def _mirror_order(self) -> dict[str, list[int]]:
-        order = self.settings.get("mirror") or {"classes": None}
+        order = self.settings["mirror"]
         if None in order.values():
             raise MissingArtifactError(
-                f"{self.folder.name}: expected plans that name each organ's partner on the other side, got none; "
-                "predict without mirroring (--tta)"
+                f"{self.folder}: expected both sides of all paired organs, trained without some; leave out --tta"
             )
         return order
 

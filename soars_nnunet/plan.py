@@ -35,6 +35,7 @@ from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
 from soars_nnunet.profile import Profile
 from soars_nnunet.regime import load_regime
 from soars_nnunet.sizes import NetworkSize, choose_size
+from soars_nnunet.sliding_window import validate_steps
 from soars_nnunet.stratify import READER, branch_labels
 
 HU_WINDOW = (-500.0, 1000.0)
@@ -204,6 +205,7 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
     if settings["search_iterations_per_epoch"] is None:
         patches = training * (1 - settings["search_alpha_share"]) * settings["patches_per_volume"]
         settings["search_iterations_per_epoch"] = int(np.ceil(patches / settings["search_batch_size"]))
+    validate_steps(settings["step_size"])
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]
     settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []

@@ -38,7 +38,9 @@ class ComponentEffect:
 def component_dices(
     predicted: np.ndarray, reference: np.ndarray, profile: Profile, labels: dict[str, int]
 ) -> dict[str, tuple[float, float]]:
-    """Dice coefficients of one case as predicted and of each organ's largest component.
+    """Dice coefficients of one case as predicted and with each organ's largest component alone.
+
+    As ``score_case`` scores them: an organ with ``composite`` as the union of those organs.
 
     Args:
         predicted: (Z, Y, X) in the profile's labels.
@@ -50,11 +52,15 @@ def component_dices(
         Both by organ that the reference has; empty if it has none.
     """
     found: dict[str, tuple[float, float]] = {}
-    cleaned = keep_largest_components(predicted, [organ.label for organ in profile.organs])
     for name, value in labels.items():
-        mask, label = reference == value, profile.by_name[name].label
-        if mask.any():
-            found[name] = (dice(predicted == label, mask), dice(cleaned == label, mask))
+        if not (reference == value).any():
+            continue
+        organ = profile.by_name[name]
+        parts = organ.composite or (name,)
+        mask = np.isin(reference, [labels[part] for part in parts if part in labels])
+        own = [profile.by_name[part].label for part in parts]
+        cleaned = keep_largest_components(predicted, [organ.label])
+        found[name] = (dice(np.isin(predicted, own), mask), dice(np.isin(cleaned, own), mask))
     return found
 
 

@@ -45,9 +45,10 @@ def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Pat
 
 
 def predict_files(
-    source: Path,
+    source: Path | Sequence[tuple[str, Path]],
     output: Path,
     manifest: Path,
+    *,
     folds: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
     step_size: float | None = None,
@@ -63,7 +64,7 @@ def predict_files(
     that cannot be used does not stop the others.
 
     Args:
-        source: CT file or folder.
+        source: CT file or folder, or case names and their CT files.
         output: Folder, made if need be.
         manifest: Of the trained cascade.
         folds: Folds of every branch to average.
@@ -80,24 +81,7 @@ def predict_files(
     Raises:
         InputError: If there are no CTs, or, after the others were done, if some were unusable.
     """
-    return predict_cases(
-        list_cts(source), output, manifest, folds, device, step_size, overwrite, progress, postprocess, mirror
-    )
-
-
-def predict_cases(
-    cases: Sequence[tuple[str, Path]],
-    output: Path,
-    manifest: Path,
-    folds: Sequence[int] | None = None,
-    device: torch.device | str = "cpu",
-    step_size: float | None = None,
-    overwrite: bool = False,
-    progress: Callable[[str], None] = lambda text: None,
-    postprocess: bool = True,
-    mirror: bool = False,
-) -> list[Path]:
-    """Segment named CTs, as ``predict_files`` does."""
+    cases = list_cts(source) if isinstance(source, Path) else source
     if output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
     for case, path in cases:
@@ -107,10 +91,12 @@ def predict_cases(
     if len(cases) == 1:
         # a lone bad input is reported before models are loaded
         images[cases[0][0]] = check_ct(read_ct(cases[0][1]), cases[0][0])
-    predictor = CascadePredictor(manifest, folds, device, step_size, postprocess, mirror)
+    predictor = CascadePredictor(
+        manifest, folds=folds, device=device, step_size=step_size, postprocess=postprocess, mirror=mirror
+    )
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     models = {key: model.fingerprint for key, model in predictor.models.items()}
-    steps = {key: list(model.steps) for key, model in predictor.models.items()}
+    steps = {key: model.steps for key, model in predictor.models.items()}
     written = []
     for index, (case, path) in enumerate(cases, 1):
         labels_path, report_path = output / f"{case}{_ending(path)}", output / f"{case}.json"

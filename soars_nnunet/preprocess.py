@@ -15,6 +15,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from soars_nnunet.artifacts import (
     CONFIGURATION,
+    PREPROCESSING_RECORD,
     Cascade,
     MissingArtifactError,
     json_hash,
@@ -121,8 +122,11 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
 
 
 def preprocessing_record(cascade: Cascade, branch: str, plans_name: str) -> Path:
-    """JSON that says what a branch's preprocessed cases were made from."""
-    return cascade.preprocessed(branch) / f"{plans_name}_{CONFIGURATION}.soars.json"
+    """JSON that says what a branch's preprocessed cases were made from.
+
+    It lies among them: nnU-Net's own preprocessing under the same plans name deletes it with the folder.
+    """
+    return cascade.data(branch, plans_name) / PREPROCESSING_RECORD
 
 
 def load_preprocessed(folder: Path, case: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:

@@ -54,23 +54,51 @@ def sliding_window(
         num_outputs: Channels of the output.
         patch: Tile (Z, Y, X).
         steps: Largest step of each axis as a fraction of the patch, 0 < step <= 1.
-        device: Where the network runs and the result is gathered; autocast on CUDA, as nnU-Net.
+        device: Where the network runs, with autocast on CUDA, as nnU-Net; the result is gathered there
+            too, or on the CPU if it does not fit.
 
     Returns:
-        (num_outputs, Z, Y, X) float32 on ``device``.
+        (num_outputs, Z, Y, X) float32 on the CPU.
 
     Raises:
         ValueError: If a step is not in (0, 1].
     """
-    if len(steps) != len(patch) or not all(0 < step <= 1 for step in steps):
-        raise ValueError(f"step size: expected {len(patch)} fractions of the patch in (0, 1], got {list(steps)}")
-    padded, inside = pad_nd_image(data.to(device), patch, "constant", {"value": 0}, True, None)
-    weights = compute_gaussian(tuple(patch), 1 / 8, GAUSSIAN_SCALE, torch.float32, device)
-    total = torch.zeros((num_outputs, *padded.shape[1:]), device=device)
-    weight = torch.zeros(padded.shape[1:], device=device)
-    for box in tiles(padded.shape[1:], patch, steps):
+    validate_steps(steps)
+    padded, inside = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
+    try:
+        total = _gather(network, padded, num_outputs, patch, steps, device, device)
+    except torch.OutOfMemoryError:
+        total = _gather(network, padded, num_outputs, patch, steps, device, torch.device("cpu"))
+    return total[(slice(None), *inside[1:])].cpu()
+
+
+def validate_steps(steps: Sequence[float]) -> None:
+    """Check the steps of a sliding window.
+
+    Raises:
+        ValueError: If they are not three fractions in (0, 1].
+    """
+    if not isinstance(steps, (list, tuple)) or len(steps) != 3 or not all(0 < step <= 1 for step in steps):
+        raise ValueError(f"step size: expected 3 fractions of the patch in (0, 1] (Z, Y, X), got {steps}")
+
+
+def _gather(
+    network: nn.Module,
+    padded: torch.Tensor,
+    num_outputs: int,
+    patch: Sequence[int],
+    steps: Sequence[float],
+    device: torch.device,
+    results: torch.device,
+) -> torch.Tensor:
+    """Weighted mean of the tiles' outputs, (num_outputs, Z, Y, X) on the device for results."""
+    data = padded.to(results)
+    weights = compute_gaussian(tuple(patch), 1 / 8, GAUSSIAN_SCALE, torch.float32, results)
+    total = torch.zeros((num_outputs, *data.shape[1:]), device=results)
+    weight = torch.zeros(data.shape[1:], device=results)
+    for box in tiles(data.shape[1:], patch, steps):
         with torch.autocast(device.type, enabled=device.type == "cuda"):
-            output = network(padded[(slice(None), *box)][None])[0]
-        total[(slice(None), *box)] += output.float() * weights
+            output = network(data[(slice(None), *box)][None].to(device))[0]
+        total[(slice(None), *box)] += output.float().to(results) * weights
         weight[box] += weights
-    return (total / weight)[(slice(None), *inside[1:])]
+    return total.div_(weight)

@@ -8,7 +8,7 @@ skeletons that ``soars-channels`` completes; SmallHard's crops are made there al
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,7 @@ class Stratification:
         absent: Profile organs that the dataset does not name.
         empty: Per case, profile organs of the dataset without a voxel.
         undrawn: Per case, organs that are there but not contoured: the training leaves them open.
+        assumed: The part of ``undrawn`` that no list names: organs without a voxel.
         unused: Per case, organs with a contour that is not used because they are listed as not drawn.
     """
 
@@ -58,7 +59,32 @@ class Stratification:
     absent: list[str]
     empty: dict[str, list[str]] = field(default_factory=dict)
     undrawn: dict[str, list[str]] = field(default_factory=dict)
+    assumed: dict[str, list[str]] = field(default_factory=dict)
     unused: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, case: str, empty: list[str], listed: list[str], empty_means_absent: bool) -> None:
+        """Take in a case: its organs without a voxel, and those listed as not drawn."""
+        assumed = [] if empty_means_absent else [name for name in empty if name not in listed]
+        open_organs = [name for name in self.cascade.labels if name in (*listed, *assumed)]
+        unused = [name for name in listed if name not in empty]
+        tables = (self.empty, self.undrawn, self.assumed, self.unused)
+        for table, names in zip(tables, (empty, open_organs, assumed, unused), strict=True):
+            if names:
+                table[case] = names
+
+    def require_contours(self, cases: Collection[str]) -> None:
+        """Check that every organ is drawn in some case.
+
+        Raises:
+            InputError: Naming the organs that are not.
+        """
+        without = {case: {*self.empty.get(case, ()), *self.undrawn.get(case, ())} for case in cases}
+        never = [name for name in self.cascade.labels if all(name in names for names in without.values())]
+        if never:
+            raise InputError(
+                f"{self.cascade.source}: no case has a contour of {', '.join(never)}; "
+                "remove these names from dataset.json's labels"
+            )
 
 
 def stratify(
@@ -94,14 +120,13 @@ def stratify(
     source = find_dataset(dataset)
     dataset_json = _read_dataset_json(source)
     labels, unknown, absent = match_labels(dataset_json["labels"], profile)
-    present = [organ for organ in profile.organs if organ.name in labels]
-    if not any(organ.tier == "anchor" for organ in present):
+    tiers = {organ.tier for organ in profile.organs if organ.name in labels} | ({"all"} if baseline else set())
+    if "anchor" not in tiers:
         raise InputError(
             f"{source}: expected anchor organs of profile '{profile.name}' "
             f"({', '.join(o.name for o in profile.tier('anchor'))}), got labels {', '.join(dataset_json['labels'])}; "
             "choose another profile or add aliases to a profile of your own"
         )
-    tiers = {organ.tier for organ in present} | ({"all"} if baseline else set())
     names = _dataset_names(source, [b for b in BRANCHES.values() if b.tier in tiers], ids)
     cascade = Cascade(source, profile, names, labels)
     cases = training_cases(source, dataset_json)
@@ -115,25 +140,15 @@ def stratify(
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
             blank = [name for name in listed.get(case, ()) if name in labels]
             missing = _stratify_case(case, image, label, cascade, staging, dataset_json["file_ending"], blank)
-            undrawn = sorted({*blank, *(() if empty_means_absent else missing)}, key=labels.get)  # type: ignore[arg-type]
-            unused = [name for name in blank if name not in missing]
-            for table, names in ((result.empty, missing), (result.undrawn, undrawn), (result.unused, unused)):
-                if names:
-                    table[case] = names
+            result.note(case, missing, blank, empty_means_absent)
             progress(f"[{index}/{len(cases)}] {case}" + (f" (empty: {', '.join(missing)})" if missing else ""))
-        without = {case: {*result.empty.get(case, ()), *result.undrawn.get(case, ())} for case in cases}
-        never = [name for name in labels if all(name in names for names in without.values())]
-        if never:
-            raise InputError(
-                f"{source}: no case has a contour of {', '.join(never)}; remove these names from dataset.json's labels"
-            )
+        result.require_contours(cases)
         for key, folder in staging.items():
             _write_dataset_json(cascade, BRANCHES[key], folder, cases, dataset_json["file_ending"])
             publish(folder, cascade.raw(key))
             write_json(cascade.preprocessed(key) / "splits_final.json", splits)
-            write_json(
-                cascade.preprocessed(key) / UNANNOTATED, undrawn_classes(result.undrawn, branch_labels(cascade, key))
-            )
+            open_classes = undrawn_classes(result.undrawn, branch_labels(cascade, key))
+            write_json(cascade.preprocessed(key) / UNANNOTATED, open_classes)
     cascade.save(
         num_folds=num_folds,
         split_sha256=json_hash(splits),

@@ -27,7 +27,7 @@ from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetw
 from soars_nnunet.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
-from soars_nnunet.training.undrawn import load_undrawn, mask_summary, undrawn_mask
+from soars_nnunet.training.undrawn import load_undrawn, mask_summary, on_both_sides, undrawn_mask
 
 STOCK_FEATURES = (32, 64, 128, 256)
 
@@ -138,26 +138,51 @@ class SOARSTrainer(nnUNetTrainer):
     @cached_property
     def undrawn(self) -> dict[str, tuple[int, ...]]:
         """Labels that nobody drew, by case; empty where every class is drawn or absent."""
-        partners = self.settings["mirror"]["classes"] if self.settings["p_mirror"] else None
-        return load_undrawn(Path(self.preprocessed_dataset_folder_base), self.dataset_json["labels"], partners)
+        return load_undrawn(Path(self.preprocessed_dataset_folder_base), self.dataset_json["labels"])
 
-    def mark_undrawn(self, batch: dict) -> None:
+    @cached_property
+    def undrawn_in_patches(self) -> dict[str, tuple[int, ...]]:
+        """The same for training patches, which may be mirrored."""
+        return (
+            on_both_sides(self.undrawn, self.settings["mirror"]["classes"])
+            if self.settings["p_mirror"]
+            else self.undrawn
+        )
+
+    def mark_undrawn(self, batch: dict, undrawn: dict[str, tuple[int, ...]]) -> None:
         """Tell the loss which classes of a batch nobody drew."""
         num_classes = 1 + len(self.label_manager.foreground_labels)
         cases = [str(case) for case in batch["keys"]]
-        self.criterion.undrawn = undrawn_mask(cases, self.undrawn, num_classes, self.device)
+        self.criterion.undrawn = undrawn_mask(cases, undrawn, num_classes, self.device)
 
     def train_step(self, batch: dict) -> dict:
         """nnU-Net's step; classes that nobody drew in a case are left open there."""
-        self.mark_undrawn(batch)
+        self.mark_undrawn(batch, self.undrawn_in_patches)
         return super().train_step(batch)
 
     def validation_step(self, batch: dict) -> dict:
-        """nnU-Net's step; a class that a case of the batch leaves open counts nothing in it."""
-        self.mark_undrawn(batch)
-        result = super().validation_step(batch)
+        """nnU-Net's step; a class that a case leaves open counts nothing there, so such batches go case by case."""
+        self.mark_undrawn(batch, self.undrawn)
+        if self.criterion.undrawn is None:
+            return super().validation_step(batch)
+        results = [self._validate_one(batch, row) for row in range(len(batch["keys"]))]
+        return {
+            "loss": np.mean([result["loss"] for result in results]),
+            **{key: sum(result[key] for result in results) for key in ("tp_hard", "fp_hard", "fn_hard")},
+        }
+
+    def _validate_one(self, batch: dict, row: int) -> dict:
+        target = batch["target"]
+        part = slice(row, row + 1)
+        one = {
+            "data": batch["data"][part],
+            "target": [t[part] for t in target] if isinstance(target, list) else target[part],
+            "keys": batch["keys"][part],
+        }
+        self.mark_undrawn(one, self.undrawn)
+        result = super().validation_step(one)
         if self.criterion.undrawn is not None:
-            known = ~self.criterion.undrawn[:, 1:].any(0).cpu().numpy()
+            known = ~self.criterion.undrawn[0, 1:].cpu().numpy()
             result |= {key: result[key] * known for key in ("tp_hard", "fp_hard", "fn_hard")}
         return result
 
@@ -172,7 +197,7 @@ class SOARSTrainer(nnUNetTrainer):
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
-        """Regime's rotation and scaling; no mirroring: flipping without swapping labels confuses left and right."""
+        """Regime's rotation and scaling; none of nnU-Net's mirroring, which flips without swapping left and right."""
         rotation = rotation_range(self.settings) if self.settings["p_rotation"] else (0.0, 0.0)
         scaling = self.settings["scaling"] if self.settings["p_scaling"] else (1.0, 1.0)
         # larger scales sample from a wider region (batchgeneratorsv2), so the crop grows with the maximum
@@ -188,7 +213,7 @@ class SOARSTrainer(nnUNetTrainer):
         *args: Any,
         **kwargs: Any,  # noqa: N803
     ) -> BasicTransform:
-        """Spatial augmentation of the regime."""
+        """Augmentation of the regime: spatial, intensities, guidance, sides."""
         return patch_transforms(tuple(patch_size), deep_supervision_scales, self.settings, self.carries_coordinates)
 
     def get_validation_transforms(  # type: ignore[override]
@@ -219,11 +244,11 @@ class SOARSTrainer(nnUNetTrainer):
             self.print_to_log_file("Without classes that nobody drew in a case: Mean Validation Dice: ", dice)
 
     def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
-        """What all folds of a model have in common; the values of the search are not part of a model."""
+        """What all folds of a model have in common; values of the search and of prediction are not part of a model."""
         settings = configuration.get("soars") or {}
         return {
             **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
-            "soars": {key: value for key, value in settings.items() if not key.startswith("search_")},
+            "soars": {k: v for k, v in settings.items() if k != "step_size" and not k.startswith("search_")},
         }
 
     def on_train_start(self) -> None:

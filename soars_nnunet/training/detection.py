@@ -65,11 +65,10 @@ class HeatmapChannelsLoss(HeatmapL2Loss):
         return super().forward(output[:, 1:], target)
 
 
-def _is_mirrored(coordinates_mm: torch.Tensor, ones: torch.Tensor) -> torch.Tensor:
-    """(B,) whether the X coordinate of (B, 3, Z, Y, X) decreases along X, where both neighbours are in the image."""
-    inside = (ones > 0.5)[:, 0]
-    steps = coordinates_mm[:, 2].diff(dim=-1) * (inside[..., 1:] & inside[..., :-1])
-    return steps.sum((1, 2, 3)) < 0
+def _is_mirrored(positions_mm: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """(B,) whether positions (B, 3, Z, Y, X) decrease along X between neighbours that both are in the image."""
+    both = inside[:, 0, ..., 1:] & inside[:, 0, ..., :-1]
+    return (positions_mm[:, 2].diff(dim=-1) * both).sum((1, 2, 3)) < 0
 
 
 class SOARSDetectionTrainer(SOARSTrainer):
@@ -101,13 +100,12 @@ class SOARSDetectionTrainer(SOARSTrainer):
         data = batch["data"].to(self.device, non_blocking=True)
         images, coordinates, ones = data.split([data.shape[1] - NUM_COORDINATE_CHANNELS, 3, 1], dim=1)
         centers = torch.from_numpy(np.stack([self.centers_mm[str(case)] for case in batch["keys"]]))
-        heatmaps = gaussian_heatmaps(
-            coordinates / ones.clamp(min=1e-3), centers.to(data.device, torch.float32), self.settings["sigma_mm"]
-        )
-        heatmaps = heatmaps * (ones > 0.5)
-        mirrored = _is_mirrored(coordinates, ones)
-        if mirrored.any():
-            order = torch.tensor([index - 1 for index in self.settings["mirror"]["classes"][1:]])
+        positions_mm, inside = coordinates / ones.clamp(min=1e-3), ones > 0.5
+        centers = centers.to(data.device, torch.float32)
+        heatmaps = gaussian_heatmaps(positions_mm, centers, self.settings["sigma_mm"]) * inside
+        if self.settings["p_mirror"]:
+            mirrored = _is_mirrored(positions_mm, inside)
+            order = torch.tensor([index - 1 for index in self.settings["mirror"]["classes"][1:]], device=data.device)
             heatmaps[mirrored] = heatmaps[mirrored][:, order]
         return {**batch, "data": images.contiguous(), "target": [heatmaps] * NUM_BLOCKS}
 
@@ -118,7 +116,7 @@ class SOARSDetectionTrainer(SOARSTrainer):
     def validation_step(self, batch: dict) -> dict:
         """Loss, and overlap of predicted with true balls (heat map above one half) in place of a Dice per class."""
         batch = self._with_targets(batch)
-        self.mark_undrawn(batch)
+        self.mark_undrawn(batch, self.undrawn)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             output = self.network(batch["data"])
             loss = self.loss(output, batch["target"])

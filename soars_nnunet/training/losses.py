@@ -27,7 +27,8 @@ class DiceCELoss(nn.Module):
     cross entropy has to hold them down.
 
     Organs that are in a case but not drawn (``undrawn``) are unknown, not background: in that case their
-    probability is added to the background's (marginal loss), and their Dice leaves the case out.
+    probability is added to the background's (marginal loss), as are voxels of the target that carry
+    them, and their Dice leaves the case out.
 
     Sums are float32 whatever the logits' type. Under DDP each process averages its own batch.
 
@@ -68,6 +69,9 @@ class DiceCELoss(nn.Module):
         log_probabilities = logits.float().log_softmax(1)
         if self.undrawn is not None:
             log_probabilities = _marginal(log_probabilities, self.undrawn)
+            # a contour of such a class, one that is not trusted, is background too
+            rows = torch.arange(len(labels), device=labels.device)[:, None, None, None, None]
+            labels = labels.masked_fill(self.undrawn[rows, labels], 0)
         log_own = log_probabilities.gather(1, labels)
         loss = log_own.new_zeros(())
         if self.weight_dice:

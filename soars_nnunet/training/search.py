@@ -18,7 +18,15 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
-from soars_nnunet.artifacts import GENOTYPE, json_hash, patient_of, read_json, source_case, write_json
+from soars_nnunet.artifacts import (
+    GENOTYPE,
+    PREPROCESSING_RECORD,
+    json_hash,
+    patient_of,
+    read_json,
+    source_case,
+    write_json,
+)
 from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
@@ -214,7 +222,7 @@ class ArchitectureSearch:
 
     def _data_hash(self) -> str:
         """Hash of the split and of what the cases were made from (by ``soars-plan``), or of their files' sizes."""
-        record = Path(f"{self.preprocessed_dataset_folder}.soars.json")
+        record = Path(self.preprocessed_dataset_folder) / PREPROCESSING_RECORD
         files = sorted(Path(self.preprocessed_dataset_folder).iterdir())
         data = read_json(record) if record.is_file() else [[file.name, file.stat().st_size] for file in files]
         return json_hash([self.settings.get("split_sha256"), data])

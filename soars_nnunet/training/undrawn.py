@@ -22,23 +22,21 @@ class ByCase(dict[str, Value]):
         return f"values of {len(self)} cases"
 
 
-def load_undrawn(
-    folder: Path, labels: Mapping[str, int], partners: Sequence[int] | None = None
-) -> ByCase[tuple[int, ...]]:
+def load_undrawn(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[int, ...]]:
     """Labels not drawn, by case.
 
     Args:
         folder: Preprocessed dataset; without ``unannotated.json`` every class is drawn or absent.
         labels: Label by class name.
-        partners: If patches are mirrored, the partner of each label: which side of a mirrored patch
-            is meant is not known, so both count as not drawn.
     """
     path = folder / UNANNOTATED
-    table: ByCase[tuple[int, ...]] = ByCase()
-    for case, names in (read_json(path) if path.is_file() else {}).items():
-        own = {labels[name] for name in names}
-        table[case] = tuple(sorted(own | {partners[label] for label in own} if partners else own))
-    return table
+    table = read_json(path) if path.is_file() else {}
+    return ByCase({case: tuple(sorted(labels[name] for name in names)) for case, names in table.items()})
+
+
+def on_both_sides(undrawn: Mapping[str, Sequence[int]], partners: Sequence[int]) -> ByCase[tuple[int, ...]]:
+    """Labels not drawn and their partners, by case: which side they are on in a patch that may be mirrored is open."""
+    return ByCase({case: tuple(sorted({*own, *(partners[label] for label in own)})) for case, own in undrawn.items()})
 
 
 def undrawn_mask(
@@ -57,7 +55,7 @@ def mask_summary(path: Path, undrawn: Mapping[str, Sequence[int]], ending: str) 
     """Take classes that a case's reference does not show out of nnU-Net's ``summary.json``, in place.
 
     Args:
-        path: The file; means are computed again as nnU-Net does.
+        path: The file; means are computed again, over the classes that any case knows.
         undrawn: Labels by case.
         ending: File ending of the label files.
 
@@ -74,6 +72,7 @@ def mask_summary(path: Path, undrawn: Mapping[str, Sequence[int]], ending: str) 
             values = [case["metrics"][label][metric] for case in summary["metric_per_case"]]
             means[metric] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
     for metric in summary["foreground_mean"]:
-        summary["foreground_mean"][metric] = float(np.mean([means[metric] for means in summary["mean"].values()]))
+        values = [means[metric] for means in summary["mean"].values()]
+        summary["foreground_mean"][metric] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
     save_summary_json(summary, str(path))
     return summary

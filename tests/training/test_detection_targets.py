@@ -113,12 +113,31 @@ def test_targets_follow_the_augmentation(trainer, where, window, scaling):
     assert len(batch["target"]) == 4 and all(same is target for same in batch["target"])
 
 
+@pytest.mark.parametrize("p_mirror", [0.0, 1.0])
+@pytest.mark.parametrize("scaling", [0.8, 1.15, 1.2, 1.3])
+def test_mirroring_is_told_from_an_image_border_inside_the_patch(trainer, scaling, p_mirror):
+    """At the far X border interpolated coordinates fade to 0, which must not look like mirroring."""
+    trainer.settings |= {"p_mirror": 0.5, "mirror": MIRROR}
+    trainer.centers_mm = {"case": np.array(CENTERS["inside"])}
+    truth = true_heatmaps(CENTERS["inside"])
+    settings = {**SETTINGS, "rotation_deg": 10.0, "scaling": (scaling, scaling), "p_mirror": p_mirror, "mirror": MIRROR}
+    beyond = np.pad(WithCoordinates(truth, SPACING_MM)[(slice(None), *WHOLE)], ((0, 0), (0, 0), (0, 0), (0, 12)))
+    for start in range(11, 19):
+        crop = torch.from_numpy(beyond[..., start : start + 25])
+        transforms = patch_transforms(PATCH, None, settings, carry_coordinates=True)
+        labels = torch.zeros((1, *crop.shape[1:]), dtype=torch.int16)
+        data = transforms(image=crop, segmentation=labels)["image"][None]
+        inside = data[:, -1:] > 0.99
+        target = batch_of(trainer, data)["target"][0]
+        assert ((target - data[:, :NUM_TARGETS]).abs() * inside).max() < 0.02
+
+
 @pytest.mark.parametrize("where", CENTERS)
 @pytest.mark.parametrize("window", [WHOLE, SHIFTED], ids=["whole", "shifted"])
 def test_mirrored_targets_change_sides(trainer, where, window):
     np.random.seed(4)
     settings = {**SETTINGS, "scaling": (0.9, 1.1), "p_mirror": 1.0, "mirror": MIRROR}
-    trainer.settings["mirror"] = MIRROR
+    trainer.settings |= {"p_mirror": 1.0, "mirror": MIRROR}
     # as channels of the image, the true maps of the first two targets change places
     data = augmented(true_heatmaps(CENTERS[where]), window, settings)
     trainer.centers_mm = {"case": np.array(CENTERS[where])}

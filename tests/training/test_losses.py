@@ -113,6 +113,20 @@ def test_undrawn_classes_count_with_the_background(include_background):
     )
 
 
+def test_contours_of_undrawn_classes_are_background():
+    logits, target = random_batch(4, [0, 1, 2, 3])
+    undrawn = torch.tensor([[False, False, True, True], [False, False, False, True]])
+    loss = DiceCELoss()
+    loss.undrawn = undrawn
+    cleared = target.clone()
+    for case, label in undrawn.nonzero().tolist():
+        cleared[case][cleared[case] == label] = 0
+    assert (cleared != target).any() and loss(logits, target).isfinite()
+    torch.testing.assert_close(loss(logits, target), loss(logits, cleared), rtol=0, atol=0)
+    perfect = 40.0 * functional.one_hot(cleared[:, 0], 4).movedim(-1, 1)
+    assert loss(perfect, target).item() == pytest.approx(-1, abs=1e-4)
+
+
 def test_an_undrawn_class_may_be_predicted_or_not_at_no_cost():
     logits, target = random_batch(4, [0, 1])
     loss = DiceCELoss()

@@ -8,7 +8,7 @@ import torch
 from nnunetv2.evaluation.evaluate_predictions import save_summary_json
 
 from soars_nnunet.artifacts import UNANNOTATED, write_json
-from soars_nnunet.training.undrawn import ByCase, load_undrawn, mask_summary, undrawn_mask
+from soars_nnunet.training.undrawn import ByCase, load_undrawn, mask_summary, on_both_sides, undrawn_mask
 
 LABELS = {"background": 0, "Brainstem": 1, "Eye_L": 2, "Eye_R": 3}
 
@@ -17,7 +17,7 @@ def test_labels_by_case_and_both_sides_of_mirrored_patches(tmp_path):
     assert load_undrawn(tmp_path, LABELS) == {}
     write_json(tmp_path / UNANNOTATED, {"a": ["Eye_L"], "b": ["Brainstem", "Eye_R"]})
     assert load_undrawn(tmp_path, LABELS) == {"a": (2,), "b": (1, 3)}
-    assert load_undrawn(tmp_path, LABELS, [0, 1, 3, 2]) == {"a": (2, 3), "b": (1, 2, 3)}
+    assert on_both_sides(load_undrawn(tmp_path, LABELS), [0, 1, 3, 2]) == {"a": (2, 3), "b": (1, 2, 3)}
 
 
 def test_cases_are_not_named_in_debug_information(tmp_path):
@@ -48,3 +48,6 @@ def test_summary_is_nnunets_over_the_known_pairs(tmp_path):
     assert summary["foreground_mean"]["Dice"] == pytest.approx(np.mean(means))
     assert np.isnan(summary["metric_per_case"][0]["metrics"]["2"]["Dice"])
     assert summary["metric_per_case"][0]["metrics"]["1"]["Dice"] == 0.8
+    mask_summary(path, {case: (3,) for case in "abc"}, ".nii.gz")
+    summary = json.loads(path.read_text())
+    assert summary["foreground_mean"]["Dice"] == pytest.approx(0.75), "a class that no case knows is left out"
