@@ -104,8 +104,9 @@ def compare(arguments: list[str], rounds: int) -> dict[str, list[float]]:
 
 
 def sweep(arguments: list[str], rounds: int) -> str:
-    """Markdown table of all sizes: six branches, and the recomputed merge as a ratio to them."""
+    """Markdown table of all sizes: six branches, and what the search runs (merged, recomputed) as a ratio to them."""
     lines = ["| patch | channels | six branches s | MiB | merged s | ratio | MiB | ratio |", "|---" * 8 + "|"]
+    print(*lines, sep="\n", flush=True)
     for side, first in SWEEP:
         widths = [str(first * 2**block) for block in range(4)]
         print(f"{side}^3, {'-'.join(widths)}", flush=True)
@@ -113,6 +114,7 @@ def sweep(arguments: list[str], rounds: int) -> str:
         seconds, mib = compare([*arguments, *size], rounds).values()
         row = f"| {seconds[0]:.2f} | {mib[0]:.0f} | {seconds[-1]:.2f} | {seconds[-1] / seconds[0]:.2f} "
         lines.append(f"| {side}^3 | {'-'.join(widths)} {row}| {mib[-1]:.0f} | {mib[-1] / mib[0]:.2f} |")
+        print(lines[-1], flush=True)
     return "\n".join(lines)
 
 
