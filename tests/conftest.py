@@ -57,7 +57,7 @@ def untrained_cascade(tmp_path_factory):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         write_dataset(root / "nnUNet_raw" / "Dataset007_Tiny")
-        cascade = stratify(7, load_profile("hn42"), num_folds=2).cascade
+        cascade = stratify(7, load_profile("hn42"), num_folds=2, empty_means_absent=True).cascade
         for branches in (("anchor",), ("mid_level", "detection"), ("small_hard",)):
             assert set(branches) <= set(plan(cascade, OPTIONS))
             for branch in branches:
