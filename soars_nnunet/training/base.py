@@ -151,6 +151,9 @@ class SOARSTrainer(nnUNetTrainer):
 
     def mark_undrawn(self, batch: dict, undrawn: dict[str, tuple[int, ...]]) -> None:
         """Tell the loss which classes of a batch nobody drew."""
+        self.criterion.undrawn = None
+        if not undrawn:
+            return
         num_classes = 1 + len(self.label_manager.foreground_labels)
         cases = [str(case) for case in batch["keys"]]
         self.criterion.undrawn = undrawn_mask(cases, undrawn, num_classes, self.device)
