@@ -103,19 +103,18 @@ def compare(arguments: list[str], rounds: int) -> dict[str, list[float]]:
     return medians
 
 
-def sweep(arguments: list[str], rounds: int) -> str:
-    """Markdown table of all sizes: six branches, and what the search runs (merged, recomputed) as a ratio to them."""
-    lines = ["| patch | channels | six branches s | MiB | merged s | ratio | MiB | ratio |", "|---" * 8 + "|"]
-    print(*lines, sep="\n", flush=True)
+def sweep(arguments: list[str], rounds: int) -> None:
+    """Print a Markdown table of all sizes between the measurements; merged means recomputed too, as the search runs."""
+    print(
+        "| patch | channels | six branches s | MiB | merged s | ratio | MiB | ratio |\n" + "|---" * 8 + "|", flush=True
+    )
     for side, first in SWEEP:
         widths = [str(first * 2**block) for block in range(4)]
         print(f"{side}^3, {'-'.join(widths)}", flush=True)
         size = ["--patch", *[str(side)] * 3, "--widths", *widths]
         seconds, mib = compare([*arguments, *size], rounds).values()
         row = f"| {seconds[0]:.2f} | {mib[0]:.0f} | {seconds[-1]:.2f} | {seconds[-1] / seconds[0]:.2f} "
-        lines.append(f"| {side}^3 | {'-'.join(widths)} {row}| {mib[-1]:.0f} | {mib[-1] / mib[0]:.2f} |")
-        print(lines[-1], flush=True)
-    return "\n".join(lines)
+        print(f"| {side}^3 | {'-'.join(widths)} {row}| {mib[-1]:.0f} | {mib[-1] / mib[0]:.2f} |", flush=True)
 
 
 def main() -> None:
@@ -137,7 +136,7 @@ def main() -> None:
     if options.variant:
         print(json.dumps(measure(options)))
     elif options.sweep:
-        print(sweep([argument for argument in sys.argv[1:] if argument != "--sweep"], options.rounds))
+        sweep([argument for argument in sys.argv[1:] if argument != "--sweep"], options.rounds)
     else:
         compare(sys.argv[1:], options.rounds)
 

@@ -147,7 +147,7 @@ _STATES = {
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_dataset(parser)
     _add_plans(parser)
-    parser.add_argument("--regime", help="hyper-parameters: paper or demo (default: paper)")
+    parser.add_argument("--regime", help="hyper-parameters: paper, nnunet or demo (default: paper)")
     parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard baseline")
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")

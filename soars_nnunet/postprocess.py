@@ -52,15 +52,16 @@ def component_dices(
         Both by organ that the reference has; empty if it has none.
     """
     found: dict[str, tuple[float, float]] = {}
+    cleaned = keep_largest_components(predicted, [organ.label for organ in profile.organs])
     for name, value in labels.items():
         if not (reference == value).any():
             continue
         organ = profile.by_name[name]
         parts = organ.composite or (name,)
         mask = np.isin(reference, [labels[part] for part in parts if part in labels])
-        own = [profile.by_name[part].label for part in parts]
-        cleaned = keep_largest_components(predicted, [organ.label])
-        found[name] = (dice(np.isin(predicted, own), mask), dice(np.isin(cleaned, own), mask))
+        others = np.isin(predicted, [profile.by_name[part].label for part in parts if part != name])
+        before, after = (others | (volume == organ.label) for volume in (predicted, cleaned))
+        found[name] = (dice(before, mask), dice(after, mask))
     return found
 
 

@@ -76,7 +76,7 @@ class SOARSTrainer(nnUNetTrainer):
             np.random.seed(self.settings["seed"] + self._fold_number)
         super().initialize()
         if self.device.type == "cpu":
-            # a training step takes about 0.8 of the time (scripts/benchmark_training.py)
+            # a training step takes 0.8 to 0.95 of the time (scripts/benchmark_training.py)
             self.network.to(memory_format=torch.channels_last_3d)
 
     @property
