@@ -4,8 +4,9 @@
     python scripts/benchmark_supernet.py [--patch 64 64 64 --widths 16 32 64 128 --batch 2 --device cpu --rounds 3]
     python scripts/benchmark_supernet.py --sweep [--rounds 1]     # a table over patch sizes and widths
 
-``merged`` keeps every intermediate, ``recomputed`` is what the search runs. A step is forward, the four
-losses, backward and the optimiser. Memory is the peak above the process with network, data and
+Each variant adds to the one before: ``merged`` convolutions in the usual memory format, ``channels_last`` (CPU),
+``recomputed`` intermediates, which is what the search runs. A step is forward, the four losses, backward and
+the optimiser. Memory is the peak above the process with network, data and
 optimiser state (CPU: resident set; GPU: allocated). Rounds alternate; medians are printed.
 """
 
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIANTS = ("six_branches", "merged", "recomputed")
+VARIANTS = ("six_branches", "merged", "channels_last", "recomputed")
 SWEEP = [(side, first) for first in (8, 16, 32) for side in (32, 48, 64)]
 """Side of the cubic patch, channels of the first block (doubled in each further block)."""
 
@@ -41,6 +42,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     if options.variant == "six_branches":
         to_six_branches(net)
     for unit in (module for module in net.modules() if isinstance(module, MixedConv)):
+        unit.channels_last = options.variant in ("channels_last", "recomputed")
         unit.recompute = options.variant == "recomputed"
     net.to(device).train()
     torch.backends.cudnn.benchmark = True  # as nnU-Net trains

@@ -18,7 +18,7 @@ eval "$(soars-env)"
 started=$SECONDS
 
 step() { printf '\n[%3d min] %s\n' $(((SECONDS - started) / 60)) "$*"; }
-regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=20 mid_level.num_epochs=17 iterations_per_epoch=70)
+regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5)
 train() { # dataset fold trainer plans
     local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__$4__3d_fullres" log="$out/train_$1_$2_$4.log"
     step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -p $4 -device $device   (log: $log)"

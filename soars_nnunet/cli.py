@@ -71,6 +71,11 @@ def _add_step_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step-size", type=float, help=text)
 
 
+def _add_tta(parser: argparse.ArgumentParser) -> None:
+    text = "also predict mirrored, left and right swapped; twice the time"
+    parser.add_argument("--tta", action="store_true", help=text)
+
+
 def _add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", choices=("sh", "fish", "powershell"), default="sh", help="syntax of the line")
 
@@ -225,10 +230,8 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     _add_device(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
     _add_step_size(parser)
+    _add_tta(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
-    parser.add_argument(
-        "--tta", action="store_true", help="also predict mirrored, left and right swapped; twice the time"
-    )
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
 
 
@@ -257,6 +260,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     _add_plans(parser)
     _add_device(parser)
     _add_step_size(parser)
+    _add_tta(parser)
 
 
 @_command(
@@ -271,7 +275,7 @@ def cross_validate(arguments: argparse.Namespace) -> None:
 
     cascade = Cascade.load(arguments.dataset)
     evaluation, effects, folder = run(
-        cascade, arguments.plans_name, _device(arguments.device), arguments.step_size, _say
+        cascade, arguments.plans_name, _device(arguments.device), arguments.step_size, arguments.tta, _say
     )
     _say(format_table(evaluation))
     for path in write_evaluation(evaluation, folder):

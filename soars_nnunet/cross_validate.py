@@ -27,6 +27,7 @@ def cross_validate(
     plans: str,
     device: torch.device | str = "cpu",
     step_size: float | None = None,
+    mirror: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
@@ -39,6 +40,7 @@ def cross_validate(
         plans: Plans of the variant.
         device: Where the networks run.
         step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
+        mirror: Test-time augmentation: average every network with itself on the mirrored input.
         progress: Receives one line per case.
 
     Returns:
@@ -74,6 +76,7 @@ def cross_validate(
             step_size=step_size,
             progress=progress,
             postprocess=False,
+            mirror=mirror,
         )
         written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
         for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():

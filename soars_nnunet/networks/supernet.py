@@ -44,6 +44,7 @@ class MixedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, raw_input: bool = False) -> None:
         super().__init__()
         self.recompute = True
+        self.channels_last = True  # on a CPU
         # without scale and shift: a candidate could otherwise trade its gamma for a scale
         self.norm = None if raw_input else nn.BatchNorm3d(in_channels, affine=False)
         self.inner_norm = nn.BatchNorm3d(len(PSEUDO) * out_channels, affine=False)
@@ -66,7 +67,7 @@ class MixedConv(nn.Module):
         Returns:
             (B, O, Z, Y, X).
         """
-        if features.device.type == "cpu":
+        if self.channels_last and features.device.type == "cpu":
             # the weight gradient of a wide 5x5x5 convolution takes half the time (scripts/benchmark_supernet.py)
             features = features.contiguous(memory_format=torch.channels_last_3d)
         share = dict(zip(KINDS, gamma, strict=True))
