@@ -15,7 +15,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -234,17 +234,21 @@ class Cascade:
                 "retrain its folds after soars-plan, or restore the split"
             )
 
-    def require_all_folds(self, branch: str, plans: str) -> None:
-        """Check that every fold of the split is trained.
+    def require_folds(self, branch: str, plans: str, folds: Sequence[int] | None = None) -> None:
+        """Check that folds of the split are trained: all of them, or only some.
 
         Raises:
-            MissingArtifactError: Naming the missing folds and their commands.
+            MissingArtifactError: Naming the missing folds and their commands, or folds that the split lacks.
         """
-        missing = sorted(set(range(len(self.splits()))) - set(self.trained_folds(branch, plans)))
+        known = range(len(self.splits()))
+        unknown = sorted(set(folds or ()) - set(known))
+        if unknown:
+            raise MissingArtifactError(f"folds: expected some of {list(known)}, got {unknown}")
+        missing = sorted(set(known if folds is None else folds) - set(self.trained_folds(branch, plans)))
         if missing:
             commands = "; ".join(self.train_command(branch, fold, plans) for fold in missing)
             raise MissingArtifactError(
-                f"{self.datasets[branch]}: out-of-fold output needs every fold, but fold(s) {missing} have no "
+                f"{self.datasets[branch]}: expected the models of every fold asked for, but fold(s) {missing} have no "
                 f"{CHECKPOINT} in {self.model(branch, plans)} (fold 'all' cannot stand in); run: {commands}"
             )
 

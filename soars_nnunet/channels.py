@@ -219,7 +219,7 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
     Raises:
         MissingArtifactError: If a fold is missing, or was trained on another split or spacing.
     """
-    cascade.require_all_folds(branch, plans)
+    cascade.require_folds(branch, plans)
     splits = cascade.splits(branch)
     model = cascade.model(branch, plans)
     trained = read_json(model / "plans.json")["configurations"][CONFIGURATION]

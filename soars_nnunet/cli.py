@@ -157,7 +157,9 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
-    parser.add_argument("--guidance", choices=("anchor", "none"), help="MidLevel's input beside the CT")
+    parser.add_argument(
+        "--guidance", choices=("anchor", "none"), help="what guided branches see beside the CT (none: CT only)"
+    )
     parser.add_argument("--set", nargs="+", metavar="[BRANCH.]KEY=VALUE", help="override regime values")
     parser.add_argument("--genotype", nargs="+", type=Path, metavar="FILE", help="genotype.json of searches")
     parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
@@ -261,6 +263,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     _add_device(parser)
     _add_step_size(parser)
     _add_tta(parser)
+    parser.add_argument("--folds", nargs="+", type=int, help="only their validation cases; then nothing is decided")
 
 
 @_command(
@@ -275,12 +278,19 @@ def cross_validate(arguments: argparse.Namespace) -> None:
 
     cascade = Cascade.load(arguments.dataset)
     evaluation, effects, folder = run(
-        cascade, arguments.plans_name, _device(arguments.device), arguments.step_size, arguments.tta, _say
+        cascade,
+        arguments.plans_name,
+        _device(arguments.device),
+        arguments.step_size,
+        arguments.tta,
+        arguments.folds,
+        _say,
     )
     _say(format_table(evaluation))
     for path in write_evaluation(evaluation, folder):
         _say(f"wrote {path}")
-    _say("\n".join(["largest component alone, out of fold:", *format_effects(effects)]))
+    decided = "" if arguments.folds is None else " (of some folds, so nothing is decided)"
+    _say("\n".join([f"largest component alone, out of fold{decided}:", *format_effects(effects)]))
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

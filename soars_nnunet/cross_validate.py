@@ -6,7 +6,7 @@ label volumes also decide, organ by organ, whether prediction keeps only the lar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +28,22 @@ def cross_validate(
     device: torch.device | str = "cpu",
     step_size: float | None = None,
     mirror: bool = False,
+    folds: Sequence[int] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
     Writes label volumes and reports (without post-processing; finished ones are verified and kept) to
     ``cross_validation`` beside the manifest, and the decision beside it, where prediction finds it.
+    Some of the folds alone are predicted and scored; they decide nothing.
 
     Args:
-        cascade: Stratified dataset with all branches trained on all folds.
+        cascade: Stratified dataset with all branches trained on these folds.
         plans: Plans of the variant.
         device: Where the networks run.
         step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
+        folds: Only the validation cases of these; None for all.
         progress: Receives one line per case.
 
     Returns:
@@ -48,12 +51,12 @@ def cross_validate(
         reference has; the folder of the volumes.
 
     Raises:
-        MissingArtifactError: If a branch is not planned, a fold not trained, or trained on another split.
+        MissingArtifactError: If a branch is not planned, a fold unknown, not trained, or trained on another split.
         InputError: If a CT is not usable.
     """
     for branch in cascade.branches:
         own = cascade.plans_of(branch.key, plans)
-        cascade.require_all_folds(branch.key, own)
+        cascade.require_folds(branch.key, own, folds)
         cascade.require_same_split(branch.key, own)
     manifest = cascade.manifest(plans)
     if not manifest.is_file() or set(read_json(manifest)["branches"]) != {branch.key for branch in cascade.branches}:
@@ -64,7 +67,9 @@ def cross_validate(
     files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
     models: dict[str, list[str]] = {}
     written: dict[str, Path] = {}
-    for fold, split in enumerate(cascade.splits()):
+    splits = cascade.splits()
+    for fold in range(len(splits)) if folds is None else folds:
+        split = splits[fold]
         progress(f"fold {fold}")
         cases = [(case, files[case][0]) for case in split["val"]]
         done = predict_files(
@@ -83,7 +88,8 @@ def cross_validate(
             models.setdefault(branch, []).extend(hashes)
     pairs = [(case, path, files[case][1]) for case, path in sorted(written.items())]
     evaluation, effects = _score(pairs, cascade)
-    write_postprocessing(manifest, effects, models)
+    if folds is None:
+        write_postprocessing(manifest, effects, models)
     return evaluation, effects, output
 
 

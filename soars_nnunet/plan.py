@@ -55,7 +55,8 @@ class PlanOptions:
         plans_name: Name of the plans JSON; variants get their own.
         spacing_mm: (Z, Y, X) of Anchor, MidLevel and Detection; None for the median of the CTs.
         small_hard_spacing_mm: (Z, Y, X) of SmallHard; None for the median of the CTs.
-        guided: False leaves MidLevel with the CT alone (the ablation of the paper's table 1).
+        guided: False leaves MidLevel, Detection and SmallHard with the CT alone (ablations of the paper's
+            tables 1 and 2); SmallHard keeps its VOIs.
         overrides: ``KEY=VALUE`` regime values.
         genotypes: Genotype by branch; the published ones by default.
         num_processes: Preprocessing workers.
@@ -120,7 +121,7 @@ def plan(
 
 def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path | None, str | None]:
     """Channels folder for the preprocessor (None: images as they are), and what is still missing."""
-    if BRANCHES[branch].guided_by is None or (branch == "mid_level" and not options.guided):
+    if BRANCHES[branch].guided_by is None or (branch != "small_hard" and not options.guided):
         return None, None
     guide = BRANCHES[branch].guided_by or ""
     channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name))
@@ -152,10 +153,8 @@ def _write_plans(
     cascade: Cascade, branch: str, options: PlanOptions, channels: Path | None
 ) -> tuple[NetworkSize, dict[str, Any]]:
     dataset_json = read_json(cascade.raw(branch) / "dataset.json")
-    if branch == "mid_level" and not options.guided:
-        dataset_json["channel_names"] = {"0": "CT"}
-        for files in dataset_json["dataset"].values():
-            files["images"] = files["images"][:1]
+    if not options.guided:
+        dataset_json = _without_guidance(cascade, branch, dataset_json)
     folder = cascade.preprocessed(branch)
     geometry = _case_geometry(cascade, branch, dataset_json)
     settings = load_regime(options.regime, branch, options.overrides)
@@ -176,6 +175,17 @@ def _write_plans(
     write_json(folder / "dataset_fingerprint.json", _fingerprint(geometry, plans))
     write_json(cascade.plans(branch, options.plans_name), plans)
     return size, plans
+
+
+def _without_guidance(cascade: Cascade, branch: str, dataset_json: dict) -> dict:
+    """dataset.json of a branch that sees the CT channel alone."""
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+    cases = dataset_json.get("dataset") or get_filenames_of_train_images_and_targets(
+        str(cascade.raw(branch)), dataset_json
+    )
+    listed = {case: {**files, "images": files["images"][:1]} for case, files in cases.items()}
+    return {**dataset_json, "channel_names": {"0": "CT"}, "dataset": listed}
 
 
 def _case_geometry(cascade: Cascade, branch: str, dataset_json: dict) -> list[tuple[list[int], list[float]]]:

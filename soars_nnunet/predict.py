@@ -206,16 +206,17 @@ class CascadePredictor:
             ct, grid = anchor.preprocess(ct_hu, properties)
             probabilities = anchor.probabilities(ct)
             result.tiers["anchor"] = (probabilities, grid)
-        inputs = {True: torch.cat((ct.to(probabilities.device), probabilities[1:])), False: ct}
+        guided = torch.cat((ct.to(probabilities.device), probabilities[1:])), grid
         if "mid_level" in self.models:
             with _timed(result.seconds, "mid_level"):
                 model = self.models["mid_level"]
-                guided = bool(model.settings["guidance"])
-                data, own = (inputs[guided], grid) if guided else model.preprocess(ct_hu, properties)
+                data, own = guided if model.settings["guidance"] else model.preprocess(ct_hu, properties)
                 result.tiers["mid_level"] = (model.probabilities(data), own)
         if "detection" in self.models:
             with _timed(result.seconds, "detection"):
-                result.heatmaps = (guidance(self.models["detection"], inputs[True]), grid)
+                model = self.models["detection"]
+                data, own = guided if model.settings["guidance"] else model.preprocess(ct_hu, properties)
+                result.heatmaps = (guidance(model, data), own)
                 result.peaks = self._find_targets(*result.heatmaps, ct_hu.shape[1:], properties["spacing"])
             with _timed(result.seconds, "small_hard"):
                 result.vois = list(self._segment_vois(ct_hu, properties, result))
@@ -250,7 +251,8 @@ class CascadePredictor:
                 continue
             size_mm = self.manifest["targets"][target]["size_mm"]
             box = voi_box(peak["center_vox"], size_mm, properties["spacing"])
-            data, own = model.preprocess(voi_input(ct_hu, heatmaps, grid, box), properties)
+            channels = voi_input(ct_hu, heatmaps if model.settings["guidance"] else heatmaps[:0], grid, box)
+            data, own = model.preprocess(channels, properties)
             yield Voi(target, box, model.probabilities(data), own)
 
     def candidates(self, inference: Inference) -> Iterator[tuple[str, Candidate]]:

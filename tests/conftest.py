@@ -101,13 +101,13 @@ def rewrite(path: Path, change) -> None:
     sitk.WriteImage(change(sitk.ReadImage(str(path))), str(path), True)
 
 
-def write_weights(cascade: Cascade, branch: str) -> None:
+def write_weights(cascade: Cascade, branch: str, plans_name: str = DEFAULT_PLANS) -> None:
     """Checkpoints of all folds as nnU-Net writes them, of networks whose output varies with the CT."""
     trainer_class = recursive_find_trainer_class_by_name(BRANCHES[branch].trainer)
-    plans = read_json(cascade.plans(branch, DEFAULT_PLANS))
+    plans = read_json(cascade.plans(branch, plans_name))
     dataset_json = read_json(cascade.preprocessed(branch) / "dataset.json")
     cases = [case for split in cascade.splits(branch) for case in split["val"]]
-    example = torch.from_numpy(load_preprocessed(cascade.data(branch, DEFAULT_PLANS), sorted(cases)[0])[0])
+    example = torch.from_numpy(load_preprocessed(cascade.data(branch, plans_name), sorted(cases)[0])[0])
     base: dict[str, torch.Tensor] = {}
     for fold in range(len(cascade.splits(branch))):
         trainer = trainer_class(
@@ -123,7 +123,7 @@ def write_weights(cascade: Cascade, branch: str) -> None:
         trainer.logger.log("dice_per_class_or_region", [np.float64(0.25)], 0)
         trainer._best_ema = np.float64(0.5)
         trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
-    folder = cascade.model(branch, DEFAULT_PLANS)
+    folder = cascade.model(branch, plans_name)
     for name, data in (("plans.json", plans), ("dataset.json", trainer.dataset_json)):
         (folder / name).write_text(json.dumps(data))
 

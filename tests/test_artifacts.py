@@ -169,26 +169,26 @@ def test_plans_of_a_variant_fall_back_to_the_default(cascade):
     assert (cascade.plans_of("anchor", "wide"), cascade.plans_of("mid_level", "wide")) == ("wide", "nnUNetPlans")
 
 
-def test_require_all_folds_names_missing_folds_and_commands(cascade):
+def test_require_folds_names_missing_folds_and_commands(cascade):
     for fold in (0, 2):
         train(cascade, "anchor", fold)
     (cascade.model("anchor", "nnUNetPlans") / "fold_1").mkdir()
     with pytest.raises(MissingArtifactError, match=r"fold\(s\) \[1, 3\]") as error:
-        cascade.require_all_folds("anchor", "nnUNetPlans")
+        cascade.require_folds("anchor", "nnUNetPlans")
     for fold in (1, 3):
         assert f"nnUNetv2_train 71 3d_fullres {fold} -tr SOARSAnchorTrainer" in str(error.value)
     assert "3d_fullres 0" not in str(error.value)
     for fold in (1, 3):
         (cascade.model("anchor", "nnUNetPlans") / f"fold_{fold}").mkdir(exist_ok=True)
         (cascade.model("anchor", "nnUNetPlans") / f"fold_{fold}" / "checkpoint_final.pth").touch()
-    cascade.require_all_folds("anchor", "nnUNetPlans")
+    cascade.require_folds("anchor", "nnUNetPlans")
 
 
 def test_fold_all_cannot_stand_in_for_a_split(cascade):
     train(cascade, "detection", "all")
     assert cascade.trained_folds("detection", "nnUNetPlans") == []
     with pytest.raises(MissingArtifactError, match=r"\[0, 1, 2, 3\]"):
-        cascade.require_all_folds("detection", "nnUNetPlans")
+        cascade.require_folds("detection", "nnUNetPlans")
 
 
 def test_train_command_names_the_plans_of_a_variant(cascade):

@@ -1,5 +1,7 @@
 """The cross-validated cascade, and the post-processing that it decides."""
 
+import shutil
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -99,6 +101,23 @@ def test_finished_cases_are_kept(validated):
     assert sum("finished already, verified" in line for line in again) == 4
     assert not any("finished" in line for line in lines)
     assert second[0] == evaluation and second[1] == effects
+
+
+def test_one_fold_is_scored_without_a_decision(validated, cascade_copy, capsys):
+    _, evaluation, _, _, _ = validated
+    manifest = cascade_copy.manifest(DEFAULT_PLANS)
+    manifest.with_name(POSTPROCESSING).unlink()
+    shutil.rmtree(manifest.parent / "cross_validation")
+    for branch in ("mid_level", "small_hard"):
+        (cascade_copy.model(branch, DEFAULT_PLANS) / "fold_1" / "checkpoint_final.pth").unlink()
+    assert cli.cross_validate(["-d", "7", "--device", "cpu", "--folds", "0"]) == 0
+    assert "decided" in capsys.readouterr().out
+    assert not manifest.with_name(POSTPROCESSING).exists()
+    rows = read_json(manifest.parent / "cross_validation" / "evaluation.json")["scores"]
+    of_fold = [score for score in evaluation.scores if score.case in cascade_copy.splits()[0]["val"]]
+    assert [(row["case"], row["organ"], row["dsc"]) for row in rows] == [(s.case, s.organ, s.dsc) for s in of_fold]
+    assert cli.cross_validate(["-d", "7", "--device", "cpu", "--folds", "2"]) == 2
+    assert "expected some of [0, 1], got [2]" in capsys.readouterr().err
 
 
 def test_a_decision_for_other_weights_is_not_applied(validated, monkeypatch):

@@ -2,17 +2,24 @@
 
 import itertools
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
+from conftest import OPTIONS, write_weights
 from torch.nn import functional
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, MANIFEST, MissingArtifactError, raw_folder, read_json, write_json
-from soars_nnunet.ct import InputError, from_network_frame, to_network_frame
+from soars_nnunet.channels import make_channels
+from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, to_network_frame
 from soars_nnunet.geometry.stitch import Candidate
+from soars_nnunet.geometry.voi import crop_box
+from soars_nnunet.plan import plan
 from soars_nnunet.predict import CascadePredictor, find_manifest
+from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.report import organ_rows
 
 MARGIN = 1e-4
@@ -294,6 +301,38 @@ def test_folds_can_be_chosen(untrained_cascade, image, prediction):
     assert (sitk.GetArrayFromImage(labels) != sitk.GetArrayFromImage(prediction[0])).any()
     with pytest.raises(MissingArtifactError, match=r"fold\(s\) \[7\] are not trained"):
         CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[7])
+
+
+def test_branches_can_do_without_guidance(cascade_copy, predictor, image, prediction):
+    options = replace(OPTIONS, guided=False, plans_name="CTOnly")
+    waiting = []
+    assert plan(cascade_copy, options, progress=waiting.append) == ["anchor", "mid_level", "detection"]
+    assert "SmallHard: waits for out-of-fold output of Detection" in "\n".join(waiting)
+    cascade_copy.plans("anchor", "CTOnly").unlink()  # the default anchors will do
+    case = cascade_copy.splits()[0]["val"][0]
+    for branch in ("mid_level", "detection"):
+        write_weights(cascade_copy, branch, "CTOnly")
+        own, guided = (load_preprocessed(cascade_copy.data(branch, n), case)[0] for n in ("CTOnly", DEFAULT_PLANS))
+        assert len(guided) > 1
+        np.testing.assert_array_equal(own, guided[:1])
+    make_channels(cascade_copy, "CTOnly", torch.device("cpu"))
+    assert plan(cascade_copy, options, ["small_hard"]) == ["small_hard"]
+    write_weights(cascade_copy, "small_hard", "CTOnly")
+    crop = cascade_copy.splits("small_hard")[0]["val"][0]
+    assert len(load_preprocessed(cascade_copy.data("small_hard", "CTOnly"), crop)[0]) == 1
+    unguided = CascadePredictor(cascade_copy.manifest("CTOnly"))
+    labels, report = unguided.predict(image)
+    assert report["models"]["anchor"]["name"] == prediction[1]["models"]["anchor"]["name"]
+    ct_hu, properties = to_network_frame(image)
+    inference = unguided.infer(ct_hu, properties)
+    ct, _ = unguided.models["detection"].preprocess(ct_hu, properties)
+    heatmaps = unguided.models["detection"].outputs(ct)[1:].clamp(0, 1)
+    torch.testing.assert_close(inference.heatmaps[0], heatmaps)
+    torch.testing.assert_close(inference.tiers["mid_level"][0], unguided.models["mid_level"].probabilities(ct))
+    for voi in inference.vois:
+        crop, _ = unguided.models["small_hard"].preprocess(crop_box(ct_hu, voi.box, AIR_HU), properties)
+        torch.testing.assert_close(voi.probabilities, unguided.models["small_hard"].probabilities(crop))
+    assert len(inference.vois) and len(np.unique(sitk.GetArrayFromImage(labels))) > 20
 
 
 def test_an_unusable_image_is_refused(predictor, image):
