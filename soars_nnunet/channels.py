@@ -37,11 +37,18 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, read_ct, to_network_frame
+from soars_nnunet.detections import (
+    drawn_labels,
+    format_detections,
+    score_detections,
+    target_labels,
+    undrawn_organs,
+    write_detections,
+)
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks, organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
 from soars_nnunet.inference import BranchModel
-from soars_nnunet.label_map import read_label_map
 from soars_nnunet.preprocess import load_preprocessed, preprocessing_record, read_channels, write_channels
 from soars_nnunet.stratify import branch_dataset_json, branch_labels, training_cases
 
@@ -61,6 +68,7 @@ def make_channels(
     raw: bool = False,
     progress: Progress = lambda text: None,
     branches: Sequence[str] = ("anchor", "detection"),
+    crops: bool = True,
 ) -> list[str]:
     """Make the out-of-fold output of every branch that others are guided by, as far as models exist.
 
@@ -71,6 +79,7 @@ def make_channels(
         raw: Also write the anchor channels as ordinary nnU-Net channel files on the CT grid.
         progress: Receives one line per case.
         branches: Guiding branches to run; detection is left out while none of its folds is trained.
+        crops: Also write SmallHard's crops, of which a dataset has one set, whatever the plans.
 
     Returns:
         Keys of the branches whose output is complete.
@@ -91,7 +100,12 @@ def make_channels(
             progress(f"Detection: not trained yet; after soars-plan run: {command}")
         else:
             out_of_fold(cascade, "detection", plans, device, progress)
-            write_crops(cascade, plans, progress)
+            scores = score_detections(cascade, plans, progress)
+            write_detections(cascade, plans, scores)
+            for line in format_detections(scores):
+                progress(line)
+            if crops:
+                write_crops(cascade, plans, progress)
             done.append("detection")
     return done
 
@@ -157,11 +171,9 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     """
     dataset_json = read_json(raw_folder() / cascade.source / "dataset.json")
     cases = training_cases(cascade.source, dataset_json)
-    targets = _target_labels(cascade)
-    listed: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
-    undrawn = {case: organs for case, names in listed.items() if (organs := _open_organs(cascade, names))}
+    undrawn, targets = undrawn_organs(cascade), target_labels(cascade)
     extents = np.stack(
-        [_extents(_drawn(label, cascade, undrawn.get(case, ())), targets) for case, (_, label) in cases.items()]
+        [_extents(drawn_labels(label, cascade, undrawn.get(case, ())), targets) for case, (_, label) in cases.items()]
     )
     unseen = [name for name, rows in zip(targets, extents.swapaxes(0, 1), strict=True) if np.isnan(rows).all()]
     if unseen:
@@ -174,7 +186,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
     with new_staging(cascade.raw("small_hard")) as staging:
         for index, (case, (image, label)) in enumerate(sorted(cases.items()), 1):
             progress(f"VOIs [{index}/{len(cases)}] {case}")
-            frame = _drawn(label, cascade, undrawn.get(case, ()))
+            frame = drawn_labels(label, cascade, undrawn.get(case, ()))
             for target, fact in _write_case_crops(cascade, plans, staging, case, image, frame, sizes, ending).items():
                 facts[target].append(fact)
         crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
@@ -267,24 +279,6 @@ def _expand(path: str) -> str:
     return path.replace("$nnUNet_raw", str(raw_folder()))
 
 
-def _target_labels(cascade: Cascade) -> dict[str, tuple[int, ...]]:
-    """Source labels of each target's organs."""
-    return {name: tuple(cascade.labels[o] for o in organs) for name, organs in branch_labels(cascade, "detection")}
-
-
-def _open_organs(cascade: Cascade, undrawn: Sequence[str]) -> list[str]:
-    """Organs of the targets that lack a contour: without one of its organs, a target's centre is unknown."""
-    return [name for _, names in branch_labels(cascade, "detection") if set(names) & set(undrawn) for name in names]
-
-
-def _drawn(label: Path, cascade: Cascade, undrawn: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
-    """Labels (Z, Y, X) in the network's frame and their properties; no voxels of organs that are left open."""
-    labels, properties = to_network_frame(read_label_map(label))
-    labels = labels[0].astype(np.int32)
-    labels[np.isin(labels, [cascade.labels[name] for name in undrawn])] = 0
-    return labels, properties
-
-
 def _extents(frame: tuple[np.ndarray, dict[str, Any]], targets: dict[str, tuple[int, ...]]) -> np.ndarray:
     return target_extents_mm(frame[0], list(targets.values()), frame[1]["spacing"])
 
@@ -307,7 +301,7 @@ def _write_case_crops(
     _, _, preprocessed = load_preprocessed(cascade.data("detection", plans), case)
     grid = Grid.from_properties(preprocessed, heatmaps.shape[1:])
     peaks, heights = heatmap_peaks(heatmaps)
-    targets = _target_labels(cascade)
+    targets = target_labels(cascade)
     centers = organ_centers_mm(labels, list(targets.values()), spacing) / spacing
     lookup = np.zeros(int(labels.max()) + 1, np.uint8)
     for value, (name, _) in enumerate(branch_labels(cascade, "small_hard"), 1):

@@ -208,6 +208,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--branches", nargs="+", choices=("anchor", "detection"), default=("anchor", "detection"), help="default: both"
     )
+    parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -217,7 +218,13 @@ def channels(arguments: argparse.Namespace) -> None:
 
     cascade = Cascade.load(arguments.dataset)
     done = make_channels(
-        cascade, arguments.plans_name, _device(arguments.device), arguments.raw, _say, arguments.branches
+        cascade,
+        arguments.plans_name,
+        _device(arguments.device),
+        arguments.raw,
+        _say,
+        arguments.branches,
+        not arguments.no_crops,
     )
     _say(f"out-of-fold output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
 
