@@ -11,76 +11,42 @@ validation cases, which neither weights nor architecture have seen, by nnU-Net's
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
+from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, GENOTYPE, Cascade, read_json, write_json
-from soars_nnunet.cli import trainer_folder
+from soars_nnunet.artifacts import BRANCHES, GENOTYPE, read_json, write_json
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, near_ties, published_genotype
 
 
-class Comparison:
-    """Runs the commands for one branch and fold of a cascade."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.cascade = Cascade.load(options.dataset)
-        self.output: Path = options.output
-        self.output.mkdir(parents=True, exist_ok=True)
-        os.environ["nnUNet_extTrainer"] = trainer_folder()
-        record, ours = self.output / "options.json", {**vars(options), "output": str(options.output)}
-        if record.is_file() and read_json(record) != ours:
-            sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
-        write_json(record, ours)
-        self.seconds: dict[str, float] = {}
-
-    def run(self, log: str, *command: str) -> float:
-        """Run a command with its output in a log file; returns its seconds, raises where it fails."""
-        print(f"[{time.strftime('%H:%M:%S')}] {' '.join(command)}", flush=True)
-        started = time.monotonic()
-        path = self.output / f"{log}.log"
-        with open(path, "w", encoding="utf-8") as file:
-            if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
-                sys.exit(f"error: {command[0]} failed, see {path}")
-        return time.monotonic() - started
-
-    def train(self, plans: str, trainer: str, finished: str, *plan_options: str) -> Path:
-        """Plan a variant and train the fold; returns the fold's folder."""
-        options, branch = self.options, self.options.branch
-        model = self.cascade.model(branch, plans)
-        folder = model.with_name(model.name.replace(BRANCHES[branch].trainer, trainer)) / f"fold_{options.fold}"
-        if not (folder / finished).is_file():
-            plan = ["soars-plan", "-d", str(options.dataset), "--branches", branch, "--plans-name", plans]
-            settings = ["--set", "final_validation=true", *options.set]
-            self.run(f"plan_{plans}", *plan, *options.plan, *settings, *plan_options)
-            dataset = self.cascade.datasets[branch]
-            train = ["nnUNetv2_train", dataset, CONFIGURATION, str(options.fold), "-tr", trainer, "-p", plans, "--c"]
-            seconds = self.run(f"train_{plans}", *train, "-device", options.device)
-            write_json(self.output / f"{plans}.seconds.json", seconds)
-        self.seconds[plans] = read_json(self.output / f"{plans}.seconds.json")
-        return folder
+class Comparison(Runner):
+    """Searches and retrains one branch and fold of a cascade."""
 
     def search(self, seed: int) -> dict:
         """Genotype entry of a search."""
-        plans, trainer = f"Search{seed}", BRANCHES[self.options.branch].trainer.replace("Trainer", "SearchTrainer")
-        folder = self.train(plans, trainer, GENOTYPE, f"search_seed={seed}")
-        return read_json(folder / GENOTYPE)[self.options.branch]
+        trainer = BRANCHES[self.options.branch].trainer.replace("Trainer", "SearchTrainer")
+        path = self._train(f"Search{seed}", trainer, GENOTYPE, [f"search_seed={seed}"])
+        return read_json(path)[self.options.branch]
 
-    def retrain(self, kinds: list[str]) -> list[float]:
+    def retrain(self, kinds: list[str], seed: int) -> list[float]:
         """Mean Dice of each validation case after training a genotype from scratch."""
-        plans = "Genotype" + "".join(str(KINDS.index(kind)) for kind in kinds)
+        plans = f"Genotype{''.join(str(KINDS.index(kind)) for kind in kinds)}Seed{seed}"
         path = self.output / f"{plans}.json"
         write_json(path, {self.options.branch: {"kinds": kinds}})
+        settings = [f"seed={seed}", "final_validation=true"]
         trainer = BRANCHES[self.options.branch].trainer
-        folder = self.train(plans, trainer, "validation/summary.json", "--genotype", str(path))
-        cases = read_json(folder / "validation" / "summary.json")["metric_per_case"]
+        summary = self._train(plans, trainer, "validation/summary.json", settings, "--genotype", str(path))
+        cases = read_json(summary)["metric_per_case"]
         return [float(np.nanmean([organ["Dice"] for organ in case["metrics"].values()])) for case in cases]
+
+    def _train(self, plans: str, trainer: str, finished: str, settings: list[str], *plan_options: str) -> Path:
+        """Plan and train; returns the finished file."""
+        branch, fold = self.options.branch, self.options.fold
+        if not (self.folder(branch, plans, fold, trainer) / finished).is_file():
+            self.plan(plans, [branch], settings, *plan_options)
+        return self.train(branch, plans, fold, trainer, finished) / finished
 
 
 def candidates(found: list[list[str]], branch: str, num_random: int) -> dict[str, list[str]]:
@@ -94,48 +60,46 @@ def candidates(found: list[list[str]], branch: str, num_random: int) -> dict[str
     return table
 
 
-def report(entries: list[dict], scores: dict[str, tuple[list[str], list[float]]]) -> str:
-    """Markdown: what the searches found, then Dice by genotype and by group."""
+def report(entries: list[dict], scores: dict[str, tuple[list[str], np.ndarray]]) -> str:
+    """Markdown: what the searches found, then Dice (training seeds, cases) by genotype and by group."""
     lines = ["| search | genotype | margins | near-ties (of 4 blocks) |", "|---|---|---|---|"]
     for seed, entry in enumerate(entries):
         margins = " ".join(f"{margin:.3f}" for margin in entry["margins"])
         lines.append(f"| seed {seed} | {' '.join(entry['kinds'])} | {margins} | {len(near_ties(entry))} |")
-    lines += ["", "| genotype | kinds | mean Dice | SD over cases |", "|---|---|---|---|"]
+    lines += ["", "| genotype | kinds | mean Dice | by training seed | SD over cases |", "|---|---|---|---|---|"]
     for name, (kinds, dice) in scores.items():
-        lines.append(f"| {name} | {' '.join(kinds)} | {statistics.mean(dice):.3f} | {statistics.stdev(dice):.3f} |")
+        seeds = " ".join(f"{mean:.3f}" for mean in dice.mean(1))
+        spread = dice.mean(0).std(ddof=1)
+        lines.append(f"| {name} | {' '.join(kinds)} | {dice.mean():.3f} | {seeds} | {spread:.3f} |")
     for group in ("found", "random"):
-        # searches that agree are one model; one training seed, so training noise is within this spread
-        models = {tuple(kinds): dice for name, (kinds, dice) in scores.items() if name.startswith(group)}
-        means = [statistics.mean(dice) for dice in models.values()]
+        # searches that agree are one model
+        models = {tuple(kinds): dice.mean() for name, (kinds, dice) in scores.items() if name.startswith(group)}
+        means = list(models.values())
         spread = statistics.stdev(means) if len(means) > 1 else 0.0
-        lines.append(f"| {group}, all | | {statistics.mean(means):.3f} | {spread:.3f} over {len(means)} genotypes |")
+        lines.append(f"| {group}, all | | {statistics.mean(means):.3f} | {spread:.3f} over {len(means)} genotypes | |")
     return "\n".join(lines)
 
 
 def main() -> None:
     """Parse, search, retrain, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-d", "--dataset", required=True, type=int)
-    parser.add_argument("-o", "--output", required=True, type=Path, help="logs, genotypes, table")
+    add_options(parser)
     parser.add_argument("--branch", default="anchor", choices=("anchor", "mid_level", "small_hard"))
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="searches")
     parser.add_argument("--random", type=int, default=3, help="random genotypes")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="regime values")
-    arguments = sys.argv[1:]
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
-    options = parser.parse_args(arguments[:cut])
-    options.plan = arguments[cut + 1 :]
-    if "--set" in options.plan:
-        parser.error("give --set before --, with what the comparison sets itself")
+    parser.add_argument("--training-seeds", type=int, default=1, help="trainings of each genotype")
+    options = parse(parser)
     comparison = Comparison(options)
     entries = [comparison.search(seed) for seed in range(options.seeds)]
     table = candidates([entry["kinds"] for entry in entries], options.branch, options.random)
-    text = report(entries, {name: (kinds, comparison.retrain(kinds)) for name, kinds in table.items()})
+    scores = {
+        name: (kinds, np.array([comparison.retrain(kinds, seed) for seed in range(options.training_seeds)]))
+        for name, kinds in table.items()
+    }
+    text = report(entries, scores)
     (options.output / "genotypes.md").write_text(text + "\n", encoding="utf-8")
-    minutes = {plans: round(seconds / 60, 1) for plans, seconds in comparison.seconds.items()}
-    print(json.dumps(table, indent=1), f"minutes: {minutes}", text, sep="\n\n")
+    print(json.dumps(table, indent=1), f"minutes: {comparison.minutes()}", text, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -44,13 +44,14 @@ class MissingArtifactError(ValueError):
 
 @dataclass(frozen=True)
 class Branch:
-    """One of the four networks of the cascade, or the baseline that it is compared with.
+    """One of the four networks of the cascade, the baseline that it is compared with, or all branches in one graph.
 
     Attributes:
         key: Name in JSON files and on the command line.
         suffix: Appended to the source dataset's name.
         trainer: nnU-Net trainer class.
-        tier: Profile tier whose organs the branch segments or detects; ``all`` for every organ.
+        tier: Profile tier whose organs the branch segments or detects; ``all`` for every organ, ``cascade``
+            for every branch's.
         guided_by: Branch whose out-of-fold output is appended to the CT channel, or None.
     """
 
@@ -69,6 +70,7 @@ BRANCHES = {
         Branch("detection", "Detection", "SOARSDetectionTrainer", "small_hard", "anchor"),
         Branch("small_hard", "SmallHard", "SOARSSmallHardTrainer", "small_hard", "detection"),
         Branch("baseline", "Baseline", "SOARSBaselineTrainer", "all", None),
+        Branch("fine_tune", "FineTune", "SOARSFineTuneTrainer", "cascade", None),
     )
 }
 
@@ -168,7 +170,7 @@ class Cascade:
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Branches of this cascade in the order of training."""
-        return tuple(branch for branch in self.networks if branch.key != "baseline")
+        return tuple(branch for branch in self.networks if branch.tier not in ("all", "cascade"))
 
     @property
     def networks(self) -> tuple[Branch, ...]:

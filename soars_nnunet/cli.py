@@ -162,6 +162,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--set", nargs="+", metavar="[BRANCH.]KEY=VALUE", help="override regime values")
     parser.add_argument("--genotype", nargs="+", type=Path, metavar="FILE", help="genotype.json of searches")
+    parser.add_argument("--fine-tune", metavar="NAME", help="plan the fine-tuning of the trained cascade as NAME")
     parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
 
 
@@ -175,6 +176,9 @@ def plan(arguments: argparse.Namespace) -> None:
     from soars_nnunet.plan import plan as run
 
     cascade = Cascade.load(arguments.dataset)
+    if arguments.fine_tune:
+        _plan_fine_tuning(cascade, arguments)
+        return
     remembered = cascade.options(arguments.plans_name)
     given = {
         "regime": arguments.regime,
@@ -198,6 +202,17 @@ def plan(arguments: argparse.Namespace) -> None:
     choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
     options = PlanOptions(plans_name=arguments.plans_name, num_processes=arguments.np, **choices)
     run(cascade, options, arguments.branches, _say)
+
+
+def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:
+    from soars_nnunet.finetune import plan_fine_tuning
+
+    foreign = ("regime", "branches", "spacing", "small_hard_spacing", "guidance", "genotype")
+    given = [f"--{name.replace('_', '-')}" for name in foreign if getattr(arguments, name) is not None]
+    if given:
+        raise InputError(f"--fine-tune takes the trained models' own plans; expected no {', '.join(given)}, only --set")
+    overrides = arguments.set or ()
+    plan_fine_tuning(cascade, arguments.fine_tune, arguments.plans_name, overrides, arguments.np, _say)
 
 
 def _add_channels(parser: argparse.ArgumentParser) -> None:

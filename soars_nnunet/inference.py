@@ -6,7 +6,6 @@ sees in training what it will see at work.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,7 @@ from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactErr
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.sliding_window import sliding_window, validate_steps
 from soars_nnunet.training.base import SOARSTrainer
-
-_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
-CHECKPOINT_GLOBALS = [
-    np.dtype,
-    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),  # as numpy 1 and numpy 2 name it
-    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
-]
-"""What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
+from soars_nnunet.training.checkpoint import load_checkpoint
 
 
 class BranchModel:
@@ -72,7 +63,7 @@ class BranchModel:
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
         self.settings: dict[str, Any] = self.configuration.configuration["soars"]
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
-        self.weights = [_load_weights(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
+        self.weights = [load_checkpoint(folder / f"fold_{fold}" / CHECKPOINT)["network_weights"] for fold in self.folds]
         self.device = device
         self.steps = self.settings["step_size"] if step_size is None else [step_size] * 3
         validate_steps(self.steps)
@@ -159,15 +150,3 @@ class BranchModel:
     def probabilities(self, data: torch.Tensor) -> torch.Tensor:
         """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""
         return torch.softmax(self.outputs(data), dim=0)
-
-
-def _load_weights(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        with torch.serialization.safe_globals(CHECKPOINT_GLOBALS):
-            return torch.load(path, map_location="cpu", weights_only=True)["network_weights"]
-    except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or ["empty"])[0]
-        raise MissingArtifactError(
-            f"{path}: expected an nnU-Net checkpoint, got an unreadable file ({reason}); "
-            "copy it again or retrain the fold"
-        ) from error

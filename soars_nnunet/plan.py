@@ -338,10 +338,15 @@ def _fingerprint(geometry: list, plans: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_manifest(cascade: Cascade, plans_name: str) -> Path:
+def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = None) -> Path:
     """Record for prediction which model folder each planned branch has; copies no case name or path.
 
     The manifest lies in the results folder, so that folder can be moved as a whole.
+
+    Args:
+        cascade: The stratified dataset.
+        plans_name: Plans of the variant.
+        detected_by: Plans whose out-of-fold detections say how large the VOIs are; None for the variant's own.
     """
     branches = {}
     pattern = read_json(Cascade.path(cascade.source)).get("patient_pattern")
@@ -360,7 +365,7 @@ def write_manifest(cascade: Cascade, plans_name: str) -> Path:
             }
     targets: dict[str, Any] = {}
     if "detection" in cascade.datasets:
-        facts = cascade.channels("detection", cascade.plans_of("detection", plans_name)) / TARGET_FACTS
+        facts = cascade.channels("detection", cascade.plans_of("detection", detected_by or plans_name)) / TARGET_FACTS
         targets = read_json(facts) if facts.is_file() else {}
     path = cascade.manifest(plans_name)
     manifest = {"source": cascade.source, "plans": plans_name, "profile": cascade.profile.to_dict()}

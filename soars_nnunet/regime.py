@@ -20,8 +20,8 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[s
 
     Args:
         name: Regime, for example ``paper`` or ``demo``.
-        branch: ``anchor``, ``mid_level``, ``detection``, ``small_hard`` or ``baseline``.
-        overrides: ``KEY=VALUE`` for every branch or ``BRANCH.KEY=VALUE`` for one; values are JSON.
+        branch: Key in ``BRANCHES``.
+        overrides: See ``override_settings``.
 
     Raises:
         ValueError: On an unknown regime or key, or a value that is not JSON.
@@ -29,7 +29,21 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[s
     known = regimes()
     if name not in known:
         raise ValueError(f"regime: expected one of {', '.join(known)}, got '{name}'")
-    settings = {"regime": name, **known[name]["all"], **known[name].get(branch, {})}
+    return override_settings({"regime": name, **known[name]["all"], **known[name].get(branch, {})}, branch, overrides)
+
+
+def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable[str]) -> dict[str, Any]:
+    """Hyper-parameters with the user's own values.
+
+    Args:
+        settings: Of a branch.
+        branch: Its key.
+        overrides: ``KEY=VALUE`` for every branch or ``BRANCH.KEY=VALUE`` for one; values are JSON.
+
+    Raises:
+        ValueError: On an unknown key, or a value that is not JSON.
+    """
+    settings = dict(settings)
     for override in overrides:
         path, equals, value = override.partition("=")
         scope, _, key = path.rpartition(".")

@@ -121,7 +121,7 @@ def load_genotypes(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: If the file is absent, not JSON, or holds anything but genotypes of known branches.
     """
-    known = ("anchor", "mid_level", "detection", "small_hard")
+    known = ("anchor", "mid_level", "detection", "small_hard", "baseline")
     expected = (
         f'expected JSON such as {{"anchor": {{"kinds": ["2D3", "3D5", "2D3", "3D5"]}}}}, branches {", ".join(known)}'
     )

@@ -7,6 +7,7 @@ nnU-Net imports this module.
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.baseline import SOARSBaselineTrainer
 from soars_nnunet.training.detection import SOARSDetectionTrainer
+from soars_nnunet.training.finetune import SOARSFineTuneTrainer
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 from soars_nnunet.training.search import (
     SOARSAnchorSearchTrainer,
@@ -22,6 +23,7 @@ __all__ = [
     "SOARSBaselineTrainer",
     "SOARSDetectionSearchTrainer",
     "SOARSDetectionTrainer",
+    "SOARSFineTuneTrainer",
     "SOARSMidLevelSearchTrainer",
     "SOARSMidLevelTrainer",
     "SOARSSmallHardSearchTrainer",

@@ -1,0 +1,241 @@
+#!/usr/bin/env python
+"""Rerun the paper's ablations on a dataset: tables 1, 2 and 7, the paper's own figures beside them.
+
+    soars-stratify -d 42 -p hn42 --baseline
+    python scripts/ablation.py -d 42 -o OUT --folds 0 -- --regime demo --spacing 3 3 3
+
+Works on a dataset stratified with ``--baseline``, in nnU-Net folders of its own: it owns the plans
+nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes to soars-plan. All rows train
+with the same regime and budget, by plain commands, one after the other; finished steps are kept. Rows are
+compared on the validation cases of ``--folds`` by models that did not see them; detection, of which every
+fold is needed, on all cases. Small & hard rows but the baseline are segmented in VOIs round predicted peaks.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from runner import Runner, add_options, parse
+
+from soars_nnunet.artifacts import DEFAULT_PLANS, DETECTIONS, read_json, write_json
+from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
+
+TIERS = ("anchor", "mid_level", "small_hard")
+BRANCHES = (*TIERS, "detection")
+PLAIN, CT_ONLY, DETECTION_CT_ONLY, NAS = DEFAULT_PLANS, "CTOnly", "DetectionCTOnly", "NAS"
+ROWS = {
+    "anchor": {"baseline": "baseline", "CT only": PLAIN, "CT, NAS": NAS},
+    "mid_level": {"baseline": "baseline", "CT only": CT_ONLY, "CT + anchor": PLAIN, "CT + anchor, NAS": NAS},
+    "small_hard": {"baseline": "baseline", "CT only": CT_ONLY, "CT + heat map": PLAIN, "CT + heat map, NAS": NAS},
+}
+"""Which evaluation a row of table 1 is read from, by tier."""
+METRICS = ("dsc", "hd_mm", "asd_mm")
+
+
+class Ablation(Runner):
+    """Trains and scores every variant."""
+
+    def everything(self) -> None:
+        """All variants in the order in which they need each other's output."""
+        cascade = self.cascade
+        if "baseline" not in cascade.datasets:
+            sys.exit(f"error: {cascade.source} has no baseline dataset; rerun soars-stratify with --baseline")
+        if self.is_new and cascade.plans("anchor", PLAIN).is_file():
+            sys.exit(f"error: {cascade.source} has plans of its own; stratify it in nnU-Net folders for the ablation")
+        self.genotypes(PLAIN, dict.fromkeys((*BRANCHES, "baseline"), ["3D3"] * NUM_BLOCKS))
+        self.genotypes(NAS, self.searched())
+        self.baseline()
+        self.whole(PLAIN)
+        self.ct_only()
+        self.whole(NAS)
+
+    def searched(self) -> dict[str, list[str]]:
+        """Genotypes of the NAS rows: from ``--genotype``, else the published ones."""
+        found = {branch: published_genotype(branch) for branch in BRANCHES}
+        for path in self.options.genotype:
+            found |= {branch: entry["kinds"] for branch, entry in read_json(Path(path)).items()}
+        return found
+
+    def genotypes(self, plans: str, kinds: dict[str, list[str]]) -> None:
+        """Write a variant's genotypes where ``genotype_of`` finds them."""
+        known = {branch: {"kinds": k} for branch, k in kinds.items() if branch in self.cascade.datasets}
+        write_json(self.output / f"genotype_{plans}.json", known)
+
+    def genotype_of(self, plans: str) -> list[str]:
+        """Option of soars-plan."""
+        return ["--genotype", str(self.output / f"genotype_{plans}.json")]
+
+    def whole(self, plans: str) -> None:
+        """A complete cascade: anchors and detection in all folds, as others are guided by them."""
+        if self.evaluation(plans).is_file():
+            return
+        self.plan(plans, ["anchor"], (), *self.genotype_of(plans))
+        self.every_fold("anchor", plans)
+        self.channels(plans, "--branches", "anchor")
+        if "detection" in self.cascade.datasets:
+            self.plan(plans, ["detection"], (), *self.genotype_of(plans))
+            self.every_fold("detection", plans)
+            self.channels(plans)
+        self.some_folds(plans, *self.genotype_of(plans))
+        self.evaluate(plans)
+
+    def ct_only(self) -> None:
+        """Detection by itself, and mid-level and small & hard with the plain anchors and detection."""
+        if self.evaluation(CT_ONLY).is_file():
+            return
+        options = ["--guidance", "none", *self.genotype_of(PLAIN)]
+        if "detection" in self.cascade.datasets:
+            self.plan(DETECTION_CT_ONLY, ["detection"], (), *options)
+            self.every_fold("detection", DETECTION_CT_ONLY)
+            self.channels(DETECTION_CT_ONLY, "--no-crops")
+        self.some_folds(CT_ONLY, *options)
+        self.evaluate(CT_ONLY)
+
+    def some_folds(self, plans: str, *plan_options: str) -> None:
+        """The branches that guide no other."""
+        for branch in ("mid_level", "small_hard"):
+            if branch in self.cascade.datasets:
+                self.plan(plans, [branch], (), *plan_options)
+                for fold in self.options.folds:
+                    self.train(branch, plans, fold)
+
+    def every_fold(self, branch: str, plans: str) -> None:
+        """Train all folds of a guiding branch."""
+        for fold in range(len(self.cascade.splits())):
+            self.train(branch, plans, fold)
+
+    def channels(self, plans: str, *options: str) -> None:
+        """Out-of-fold output of a variant's guiding branches."""
+        name = ["-d", str(self.options.dataset), "--plans-name", plans, "--device", self.options.device]
+        self.run(f"channels_{plans}{''.join(options)}", "soars-channels", *name, *options)
+
+    def evaluate(self, plans: str) -> None:
+        """Score a cascade on the folds' validation cases."""
+        folds = [str(fold) for fold in self.options.folds]
+        name = ["-d", str(self.options.dataset), "--plans-name", plans, "--device", self.options.device]
+        self.run(f"cross_validate_{plans}", "soars-cross-validate", *name, "--folds", *folds)
+        done = self.cascade.manifest(plans).parent / "cross_validation" / "evaluation.json"
+        shutil.copyfile(done, self.evaluation(plans))
+
+    def baseline(self) -> None:
+        """One network on all organs, scored on what nnU-Net's validation writes."""
+        if self.evaluation("baseline").is_file():
+            return
+        self.plan(PLAIN, ["baseline"], ["baseline.final_validation=true"], *self.genotype_of(PLAIN))
+        predicted = self.output / "baseline"
+        shutil.rmtree(predicted, ignore_errors=True)
+        predicted.mkdir()
+        for fold in self.options.folds:
+            folder = self.train("baseline", PLAIN, fold, finished="validation/summary.json") / "validation"
+            for path in folder.glob(f"*{read_json(self.cascade.raw('baseline') / 'dataset.json')['file_ending']}"):
+                (predicted / path.name).symlink_to(path.resolve())
+        labels = str(self.cascade.raw("baseline") / "dataset.json")
+        profile = self.output / "profile.json"
+        write_json(profile, self.cascade.profile.to_dict())
+        truth = str(self.cascade.preprocessed("baseline") / "gt_segmentations")
+        command = ["soars-evaluate", "-p", str(predicted), "-r", truth, "--profile", str(profile), "--allow-missing"]
+        self.run("evaluate_baseline", *command, "--prediction-labels", labels, "--reference-labels", labels)
+        os.replace(predicted / "evaluation.json", self.evaluation("baseline"))
+
+    def evaluation(self, name: str) -> Path:
+        """Where the scores of a variant are kept."""
+        return self.output / f"evaluation_{name}.json"
+
+    def table1(self, paper: dict) -> list[str]:
+        """Markdown of table 1: mean over organs of the tier, ours | the paper's."""
+        lines = ["| tier | row | DSC % | HD mm | ASD mm | paper DSC | HD | ASD |", "|---" * 8 + "|"]
+        for tier, rows in ROWS.items():
+            for row, name in rows.items() if tier in self.cascade.datasets else ():
+                summary = next(r for r in read_json(self.evaluation(name))["per_tier"] if r["name"] == tier)
+                means = [summary[metric]["mean"] for metric in METRICS]
+                cells = [
+                    "-" if mean is None else f"{mean * scale:.2f}"
+                    for mean, scale in zip(means, (100, 1, 1), strict=True)
+                ]
+                theirs = [f"{value:.2f}" for value in paper["table1"][tier][row]]
+                lines.append(f"| {' | '.join([tier, row, *cells, *theirs])} |")
+        return lines
+
+    def paired(self) -> list[str]:
+        """Markdown: mean difference of each row to the one above it, over cases (each the mean of its organs' DSC)."""
+        lines = ["| tier | row against the one above | DSC difference % | SD over cases | cases |", "|---" * 5 + "|"]
+        for tier, rows in ROWS.items():
+            for (_, above), (row, name) in zip(list(rows.items()), list(rows.items())[1:], strict=False):
+                if tier in self.cascade.datasets:
+                    first, second = (self.case_means(n, tier) for n in (above, name))
+                    differences = 100 * np.array([second[case] - first[case] for case in sorted(first)])
+                    spread = f"{differences.std(ddof=1):.2f}" if len(differences) > 1 else "-"
+                    lines.append(f"| {tier} | {row} | {differences.mean():+.2f} | {spread} | {len(differences)} |")
+        return lines
+
+    def case_means(self, name: str, tier: str) -> dict[str, float]:
+        """Mean DSC of a case's organs of a tier."""
+        values: dict[str, list[float]] = {}
+        for score in read_json(self.evaluation(name))["scores"]:
+            if score["tier"] == tier and score["dsc"] is not None:
+                values.setdefault(score["case"], []).append(score["dsc"])
+        return {case: float(np.mean(dscs)) for case, dscs in values.items()}
+
+    def detections(self) -> dict[str, dict[str, list[list[float]]]]:
+        """Distance and HD of every case, by row and target."""
+        found: dict[str, dict[str, list[list[float]]]] = {}
+        for row, plans in {"CT only": DETECTION_CT_ONLY, "CT + anchor": PLAIN}.items():
+            table = (self.cascade.channels("detection", plans) / DETECTIONS).read_text(encoding="utf-8").splitlines()
+            for entry in csv.DictReader(table):
+                pair = [float(entry["distance_mm"]), float(entry["hd_mm"])]
+                found.setdefault(row, {}).setdefault(entry["target"], []).append(pair)
+        return found
+
+    def table2(self, paper: dict) -> list[str]:
+        """Markdown of table 2: distance over all targets and cases."""
+        lines = ["| detection | distance mm | SD | paper | SD |", "|---" * 5 + "|"]
+        for row, targets in self.detections().items():
+            distances = np.array([pair[0] for pairs in targets.values() for pair in pairs])
+            theirs = [f"{value:.2f}" for value in paper["table2"][row]]
+            ours = [f"{distances.mean():.2f}", f"{distances.std(ddof=1):.2f}"]
+            lines.append(f"| {' | '.join([row, *ours, *theirs])} |")
+        return lines
+
+    def table7(self, paper: dict) -> list[str]:
+        """Markdown of table 7: detection by target with and without anchors, ours | the paper's."""
+        found = self.detections()
+        columns = [f"{what} {row}" for what in ("distance mm", "HD mm") for row in found]
+        lines = [f"| target | {' | '.join([*columns, *(f'paper {column}' for column in columns)])} |", "|---" * 9 + "|"]
+        targets = list(dict.fromkeys(target for rows in found.values() for target in rows))
+        means = {target: {row: np.mean(pairs[target], axis=0) for row, pairs in found.items()} for target in targets}
+        averages = {row: np.mean([means[target][row] for target in targets], axis=0) for row in found}
+        theirs = {**paper["table7"], "Average": {r: list(v.values()) for r, v in paper["table7_average"].items()}}
+        for target, rows in {**means, "Average": averages}.items():
+            ours = [f"{rows[row][index]:.1f}" for index in (0, 1) for row in found]
+            known = theirs.get(target)
+            cells = [f"{known[row][index]:.1f}" if known else "-" for index in (0, 1) for row in found]
+            lines.append(f"| {' | '.join([target, *ours, *cells])} |")
+        spacing = read_json(self.cascade.plans("detection", PLAIN))["configurations"]["3d_fullres"]["spacing"]
+        lines += ["", f"HD of the 1000 brightest voxels of {' x '.join(f'{mm:g}' for mm in spacing)} mm (Z, Y, X)."]
+        return lines
+
+
+def main() -> None:
+    """Parse, train, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    parser.add_argument("--folds", type=int, nargs="+", default=[0], help="whose validation cases are scored")
+    parser.add_argument("--genotype", nargs="+", default=[], metavar="FILE", help="of searches, for the NAS rows")
+    ablation = Ablation(parse(parser))
+    ablation.everything()
+    paper = read_json(Path(__file__).with_name("paper_tables.json"))
+    parts = [ablation.table1(paper), ablation.paired()]
+    if "detection" in ablation.cascade.datasets:
+        parts += [ablation.table2(paper), ablation.table7(paper)]
+    text = "\n\n".join("\n".join(part) for part in parts)
+    (ablation.output / "ablation.md").write_text(text + "\n", encoding="utf-8")
+    print(text, f"minutes: {json.dumps(ablation.minutes())}", sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

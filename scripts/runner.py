@@ -1,0 +1,89 @@
+"""Runs the project's and nnU-Net's commands one after the other, with logs; finished steps are kept."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, Cascade, read_json, write_json
+from soars_nnunet.cli import trainer_folder
+
+
+class Runner:
+    """Plans and trains variants of one cascade.
+
+    Args:
+        options: With ``dataset`` (id), ``output`` (folder for logs), ``device``, ``set`` (regime values) and
+            ``plan`` (further options of soars-plan).
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.cascade = Cascade.load(options.dataset)
+        self.output: Path = options.output
+        self.output.mkdir(parents=True, exist_ok=True)
+        os.environ["nnUNet_extTrainer"] = trainer_folder()
+        record, ours = self.output / "options.json", {**vars(options), "output": str(options.output)}
+        self.is_new = not record.is_file()
+        if not self.is_new and read_json(record) != ours:
+            sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
+        write_json(record, ours)
+        self.seconds: dict[str, float] = {}
+
+    def run(self, log: str, *command: str) -> float:
+        """Run a command with its output in a log file; returns its seconds, exits where it fails."""
+        print(f"[{time.strftime('%H:%M:%S')}] {' '.join(command)}", flush=True)
+        started = time.monotonic()
+        path = self.output / f"{log}.log"
+        with open(path, "w", encoding="utf-8") as file:
+            if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
+                sys.exit(f"error: {command[0]} failed, see {path}")
+        return time.monotonic() - started
+
+    def plan(self, plans: str, branches: Sequence[str], settings: Sequence[str] = (), *plan_options: str) -> None:
+        """Plan and preprocess branches of a variant, with regime values of its own."""
+        command = ["soars-plan", "-d", str(self.options.dataset), "--plans-name", plans, "--branches", *branches]
+        settings = ["--set", *self.options.set, *settings] if self.options.set or settings else []
+        self.run(f"plan_{plans}_{'_'.join(branches)}", *command, *self.options.plan, *settings, *plan_options)
+
+    def folder(self, branch: str, plans: str, fold: int, trainer: str | None = None) -> Path:
+        """Where a fold is trained, by the branch's own trainer or another."""
+        model = self.cascade.model(branch, plans)
+        return model.with_name(f"{trainer or BRANCHES[branch].trainer}__{plans}__{CONFIGURATION}") / f"fold_{fold}"
+
+    def train(self, branch: str, plans: str, fold: int, trainer: str | None = None, finished: str = CHECKPOINT) -> Path:
+        """Train a fold of a planned variant, unless its file ``finished`` is there; returns the fold's folder."""
+        folder, trainer = self.folder(branch, plans, fold, trainer), trainer or BRANCHES[branch].trainer
+        name = f"{plans}_{branch}_{fold}"
+        if not (folder / finished).is_file():
+            command = ["nnUNetv2_train", self.cascade.datasets[branch], CONFIGURATION, str(fold), "-tr", trainer]
+            seconds = self.run(f"train_{name}", *command, "-p", plans, "--c", "-device", self.options.device)
+            write_json(self.output / f"{name}.seconds.json", seconds)
+        self.seconds[name] = read_json(self.output / f"{name}.seconds.json")
+        return folder
+
+    def minutes(self) -> dict[str, float]:
+        """Wall time of every training, also of those run earlier."""
+        return {name: round(seconds / 60, 1) for name, seconds in self.seconds.items()}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options that every runner needs."""
+    parser.add_argument("-d", "--dataset", required=True, type=int)
+    parser.add_argument("-o", "--output", required=True, type=Path, help="logs, results")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="regime values")
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line; what follows ``--`` becomes ``plan``, options of soars-plan."""
+    arguments = sys.argv[1:]
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    options = parser.parse_args(arguments[:cut])
+    options.plan = arguments[cut + 1 :]
+    if "--set" in options.plan:
+        parser.error("give --set before --")
+    return options

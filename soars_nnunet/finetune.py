@@ -1,0 +1,143 @@
+"""Plans of the end-to-end fine-tuning (paper sec. 4.2, step 3): ``soars-plan --fine-tune NAME``.
+
+The source dataset itself is planned and preprocessed, on the anchors' grid and with all its organs. The
+branches' own plans are copied under the new name, so that the fine-tuned models are ordinary ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from soars_nnunet.artifacts import (
+    BRANCHES,
+    CONFIGURATION,
+    Cascade,
+    MissingArtifactError,
+    raw_folder,
+    read_json,
+    write_json,
+)
+from soars_nnunet.ct import InputError
+from soars_nnunet.plan import write_manifest
+from soars_nnunet.preprocess import preprocess
+from soars_nnunet.regime import override_settings, regimes
+from soars_nnunet.stratify import branch_labels
+
+PLANNER = "soars-plan --fine-tune"
+LOSS_SETTINGS = ("dice_weight", "ce_weight", "dice_background", "heatmap_foreground_weight", "sigma_mm")
+
+
+def plan_fine_tuning(
+    cascade: Cascade,
+    name: str,
+    base: str,
+    overrides: Sequence[str] = (),
+    num_processes: int = 2,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """Plan and preprocess the source dataset for ``SOARSFineTuneTrainer``.
+
+    Args:
+        cascade: Stratified dataset whose branches are trained.
+        name: Name of the new plans, and of the fine-tuned cascade.
+        base: Plans of the trained branches.
+        overrides: ``KEY=VALUE`` regime values.
+        num_processes: Preprocessing workers.
+        progress: Receives one line per decision.
+
+    Returns:
+        The plans file.
+
+    Raises:
+        InputError: If the name is taken by plans that are no fine-tuning's, or a value is none.
+        MissingArtifactError: If a branch is not trained.
+    """
+    whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
+    _check_name(whole, name)
+    joined, models = {}, {}
+    for branch in cascade.branches:
+        plans = cascade.plans_of(branch.key, base)
+        folder = cascade.model(branch.key, plans)
+        if not cascade.trained_folds(branch.key, plans):
+            raise MissingArtifactError(
+                f"{folder}: expected trained folds of every branch; run {cascade.train_command(branch.key, 0, plans)}"
+            )
+        cascade.require_same_split(branch.key, plans)
+        models[branch.key] = read_json(folder / "plans.json")
+        configuration = models[branch.key]["configurations"][CONFIGURATION]
+        joined[branch.key] = {
+            "plans": plans,
+            "classes": [[organ, members] for organ, members in branch_labels(cascade, branch.key)],
+            "patch_size": configuration["patch_size"],
+            "loss": {key: configuration["soars"][key] for key in LOSS_SETTINGS},
+        }
+    plans = _plans(whole, name, models, joined, overrides)
+    folder = whole.preprocessed("fine_tune")
+    write_json(folder / "dataset.json", read_json(raw_folder() / cascade.source / "dataset.json"))
+    fingerprint = "dataset_fingerprint.json"
+    if not (folder / fingerprint).is_file():
+        # nnU-Net copies it into the model folder; one that nnU-Net made stays
+        write_json(folder / fingerprint, read_json(cascade.preprocessed("anchor") / fingerprint))
+    write_json(whole.plans("fine_tune", name), plans)
+    fresh = preprocess(whole, "fine_tune", name, None, num_processes)
+    for key, model in models.items():
+        write_json(cascade.plans(key, name), {**model, "plans_name": name, "experiment_planner_used": PLANNER})
+    write_manifest(cascade, name, base)
+    settings = plans["configurations"][CONFIGURATION]["soars"]
+    budget = f"{settings['num_epochs']} x {settings['iterations_per_epoch']} iterations"
+    progress(
+        f"{cascade.source}: {'preprocessed' if fresh else 'preprocessed already, verified'}; moving "
+        f"{', '.join(settings['fine_tuned'])}; {budget}; "
+        f"next: {whole.train_command('fine_tune', 0, name)}"
+    )
+    return whole.plans("fine_tune", name)
+
+
+def _check_name(cascade: Cascade, name: str) -> None:
+    for key in cascade.datasets:
+        path = cascade.plans(key, name)
+        if path.is_file() and read_json(path).get("experiment_planner_used") != PLANNER:
+            raise InputError(f"--fine-tune {name}: expected a new name, got that of {path}; choose another")
+
+
+def _plans(
+    cascade: Cascade,
+    name: str,
+    models: dict[str, dict[str, Any]],
+    joined: dict[str, dict[str, Any]],
+    overrides: Sequence[str],
+) -> dict[str, Any]:
+    """The anchors' plans with all networks in one."""
+    plans = deepcopy(models["anchor"])
+    configuration = plans["configurations"][CONFIGURATION]
+    own = configuration["soars"]
+    section = regimes()[own["regime"]]["fine_tune"]
+    settings = override_settings({**own, **section, "branch": "fine_tune"}, "fine_tune", overrides)
+    moved = settings["fine_tuned"]
+    if not isinstance(moved, list) or not set(moved) & set(joined) or not set(moved) <= set(BRANCHES):
+        raise InputError(f"fine_tuned: expected a list of some of {', '.join(joined)}, got {moved}")
+    settings["fine_tuned"] = [key for key in joined if key in moved]
+    settings["cascade"] = joined
+    networks = {}
+    for key, model in models.items():
+        their = model["configurations"][CONFIGURATION]
+        networks[key] = {
+            **their["architecture"]["arch_kwargs"],
+            "input_channels": len(their["soars"]["channel_names"]),
+            "num_classes": 1 + len(joined[key]["classes"]),
+        }
+    configuration["architecture"] = {
+        "network_class_name": "soars_nnunet.networks.cascade.CascadeNetwork",
+        "arch_kwargs": {
+            "branches": networks,
+            "guided": [k for k, m in models.items() if m["configurations"][CONFIGURATION]["soars"]["guidance"]],
+            "trained": settings["fine_tuned"],
+        },
+        "_kw_requires_import": [],
+    }
+    configuration |= {"data_identifier": f"{name}_{CONFIGURATION}", "soars": settings}
+    return {**plans, "dataset_name": cascade.source, "plans_name": name, "experiment_planner_used": PLANNER}

@@ -1,0 +1,172 @@
+"""The cascade in one graph: that it is the same cascade, that VOIs lie where they should, what it leaves behind."""
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from scipy.ndimage import map_coordinates
+
+from soars_nnunet import cli
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, raw_folder, read_json
+from soars_nnunet.inference import BranchModel
+from soars_nnunet.networks.cascade import Vois, sample_heatmaps
+from soars_nnunet.predict import CascadePredictor
+from soars_nnunet.preprocess import load_preprocessed
+from soars_nnunet.training.finetune import SOARSFineTuneTrainer
+
+TINY = ["num_epochs=1", "iterations_per_epoch=2", "val_iterations_per_epoch=1"]
+
+
+def fine_tuning(cascade, *overrides, name="FineTuned"):
+    """A planned trainer of fold 0."""
+    assert cli.plan(["-d", "7", "--fine-tune", name, "-np", "1", "--set", *TINY, *overrides]) == 0
+    folder = Cascade.path(cascade.source).parent
+    plans = {**read_json(folder / f"{name}.json"), "continue_training": False}
+    return SOARSFineTuneTrainer(plans, CONFIGURATION, 0, read_json(folder / "dataset.json"), torch.device("cpu"))
+
+
+def test_heatmaps_are_read_at_the_given_points():
+    z, y, x = torch.meshgrid(*(torch.arange(float(n)) for n in (6, 7, 8)), indexing="ij")
+    heatmaps = torch.stack((z, 10 * y, 100 * x))[None].repeat(2, 1, 1, 1, 1)
+    heatmaps[1] += 1000
+    points = torch.full((2, 3, 4), torch.nan)
+    points[0, 0, :2], points[0, 1, :3], points[0, 2, :4] = torch.tensor([1.5, 2]), torch.tensor([0, 2, 4.25]), 1
+    points[1] = points[0]
+    points[1, 2, :4] = torch.tensor([5, 6, 7, 8.0])
+    sampled = sample_heatmaps(heatmaps, Vois(torch.zeros(2, 1, 2, 3, 4), [0, 1], points))
+    assert sampled.shape == (2, 3, 2, 3, 4)
+    torch.testing.assert_close(sampled[0, :, 1, 2, 3], torch.tensor([2, 42.5, 100]))
+    torch.testing.assert_close(sampled[0, :, 0, 1, 0], torch.tensor([1.5, 20, 100]))
+    torch.testing.assert_close(sampled[1, :, 0, 0, 1], torch.tensor([1001.5, 1000, 1600]))
+    assert (sampled[1, :, :, :, 3] == 0).all()  # outside of the patch
+
+
+def test_the_graph_is_the_cascade(cascade_copy):
+    trainer = fine_tuning(cascade_copy)
+    trainer.initialize()
+    network = trainer.network.eval()
+    case = cascade_copy.splits()[0]["val"][0]
+    folder = Cascade.path(cascade_copy.source).parent / f"FineTuned_{CONFIGURATION}"
+    ct = torch.from_numpy(load_preprocessed(folder, case)[0])[None]
+    np.testing.assert_array_equal(ct[0], load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)[0])
+    crops = torch.randn(3, 1, 8, 9, 7, generator=torch.Generator().manual_seed(0))
+    axes = [torch.linspace(1, 9, 9)] * 3
+    network.vois = Vois(crops, [0, 0, 0], torch.stack(axes)[None].repeat(3, 1, 1))
+    with torch.inference_mode():
+        outputs = network(ct)
+        models = {k: BranchModel(cascade_copy.model(k, DEFAULT_PLANS), [0], torch.device("cpu")) for k in outputs}
+        for model in models.values():
+            model.network.load_state_dict(model.weights[0])
+        anchor = models["anchor"].network(ct)
+        guided = torch.cat((ct, anchor.softmax(1)[:, 1:]), dim=1)
+        torch.testing.assert_close(outputs["anchor"][0], anchor)
+        torch.testing.assert_close(outputs["mid_level"][0], models["mid_level"].network(guided))
+        heatmaps = models["detection"].network(guided)
+        torch.testing.assert_close(outputs["detection"][0], heatmaps)
+        channels = torch.cat((crops, sample_heatmaps(heatmaps[:, 1:].clamp(0, 1), network.vois)), dim=1)
+        torch.testing.assert_close(
+            outputs["small_hard"][0], models["small_hard"].network(channels), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_crops_lie_where_they_were_cut(cascade_copy):
+    """The case's own CT, read at the crop's points, looks like the crop: in odd orientations and padded scans too."""
+    trainer = fine_tuning(cascade_copy)
+    trainer.initialize()
+    trainer.get_tr_and_val_datasets()
+    folder = Cascade.path(cascade_copy.source).parent / f"FineTuned_{CONFIGURATION}"
+    assert len(trainer.crops) == 4
+    for case, crops in trainer.crops.items():
+        whole = load_preprocessed(folder, case)[0][0]
+        best = []
+        for crop, geometry in crops:
+            data = load_preprocessed(cascade_copy.data("small_hard", DEFAULT_PLANS), crop)[0][0]
+            assert data.shape == geometry.shape
+            likeness, frames = {}, (geometry.start, geometry.step, data.shape)
+            for shift in itertools.product((-1, 0, 1), repeat=3):
+                axes = [s + d * np.arange(n) + o for s, d, n, o in zip(*frames, shift, strict=True)]
+                read = map_coordinates(whole, np.meshgrid(*axes, indexing="ij"), order=1, cval=np.nan)
+                known = np.isfinite(read) & (data > 0)
+                likeness[shift] = -np.abs(read - data)[known].mean() if known.sum() > 50 else np.nan
+            best.append(max(likeness, key=lambda shift: np.nan_to_num(likeness[shift], nan=-np.inf)))
+        assert best.count((0, 0, 0)) >= 0.8 * len(best), best
+
+
+def test_a_windows_points_follow_its_voxels(cascade_copy):
+    """CT, labels and points of a training window are cut alike."""
+    trainer = fine_tuning(cascade_copy)
+    trainer.initialize()
+    trainer.get_tr_and_val_datasets()
+    crop, geometry = next(iter(trainer.crops.values()))[0]
+    data, segmentation, _ = load_preprocessed(cascade_copy.data("small_hard", DEFAULT_PLANS), crop)
+    for size in ([3, 5, 4], [max(geometry.shape) + 3] * 3):
+        origin = np.array([1.0, 2.0, 3.0])
+        ct, labels, points = trainer._crop_arrays(crop, geometry, origin, size)
+        assert list(ct.shape[1:]) == list(labels.shape[1:]) == size and points.shape == (3, max(size))
+        frames = (points.numpy(), size, origin, geometry.start, geometry.step)
+        voxels = [(p[:n] + o - s) / d for p, n, o, s, d in zip(*frames, strict=True)]
+        for (z, y, x), value in np.ndenumerate(ct[0].numpy()):
+            at = tuple(int(round(axis[i])) for axis, i in zip(voxels, (z, y, x), strict=True))
+            inside = all(0 <= i < n for i, n in zip(at, geometry.shape, strict=True))
+            assert value == (data[(0, *at)] if inside else 0)
+            assert labels[0, z, y, x] == (max(segmentation[(0, *at)], 0) if inside else 0)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
+    moved = ["mid_level", "detection", "small_hard"] if frozen else ["anchor", "mid_level", "detection", "small_hard"]
+    trainer = fine_tuning(cascade_copy, f"fine_tuned={moved}".replace("'", '"'), "vois_per_patch=3")
+    vois = []
+    prepared = trainer._prepared
+    trainer._prepared = lambda batch: (prepared(batch), vois.append(trainer.network.vois))[0]
+    trainer.run_training()
+    assert any(batch is not None for batch in vois)
+    trainer.perform_actual_validation()
+    for key in ("anchor", "mid_level", "detection", "small_hard"):
+        old, new = (
+            BranchModel(cascade_copy.model(key, p), [0], torch.device("cpu")) for p in (DEFAULT_PLANS, "FineTuned")
+        )
+        changed = [k for k, v in new.weights[0].items() if not torch.equal(v, old.weights[0][k])]
+        assert bool(changed) == (key in moved), key
+    image = sitk.ReadImage(str(raw_folder() / cascade_copy.source / "imagesTs" / "phantom_004_0000.nii.gz"))
+    labels, report = CascadePredictor(cascade_copy.manifest("FineTuned"), [0]).predict(image)
+    assert "FineTuned" in report["models"]["small_hard"]["name"]
+    assert labels.GetSize() == image.GetSize() and len(report["targets"]) == 10
+    debug = (cascade_copy.model("anchor", "FineTuned").parent.parent / cascade_copy.source).rglob("debug.json")
+    assert not any("phantom_0" in path.read_text() for path in debug)
+
+
+def test_anchors_learn_from_the_others(cascade_copy):
+    """The graph is one: with anchors' own loss left out, their gradient is not zero."""
+    trainer = fine_tuning(cascade_copy)
+    trainer.on_train_start()
+    batch = trainer._prepared(next(trainer.dataloader_train))
+    outputs = trainer.network(batch["data"])
+    trainer.loss.branches["mid_level"](outputs["mid_level"][0], batch["target"][1]).backward()
+    assert max(p.grad.abs().max() for p in trainer.network.branches["anchor"].parameters() if p.grad is not None) > 0
+
+
+def test_a_taken_name_and_foreign_options_are_refused(cascade_copy, capsys):
+    before = cascade_copy.plans("anchor", DEFAULT_PLANS).read_bytes()
+    assert cli.plan(["-d", "7", "--fine-tune", DEFAULT_PLANS]) == 2
+    assert "choose another" in capsys.readouterr().err
+    assert cascade_copy.plans("anchor", DEFAULT_PLANS).read_bytes() == before
+    assert cli.plan(["-d", "7", "--fine-tune", "New", "--spacing", "3", "3", "3"]) == 2
+    assert "--spacing" in capsys.readouterr().err
+    assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", 'fine_tuned=["anchors"]']) == 2
+    assert "expected a list of some of anchor, mid_level" in capsys.readouterr().err
+    for fold in (0, 1):
+        (cascade_copy.model("mid_level", DEFAULT_PLANS) / f"fold_{fold}" / "checkpoint_final.pth").unlink()
+    assert cli.plan(["-d", "7", "--fine-tune", "New"]) == 2
+    assert "nnUNetv2_train 72 3d_fullres 0 -tr SOARSMidLevelTrainer" in capsys.readouterr().err
+    assert not (Cascade.path(cascade_copy.source).parent / "New.json").exists()
+
+
+def test_only_numbered_folds_are_fine_tuned(cascade_copy):
+    fine_tuning(cascade_copy)
+    folder = Cascade.path(cascade_copy.source).parent
+    plans = {**read_json(folder / "FineTuned.json"), "continue_training": False}
+    with pytest.raises(RuntimeError, match="numbered folds"):
+        SOARSFineTuneTrainer(plans, CONFIGURATION, "all", read_json(folder / "dataset.json"), torch.device("cpu"))
