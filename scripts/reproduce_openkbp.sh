@@ -3,6 +3,7 @@
 #   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [OUTPUT]
 # Every fifth case is kept out of everything as test; the rest is a 2-fold split with both folds trained.
 # Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only (compared as predicted).
+# Sides are swapped in half of the patches, and in prediction (--tta), which doubles what paired organs can learn from.
 # "final" keeps the largest component of the organs for which that helped in the cross-validation of the training cases.
 set -euo pipefail
 [ $# -ge 1 ] && [ -d "$1/imagesTr" ] || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [OUTPUT]" >&2; exit 2; }
@@ -70,7 +71,7 @@ step "soars-cross-validate: every training case by its own fold's models"
 soars-cross-validate -d 7 --device "$device"
 step "prediction and evaluation of the test cases"
 predict() { # output, options
-    soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" "${@:2}"
+    soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" --tta "${@:2}"
     soars-evaluate -p "$out/$1" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/$1.txt"
 }
 predict final
