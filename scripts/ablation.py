@@ -40,13 +40,16 @@ METRICS = ("dsc", "hd_mm", "asd_mm")
 class Ablation(Runner):
     """Trains and scores every variant."""
 
-    def everything(self) -> None:
-        """All variants in the order in which they need each other's output."""
+    def check_dataset(self) -> None:
+        """There must be a baseline dataset, and no plans that these would replace."""
         cascade = self.cascade
         if "baseline" not in cascade.datasets:
             sys.exit(f"error: {cascade.source} has no baseline dataset; rerun soars-stratify with --baseline")
-        if self.is_new and cascade.plans("anchor", PLAIN).is_file():
+        if cascade.plans("anchor", PLAIN).is_file():
             sys.exit(f"error: {cascade.source} has plans of its own; stratify it in nnU-Net folders for the ablation")
+
+    def everything(self) -> None:
+        """All variants in the order in which they need each other's output."""
         self.genotypes(PLAIN, dict.fromkeys((*BRANCHES, "baseline"), ["3D3"] * NUM_BLOCKS))
         self.genotypes(NAS, self.searched())
         self.baseline()
@@ -119,8 +122,8 @@ class Ablation(Runner):
         folds = [str(fold) for fold in self.options.folds]
         name = ["-d", str(self.options.dataset), "--plans-name", plans, "--device", self.options.device]
         self.run(f"cross_validate_{plans}", "soars-cross-validate", *name, "--folds", *folds)
-        done = self.cascade.manifest(plans).parent / "cross_validation" / "evaluation.json"
-        shutil.copyfile(done, self.evaluation(plans))
+        done = self.cascade.manifest(plans).parent / "cross_validation"
+        shutil.copyfile(done / f"evaluation_folds_{'_'.join(folds)}.json", self.evaluation(plans))
 
     def baseline(self) -> None:
         """One network on all organs, scored on what nnU-Net's validation writes."""

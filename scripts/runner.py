@@ -24,14 +24,19 @@ class Runner:
         self.options = options
         self.cascade = Cascade.load(options.dataset)
         self.output: Path = options.output
-        self.output.mkdir(parents=True, exist_ok=True)
         os.environ["nnUNet_extTrainer"] = trainer_folder()
         record, ours = self.output / "options.json", {**vars(options), "output": str(options.output)}
         self.is_new = not record.is_file()
         if not self.is_new and read_json(record) != ours:
             sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
+        if self.is_new:
+            self.check_dataset()
+        self.output.mkdir(parents=True, exist_ok=True)
         write_json(record, ours)
         self.seconds: dict[str, float] = {}
+
+    def check_dataset(self) -> None:
+        """Exit if the dataset is not fit, before anything is written."""
 
     def run(self, log: str, *command: str) -> float:
         """Run a command with its output in a log file; returns its seconds, exits where it fails."""
@@ -62,7 +67,8 @@ class Runner:
             command = ["nnUNetv2_train", self.cascade.datasets[branch], CONFIGURATION, str(fold), "-tr", trainer]
             seconds = self.run(f"train_{name}", *command, "-p", plans, "--c", "-device", self.options.device)
             write_json(self.output / f"{name}.seconds.json", seconds)
-        self.seconds[name] = read_json(self.output / f"{name}.seconds.json")
+        if (record := self.output / f"{name}.seconds.json").is_file():  # not where it was trained by hand
+            self.seconds[name] = read_json(record)
         return folder
 
     def minutes(self) -> dict[str, float]:

@@ -309,7 +309,8 @@ def cross_validate(arguments: argparse.Namespace) -> None:
         _say,
     )
     _say(format_table(evaluation))
-    for path in write_evaluation(evaluation, folder):
+    stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"
+    for path in write_evaluation(evaluation, folder, stem):
         _say(f"wrote {path}")
     decided = "" if arguments.folds is None else " (of some folds, so nothing is decided)"
     _say("\n".join([f"largest component alone, out of fold{decided}:", *format_effects(effects)]))

@@ -76,22 +76,22 @@ def score_detections(
         heatmaps = read_channels(cascade.channels("detection", plans), case).astype(np.float32)
         _, _, preprocessed = load_preprocessed(cascade.data("detection", plans), case)
         grid = Grid.from_properties(preprocessed, heatmaps.shape[1:])
-        truth = _true_heatmaps(grid, centers_mm, sigma_mm)
         positions, heights = heatmap_peaks(heatmaps)
         for row, target in enumerate(targets):
             if np.isfinite(centers_mm[row]).all():
                 distance_mm = np.linalg.norm(grid.to_image(positions[row]) * spacing - centers_mm[row])
-                hd_mm = brightest_hd_mm(heatmaps[row], truth[row], grid.spacing_mm)
+                truth = _true_heatmap(grid, centers_mm[row], sigma_mm)
+                hd_mm = brightest_hd_mm(heatmaps[row], truth, grid.spacing_mm)
                 scores.append(DetectionScore(str(case), target, float(heights[row]), float(distance_mm), hd_mm))
     return scores
 
 
-def _true_heatmaps(grid: Grid, centers_mm: np.ndarray, sigma_mm: float) -> np.ndarray:
-    """Gaussians (T, z, y, x) at true centres (T, 3), mm of the image grid; zeros for a NaN centre."""
-    own_mm = grid.to_network(centers_mm / grid.image_spacing_mm) * grid.spacing_mm
+def _true_heatmap(grid: Grid, center_mm: np.ndarray, sigma_mm: float) -> np.ndarray:
+    """Gaussian (z, y, x) at a true centre (3,), mm of the image grid."""
+    own_mm = grid.to_network(center_mm / grid.image_spacing_mm) * grid.spacing_mm
     axes = [torch.arange(n, dtype=torch.float32) * mm for n, mm in zip(grid.shape, grid.spacing_mm, strict=True)]
     positions_mm = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-    return gaussian_heatmaps(positions_mm[None], torch.from_numpy(own_mm)[None], sigma_mm)[0].numpy()
+    return gaussian_heatmaps(positions_mm[None], torch.from_numpy(own_mm)[None, None], sigma_mm)[0, 0].numpy()
 
 
 def brightest_hd_mm(
@@ -115,7 +115,10 @@ def brightest_hd_mm(
         raise ValueError(f"expected two maps (Z, Y, X) of one shape, got {first.shape} and {second.shape}")
     points = []
     for heatmap in (first, second):
-        chosen = np.argsort(-heatmap.ravel(), kind="stable")[:count]
+        values = heatmap.ravel()
+        lowest = np.partition(values, -count)[-count] if count < values.size else values.min()
+        above = np.flatnonzero(values > lowest)
+        chosen = np.concatenate((above, np.flatnonzero(values == lowest)[: count - above.size]))
         points.append(np.stack(np.unravel_index(chosen, heatmap.shape), axis=1) * np.asarray(spacing_mm))
     forth, back = directed_hausdorff(*points)[0], directed_hausdorff(*points[::-1])[0]
     return float(max(forth, back))

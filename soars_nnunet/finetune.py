@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+
 from soars_nnunet.artifacts import (
-    BRANCHES,
     CONFIGURATION,
     Cascade,
     MissingArtifactError,
@@ -27,7 +28,24 @@ from soars_nnunet.preprocess import preprocess
 from soars_nnunet.regime import override_settings, regimes
 from soars_nnunet.stratify import branch_labels
 
+FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
 PLANNER = "soars-plan --fine-tune"
+TUNABLE = (
+    "num_epochs",
+    "iterations_per_epoch",
+    "val_iterations_per_epoch",
+    "batch_size",
+    "initial_lr",
+    "weight_decay",
+    "beta1",
+    "beta2",
+    "organ_centred_patches",
+    "save_every",
+    "seed",
+    "vois_per_patch",
+    "fine_tuned",
+)
+"""What ``--set`` may change: patches are not augmented, as the VOI crops are not, and losses are the branches' own."""
 LOSS_SETTINGS = ("dice_weight", "ce_weight", "dice_background", "heatmap_foreground_weight", "sigma_mm")
 
 
@@ -57,7 +75,7 @@ def plan_fine_tuning(
         MissingArtifactError: If a branch is not trained.
     """
     whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
-    _check_name(whole, name)
+    _check_name(whole, name, base)
     joined, models = {}, {}
     for branch in cascade.branches:
         plans = cascade.plans_of(branch.key, base)
@@ -78,10 +96,9 @@ def plan_fine_tuning(
     plans = _plans(whole, name, models, joined, overrides)
     folder = whole.preprocessed("fine_tune")
     write_json(folder / "dataset.json", read_json(raw_folder() / cascade.source / "dataset.json"))
-    fingerprint = "dataset_fingerprint.json"
-    if not (folder / fingerprint).is_file():
-        # nnU-Net copies it into the model folder; one that nnU-Net made stays
-        write_json(folder / fingerprint, read_json(cascade.preprocessed("anchor") / fingerprint))
+    if not (folder / "dataset_fingerprint.json").is_file():
+        # nnU-Net's own, as it will serve whatever else is planned for the dataset
+        DatasetFingerprintExtractor(cascade.source, num_processes).run()
     write_json(whole.plans("fine_tune", name), plans)
     fresh = preprocess(whole, "fine_tune", name, None, num_processes)
     for key, model in models.items():
@@ -97,7 +114,9 @@ def plan_fine_tuning(
     return whole.plans("fine_tune", name)
 
 
-def _check_name(cascade: Cascade, name: str) -> None:
+def _check_name(cascade: Cascade, name: str, base: str) -> None:
+    if name == base:
+        raise InputError(f"--fine-tune {name}: expected another name than that of the trained plans; choose another")
     for key in cascade.datasets:
         path = cascade.plans(key, name)
         if path.is_file() and read_json(path).get("experiment_planner_used") != PLANNER:
@@ -115,16 +134,24 @@ def _plans(
     plans = deepcopy(models["anchor"])
     configuration = plans["configurations"][CONFIGURATION]
     own = configuration["soars"]
-    section = regimes()[own["regime"]]["fine_tune"]
-    settings = override_settings({**own, **section, "branch": "fine_tune"}, "fine_tune", overrides)
+    settings = {**own, **regimes()[own["regime"]]["fine_tune"], "branch": "fine_tune"}
+    settings |= override_settings({key: settings[key] for key in TUNABLE}, "fine_tune", overrides)
     moved = settings["fine_tuned"]
-    if not isinstance(moved, list) or not set(moved) & set(joined) or not set(moved) <= set(BRANCHES):
-        raise InputError(f"fine_tuned: expected a list of some of {', '.join(joined)}, got {moved}")
-    settings["fine_tuned"] = [key for key in joined if key in moved]
-    settings["cascade"] = joined
+    known = isinstance(moved, list) and set(moved) <= set(FINE_TUNED)
+    if not known or not set(moved) & set(joined) - {"small_hard"}:
+        raise InputError(
+            f"fine_tuned: expected a list of some of {', '.join(joined)}, more than small_hard alone, got {moved}"
+        )
+    settings |= {"fine_tuned": [key for key in joined if key in moved], "cascade": joined}
+    configuration["batch_size"] = settings["batch_size"]
     networks = {}
     for key, model in models.items():
         their = model["configurations"][CONFIGURATION]
+        if key in ("mid_level", "detection") and their["spacing"] != configuration["spacing"]:
+            raise InputError(
+                f"{key} works at {their['spacing']} mm, the anchors at {configuration['spacing']} mm: one graph needs "
+                "one grid; retrain one of them at the other's spacing"
+            )
         networks[key] = {
             **their["architecture"]["arch_kwargs"],
             "input_channels": len(their["soars"]["channel_names"]),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
 from nnunetv2.preprocessing.preprocessors import default_preprocessor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
@@ -53,7 +54,8 @@ def untrained_cascade(tmp_path_factory):
         patch.setenv("nnUNet_compile", "f")
         # workers that are spawned import torch and nnU-Net for seconds each; the slow test starts real ones
         threaded = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
-        patch.setattr(default_preprocessor, "multiprocessing", threaded)
+        for module in (default_preprocessor, fingerprint_extractor):
+            patch.setattr(module, "multiprocessing", threaded)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         write_dataset(root / "nnUNet_raw" / "Dataset007_Tiny")

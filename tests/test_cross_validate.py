@@ -113,7 +113,7 @@ def test_one_fold_is_scored_without_a_decision(validated, cascade_copy, capsys):
     assert cli.cross_validate(["-d", "7", "--device", "cpu", "--folds", "0"]) == 0
     assert "decided" in capsys.readouterr().out
     assert not manifest.with_name(POSTPROCESSING).exists()
-    rows = read_json(manifest.parent / "cross_validation" / "evaluation.json")["scores"]
+    rows = read_json(manifest.parent / "cross_validation" / "evaluation_folds_0.json")["scores"]
     of_fold = [score for score in evaluation.scores if score.case in cascade_copy.splits()[0]["val"]]
     assert [(row["case"], row["organ"], row["dsc"]) for row in rows] == [(s.case, s.organ, s.dsc) for s in of_fold]
     assert cli.cross_validate(["-d", "7", "--device", "cpu", "--folds", "2"]) == 2

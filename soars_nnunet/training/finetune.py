@@ -179,10 +179,10 @@ class SOARSFineTuneTrainer(SOARSTrainer):
     @cached_property
     def lookups(self) -> dict[str, torch.Tensor]:
         """Label of a segmenting branch by label of the source dataset; 0 for organs of other branches."""
-        highest = max(self.label_manager.all_labels)
         tables = {}
         for key in ("anchor", "mid_level"):
-            table = torch.zeros(highest + 1, dtype=torch.long)
+            # the last entry stands for whatever lies above the organs' labels, such as nnU-Net's ignore label
+            table = torch.zeros(max(self.cascade.labels.values()) + 2, dtype=torch.long)
             for value, (_, organs) in enumerate(self.joined[key]["classes"] if key in self.joined else (), 1):
                 table[[self.cascade.labels[organ] for organ in organs]] = value
             tables[key] = table.to(self.device)
@@ -210,13 +210,14 @@ class SOARSFineTuneTrainer(SOARSTrainer):
             for target, _ in self.joined["detection"]["classes"]:
                 crop = crop_case(case, target)
                 if crop in names:
-                    data, _, _, own = self._crop_dataset.load_case(crop)
+                    data, _, _, own = self._load_crop(crop)
                     found.setdefault(case, []).append((crop, CropGeometry(own, data.shape[1:], properties, grid)))
         return found
 
-    @cached_property
-    def _crop_dataset(self) -> nnUNetDatasetBlosc2:
-        return nnUNetDatasetBlosc2(str(self.cascade.data("small_hard", self.joined["small_hard"]["plans"])))
+    def _load_crop(self, crop: str) -> tuple:
+        """nnU-Net's ``load_case`` of a preprocessed crop."""
+        folder = self.cascade.data("small_hard", self.joined["small_hard"]["plans"])
+        return nnUNetDatasetBlosc2(str(folder), [crop]).load_case(crop)
 
     def _prepared(self, batch: dict) -> dict:
         """Targets of all branches, and the VOIs handed to the network."""
@@ -225,7 +226,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         positions_mm, inside = coordinates / ones.clamp(min=1e-3), ones > 0.5
         labels = batch["target"][0].to(self.device, non_blocking=True).long()
         cases = [str(case) for case in batch["keys"]]
-        targets = {key: table[labels] for key, table in self.lookups.items() if key in self.joined}
+        targets = {k: table[labels.clamp(0, len(table) - 1)] for k, table in self.lookups.items() if k in self.joined}
         names = dict.fromkeys(targets, cases)
         if "detection" in self.joined:
             centers = torch.from_numpy(np.stack([self.centers_mm[case] for case in cases])).to(positions_mm)
@@ -268,7 +269,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         self, crop: str, geometry: CropGeometry, origin: np.ndarray, size: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """CT (1, z, y, x), labels (1, z, y, x) and patch voxels (3, max(size)) of a random window of a crop."""
-        data, segmentation, *_ = self._crop_dataset.load_case(crop)
+        data, segmentation, *_ = self._load_crop(crop)
         spare = [have - want for have, want in zip(geometry.shape, size, strict=True)]
         low = [int(np.random.randint(0, n + 1)) if n > 0 else n // 2 for n in spare]
         window = tuple((lo, lo + want) for lo, want in zip(low, size, strict=True))
@@ -295,8 +296,12 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         for (key, sums), target in zip(outputs.items(), batch["target"], strict=True):
             if key in ("anchor", "mid_level"):
                 found = sums[0].argmax(1, keepdim=True)
+                undrawn = self.loss.branches[key].undrawn
                 for value in range(1, sums[0].shape[1]):
                     mask, truth = found == value, target == value
+                    if undrawn is not None:
+                        known = ~undrawn[:, value, None, None, None, None]
+                        mask, truth = mask & known, truth & known
                     parts = (mask & truth, mask & ~truth, ~mask & truth)
                     for name, part in zip(counts, parts, strict=True):
                         counts[name].append(part.sum())

@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from soars_nnunet import cli
-from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, raw_folder, read_json
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade, raw_folder, read_json, write_json
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.networks.cascade import Vois, sample_heatmaps
 from soars_nnunet.predict import CascadePredictor
@@ -128,24 +128,86 @@ def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
         old, new = (
             BranchModel(cascade_copy.model(key, p), [0], torch.device("cpu")) for p in (DEFAULT_PLANS, "FineTuned")
         )
-        changed = [k for k, v in new.weights[0].items() if not torch.equal(v, old.weights[0][k])]
+        # not the statistics of BatchNorm, which move without an optimiser
+        kernels = [k for k, v in new.weights[0].items() if v.ndim == 5]
+        changed = [k for k in kernels if not torch.equal(new.weights[0][k], old.weights[0][k])]
         assert bool(changed) == (key in moved), key
     image = sitk.ReadImage(str(raw_folder() / cascade_copy.source / "imagesTs" / "phantom_004_0000.nii.gz"))
     labels, report = CascadePredictor(cascade_copy.manifest("FineTuned"), [0]).predict(image)
     assert "FineTuned" in report["models"]["small_hard"]["name"]
     assert labels.GetSize() == image.GetSize() and len(report["targets"]) == 10
-    debug = (cascade_copy.model("anchor", "FineTuned").parent.parent / cascade_copy.source).rglob("debug.json")
-    assert not any("phantom_0" in path.read_text() for path in debug)
+    model = cascade_copy.model("anchor", "FineTuned").parent.parent / cascade_copy.source
+    (debug,) = model.rglob("debug.json")
+    assert "phantom_0" not in debug.read_text()
 
 
-def test_anchors_learn_from_the_others(cascade_copy):
-    """The graph is one: with anchors' own loss left out, their gradient is not zero."""
+def gradient(trainer, branch):
+    found = [p.grad.abs().max() for p in trainer.network.branches[branch].parameters() if p.grad is not None]
+    return max(found, default=0)
+
+
+def first_with_vois(trainer):
+    for _ in range(50):
+        batch = trainer._prepared(next(trainer.dataloader_train))
+        if trainer.network.vois is not None:
+            return batch
+    raise AssertionError("no batch with a VOI")
+
+
+@pytest.mark.parametrize(
+    ("branch", "reached"),
+    [("mid_level", ["anchor"]), ("detection", ["anchor"]), ("small_hard", ["anchor", "detection"])],
+)
+def test_a_branch_teaches_those_that_guide_it(cascade_copy, branch, reached):
     trainer = fine_tuning(cascade_copy)
     trainer.on_train_start()
-    batch = trainer._prepared(next(trainer.dataloader_train))
+    batch = first_with_vois(trainer)
     outputs = trainer.network(batch["data"])
-    trainer.loss.branches["mid_level"](outputs["mid_level"][0], batch["target"][1]).backward()
-    assert max(p.grad.abs().max() for p in trainer.network.branches["anchor"].parameters() if p.grad is not None) > 0
+    targets = dict(zip(outputs, batch["target"], strict=True))
+    trainer.loss.branches[branch](outputs[branch][0], targets[branch]).backward()
+    moved = [key for key in outputs if gradient(trainer, key) > 0]
+    assert sorted(moved) == sorted([*reached, branch])
+
+
+def test_organs_that_nobody_drew_are_left_open(cascade_copy):
+    cases = [case for split in cascade_copy.splits() for case in split["val"]]
+    for branch, name in (("anchor", "Eye_L"), ("mid_level", "Larynx"), ("detection", "Pineal")):
+        write_json(cascade_copy.preprocessed(branch) / UNANNOTATED, {case: [name] for case in cases})
+    crops = cascade_copy.splits("small_hard")[0]["train"]
+    write_json(cascade_copy.preprocessed("small_hard") / UNANNOTATED, {crop: ["Pineal"] for crop in crops})
+    trainer = fine_tuning(cascade_copy)
+    trainer.on_train_start()
+    first_with_vois(trainer)
+    for key, name in (("anchor", "Eye_L"), ("mid_level", "Larynx"), ("detection", "Pineal"), ("small_hard", "Pineal")):
+        mask = trainer.loss.branches[key].undrawn
+        classes = ["background", *(organ for organ, _ in trainer.joined[key]["classes"])]
+        assert [classes[i] for i in mask.any(0).nonzero()[:, 0]] == [name] and mask[:, classes.index(name)].all()
+    counts = trainer.validation_step(next(trainer.dataloader_val))
+    names = [organ for key in ("anchor", "mid_level") for organ, _ in trainer.joined[key]["classes"]]
+    totals = dict(zip(names, sum(counts[key] for key in ("tp_hard", "fp_hard", "fn_hard")), strict=True))
+    assert totals["Eye_L"] == totals["Larynx"] == 0 and sum(totals.values()) > 0
+
+
+def test_labels_of_no_organ_are_background(cascade_copy):
+    trainer = fine_tuning(cascade_copy)
+    trainer.on_train_start()
+    batch = next(trainer.dataloader_train)
+    drawn = trainer._prepared(batch)["target"][0]
+    labels = batch["target"][0]
+    brainstem = trainer.joined["anchor"]["classes"].index(["Brainstem", ["Brainstem"]]) + 1
+    np.testing.assert_array_equal(drawn == brainstem, labels == cascade_copy.labels["Brainstem"])
+    batch["target"] = [torch.where(labels > 0, 200, labels)] * 4
+    assert (drawn > 0).any() and (trainer._prepared(batch)["target"][0] == 0).all()
+
+
+def test_a_cascade_of_two_tiers_is_fine_tuned(cascade_copy):
+    record = read_json(Cascade.path(cascade_copy.source))
+    record["datasets"] = {key: record["datasets"][key] for key in ("anchor", "mid_level")}
+    write_json(Cascade.path(cascade_copy.source), record)
+    trainer = fine_tuning(cascade_copy)
+    trainer.run_training()
+    assert list(trainer.network.branches) == ["anchor", "mid_level"]
+    assert (cascade_copy.model("mid_level", "FineTuned") / "fold_0" / "checkpoint_final.pth").is_file()
 
 
 def test_a_taken_name_and_foreign_options_are_refused(cascade_copy, capsys):
@@ -157,6 +219,10 @@ def test_a_taken_name_and_foreign_options_are_refused(cascade_copy, capsys):
     assert "--spacing" in capsys.readouterr().err
     assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", 'fine_tuned=["anchors"]']) == 2
     assert "expected a list of some of anchor, mid_level" in capsys.readouterr().err
+    assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", "p_scaling=1"]) == 2
+    assert "with a key of num_epochs, iterations_per_epoch" in capsys.readouterr().err
+    assert cli.plan(["-d", "7", "--fine-tune", "New", "--plans-name", "New"]) == 2
+    assert "another name" in capsys.readouterr().err
     for fold in (0, 1):
         (cascade_copy.model("mid_level", DEFAULT_PLANS) / f"fold_{fold}" / "checkpoint_final.pth").unlink()
     assert cli.plan(["-d", "7", "--fine-tune", "New"]) == 2
