@@ -100,15 +100,14 @@ def plan_fine_tuning(
         # nnU-Net's own, as it will serve whatever else is planned for the dataset
         DatasetFingerprintExtractor(cascade.source, num_processes).run()
     write_json(whole.plans("fine_tune", name), plans)
-    fresh = preprocess(whole, "fine_tune", name, None, num_processes)
+    done = preprocess(whole, "fine_tune", name, None, num_processes)
     for key, model in models.items():
         write_json(cascade.plans(key, name), {**model, "plans_name": name, "experiment_planner_used": PLANNER})
     write_manifest(cascade, name, base)
     settings = plans["configurations"][CONFIGURATION]["soars"]
     budget = f"{settings['num_epochs']} x {settings['iterations_per_epoch']} iterations"
     progress(
-        f"{cascade.source}: {'preprocessed' if fresh else 'preprocessed already, verified'}; moving "
-        f"{', '.join(settings['fine_tuned'])}; {budget}; "
+        f"{cascade.source}: {done}; moving {', '.join(settings['fine_tuned'])}; {budget}; "
         f"next: {whole.train_command('fine_tune', 0, name)}"
     )
     return whole.plans("fine_tune", name)

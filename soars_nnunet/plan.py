@@ -104,10 +104,10 @@ def plan(
             continue
         size, plans = _write_plans(cascade, branch.key, options, channels)
         progress(f"{branch.suffix}: {size.reason}")
-        fresh = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
+        done = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
         soars = plans["configurations"][CONFIGURATION]["soars"]
         progress(
-            f"{branch.suffix}: {'preprocessed' if fresh else 'preprocessed already, verified'}; "
+            f"{branch.suffix}: {done}; "
             f"{len(soars['channel_names'])} channel(s), {soars['num_epochs']} x {soars['iterations_per_epoch']} "
             f"iterations; next: {cascade.train_command(branch.key, 0, options.plans_name)}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from soars_nnunet.artifacts import (
     Cascade,
     MissingArtifactError,
     json_hash,
+    new_staging,
+    publish,
     read_json,
     replacing,
     write_json,
@@ -87,8 +90,10 @@ def read_channels(folder: Path, case: str) -> np.ndarray:
         raise MissingArtifactError(f"channels of {case}: expected a readable {path}; run soars-channels") from error
 
 
-def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | None, num_processes: int) -> bool:
+def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | None, num_processes: int) -> str:
     """Run nnU-Net's preprocessing of a branch and copy the ground truth for validation.
+
+    Variants that differ in training alone share the files by hard links.
 
     Args:
         cascade: The stratified dataset.
@@ -98,15 +103,22 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
         num_processes: Worker processes.
 
     Returns:
-        False if verified finished work was kept.
+        What was done, in words: preprocessed, shared with other plans, or kept.
     """
     folder, data = cascade.preprocessed(branch), cascade.data(branch, plans_name)
     dataset_json = read_json(folder / "dataset.json")
     record_path = preprocessing_record(cascade, branch, plans_name)
     cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), read_json(folder / "dataset.json"))
     record = _record(cascade.plans(branch, plans_name), dataset_json, channels, cases)
-    if record_path.is_file() and read_json(record_path) == record and _complete(data, cases):
-        return False
+    if _made_from(data, record) and _complete(data, cases):
+        return "preprocessed already, verified"
+    twins = [twin for twin in sorted(folder.glob(f"*_{CONFIGURATION}")) if twin != data and _made_from(twin, record)]
+    twin = next((twin for twin in twins if _complete(twin, cases)), None)
+    if twin:
+        with new_staging(data) as staging:
+            shutil.copytree(twin, staging, copy_function=_link, dirs_exist_ok=True)
+            publish(staging, data)
+        return f"preprocessed already, shares {twin.name}"
     record_path.unlink(missing_ok=True)
     preprocessor = (
         GuidedPreprocessor(channels, dataset_json["file_ending"]) if channels else DefaultPreprocessor(verbose=False)
@@ -118,7 +130,7 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
         with replacing(truth / f"{case}{dataset_json['file_ending']}") as temporary:
             shutil.copyfile(files["label"], temporary)
     write_json(record_path, record)
-    return True
+    return "preprocessed"
 
 
 def preprocessing_record(cascade: Cascade, branch: str, plans_name: str) -> Path:
@@ -146,6 +158,19 @@ def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict)
         "files": json_hash(files),
         "channels": json_hash(read_json(channels / "provenance.json")) if channels else None,
     }
+
+
+def _made_from(data: Path, record: dict[str, Any]) -> bool:
+    path = data / PREPROCESSING_RECORD
+    return path.is_file() and read_json(path) == record
+
+
+def _link(source: str, target: str) -> None:
+    """Hard link; a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _stamp(path: str) -> list[str | int]:

@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
@@ -165,6 +166,20 @@ def test_manifest_tells_no_names_or_paths(planned):
         assert secret not in text
     model = (planned.cascade.manifest(PLANS).parent / manifest["branches"]["anchor"]["model"]).resolve()
     assert model == planned.cascade.model("anchor", PLANS).resolve()
+
+
+def test_variants_share_preprocessed_files_unless_they_need_others(planned):
+    def folders(*overrides, name):
+        plan(planned.cascade, options(*overrides, plans_name=name), ["anchor"])
+        return planned.cascade.data("anchor", name), planned.cascade.data("anchor", PLANS)
+
+    alike, default = folders("num_epochs=9", name="OtherEpochs")
+    names = sorted(path.name for path in default.iterdir())
+    assert sorted(path.name for path in alike.iterdir()) == names
+    assert all(os.path.samefile(alike / name, default / name) for name in names if name.startswith("phantom"))
+    other, default = folders("max_patch_voxels=[8,8,8]", name="OtherPatch")
+    assert sorted(path.name for path in other.iterdir()) == names
+    assert not any(os.path.samefile(other / name, default / name) for name in names if name.startswith("phantom"))
 
 
 def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
