@@ -6,6 +6,7 @@ Hyper-parameters are plans values (``configuration["soars"]``, written by ``soar
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,18 @@ class SOARSTrainer(nnUNetTrainer):
         self.save_every = settings["save_every"]
 
     def initialize(self) -> None:
-        """Seed, where the plans name a seed, then nnU-Net's initialisation; on CPU with channels-last kernels."""
+        """Seed, where the plans name a seed, then nnU-Net's initialisation.
+
+        On CPU with channels-last kernels, and with ``OMP_NUM_THREADS`` threads where that is set.
+        """
         if self.settings["seed"] is not None and not self.was_initialized:
             torch.manual_seed(self.settings["seed"] + self._fold_number)
             np.random.seed(self.settings["seed"] + self._fold_number)
         super().initialize()
         if self.device.type == "cpu":
+            if threads := os.environ.get("OMP_NUM_THREADS"):
+                # nnU-Net takes every core whatever the user says; trainings side by side then stall one another
+                torch.set_num_threads(int(threads))
             # a training step takes 0.8 to 0.95 of the time (scripts/benchmark_training.py)
             self.network.to(memory_format=torch.channels_last_3d)
 
