@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about two hours on two CPU cores.
-#   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [OUTPUT]
-# Every fifth case is kept out of everything as test; the rest is a 2-fold split with both folds trained.
+# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about 100 minutes on two CPU cores.
+#   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]
+#   REPRODUCTION_OUTPUT  where (default: reproduction_output beside setup.cfg); a broken run goes on where it stopped
+# Every fifth case of the first dataset is kept out of everything as test; the rest is a 2-fold split with both folds trained.
+# Cases of the second lack contours, which its cases.json lists: they train too, what nobody drew is left open.
 # Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only (compared as predicted).
 # Sides are swapped in half of the patches, and in prediction (--tta), which doubles what paired organs can learn from.
 # "final" keeps the largest component of the organs for which that helped in the cross-validation of the training cases.
 set -euo pipefail
-[ $# -ge 1 ] && [ -d "$1/imagesTr" ] || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [OUTPUT]" >&2; exit 2; }
+[ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \
+    || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]" >&2; exit 2; }
 data="$(cd "$1" && pwd)"
+partial="${2:+$(cd "$2" && pwd)}"
 cd "$(dirname "$0")/.."
-out="${2:-$PWD/reproduction_output}"
+out="${REPRODUCTION_OUTPUT:-$PWD/reproduction_output}"
 . scripts/setup.sh
 
 export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
@@ -27,22 +31,36 @@ train() { # dataset fold trainer plans
     nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -p "$4" -device "$device" --c >"$log" 2>&1 || { tail -20 "$log"; exit 1; }
     grep -E 'train_loss|Epoch time' "$log" | tail -2
 }
+side_by_side() { # two trainings with a thread each get more done than one after the other with two
+    OMP_NUM_THREADS=1 $1 &
+    local first=$!
+    trap "kill $first 2>/dev/null" EXIT
+    OMP_NUM_THREADS=1 $2
+    wait $first
+    trap - EXIT
+}
 
 raw="$nnUNet_raw/Dataset007_OpenKBP"
 mkdir -p "$raw"/{imagesTr,labelsTr,imagesTs,labelsTs} "$nnUNet_preprocessed" "$nnUNet_results"
-python - "$data" "$raw" <<'PY'
+python - "$raw" "$data" ${partial:+"$partial"} <<'PY'
 import json
 import sys
 from pathlib import Path
 
-data, raw = map(Path, sys.argv[1:])
-cases = sorted(path.name.removesuffix(".nii.gz") for path in (data / "labelsTr").glob("*.nii.gz"))
-for index, case in enumerate(cases):
-    part = "Ts" if index % 5 == 2 else "Tr"
+raw, data, *partial = map(Path, sys.argv[1:])
+
+
+def cases_of(dataset: Path) -> list[str]:
+    return sorted(path.name.removesuffix(".nii.gz") for path in (dataset / "labelsTr").glob("*.nii.gz"))
+
+
+parts = {(data, case): "Ts" if index % 5 == 2 else "Tr" for index, case in enumerate(cases_of(data))}
+parts |= {(dataset, case): "Tr" for dataset in partial for case in cases_of(dataset)}
+for (dataset, case), part in parts.items():
     for kind, name in (("images", f"{case}_0000.nii.gz"), ("labels", f"{case}.nii.gz")):
         link = raw / f"{kind}{part}" / name
         if not link.exists():
-            link.symlink_to(data / f"{kind}Tr" / name)
+            link.symlink_to(dataset / f"{kind}Tr" / name)
 facts = json.loads((data / "dataset.json").read_text())
 facts["numTraining"] = len(list((raw / "labelsTr").iterdir()))
 (raw / "dataset.json").write_text(json.dumps(facts, indent=2))
@@ -50,23 +68,17 @@ print(f"{facts['numTraining']} training cases, {len(list((raw / 'labelsTs').iter
 PY
 
 step "soars-stratify, soars-plan"
-[ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] || soars-stratify -d 7 -p openkbp7 --folds 2
+[ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] \
+    || soars-stratify -d 7 -p openkbp7 --folds 2 ${partial:+--unannotated "$partial/cases.json"}
 soars-plan -d 7 "${regime[@]}"
-for fold in 0 1; do train 071 $fold SOARSAnchorTrainer nnUNetPlans; done
+side_by_side "train 071 0 SOARSAnchorTrainer nnUNetPlans" "train 071 1 SOARSAnchorTrainer nnUNetPlans"
 step "soars-channels"
 soars-channels -d 7 --device "$device"
 soars-plan -d 7 "${regime[@]}"
 soars-plan -d 7 --branches mid_level --guidance none --plans-name CTOnly "${regime[@]}"
-export OMP_WAIT_POLICY=PASSIVE # two trainings side by side share the cores; threads that spin would stall both
 for fold in 0 1; do
-    train 072 $fold SOARSMidLevelTrainer nnUNetPlans &
-    guided=$!
-    trap "kill $guided 2>/dev/null" EXIT
-    train 072 $fold SOARSMidLevelTrainer CTOnly
-    wait $guided
-    trap - EXIT
+    side_by_side "train 072 $fold SOARSMidLevelTrainer nnUNetPlans" "train 072 $fold SOARSMidLevelTrainer CTOnly"
 done
-unset OMP_WAIT_POLICY
 step "soars-cross-validate: every training case by its own fold's models"
 soars-cross-validate -d 7 --device "$device"
 step "prediction and evaluation of the test cases"

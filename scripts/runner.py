@@ -76,9 +76,10 @@ class Runner:
         return {name: round(seconds / 60, 1) for name, seconds in self.seconds.items()}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options that every runner needs."""
-    parser.add_argument("-d", "--dataset", required=True, type=int)
+def add_options(parser: argparse.ArgumentParser, dataset: bool = True) -> None:
+    """Options that every runner needs; without ``dataset`` where the script makes its own."""
+    if dataset:
+        parser.add_argument("-d", "--dataset", required=True, type=int)
     parser.add_argument("-o", "--output", required=True, type=Path, help="logs, results")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="regime values")

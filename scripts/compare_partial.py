@@ -1,0 +1,126 @@
+#!/usr/bin/env python
+"""Whether partially contoured cases help: leave them out, add them masked, add them as if complete.
+
+    python scripts/compare_partial.py COMPLETE PARTIAL -p openkbp7 -o OUT -- --regime demo --spacing 4 5 5
+
+COMPLETE and PARTIAL are raw nnU-Net datasets with the same labels; PARTIAL/cases.json lists, by case, organs
+that are there but that nobody drew. The complete cases are split in folds; one P-HNN of all organs
+(SOARSBaselineTrainer) trains on a fold's complete training cases alone or with all partial cases, and is scored on
+the complete validation cases by nnU-Net's own validation. Equal steps, plans and seeds; what follows ``--``
+goes to soars-plan. Works in nnU-Net folders of its own in OUT; finished steps are kept.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from runner import Runner, add_options, parse
+from scipy import stats
+
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json, write_json
+from soars_nnunet.profile import load_profile
+from soars_nnunet.stratify import split_patients, stratify
+
+ARMS = {"left out": 101, "added, masked": 102, "added, unmasked": 103}
+"""Source dataset of each arm."""
+
+
+def cases_of(dataset: Path) -> list[str]:
+    """Cases of a raw dataset."""
+    ending = read_json(dataset / "dataset.json")["file_ending"]
+    return sorted(path.name.removesuffix(ending) for path in (dataset / "labelsTr").glob(f"*{ending}"))
+
+
+def write_source(complete: Path, partial: Path | None, name: str) -> None:
+    """Raw dataset that refers to the files of others."""
+    facts = read_json(complete / "dataset.json")
+    ending = facts["file_ending"]
+    listed = {
+        case: {
+            "images": [str(folder.resolve() / "imagesTr" / f"{case}_0000{ending}")],
+            "label": str(folder.resolve() / "labelsTr" / f"{case}{ending}"),
+        }
+        for folder in filter(None, (complete, partial))
+        for case in cases_of(folder)
+    }
+    folder = Path(os.environ["nnUNet_raw"]) / name
+    write_json(folder / "dataset.json", {**facts, "numTraining": len(listed), "dataset": listed})
+
+
+def prepare(arm: str, options: argparse.Namespace) -> None:
+    """Stratify an arm's dataset; only complete cases are validated."""
+    number = ARMS[arm]
+    name = f"Dataset{number}_{arm.title().replace(', ', '').replace(' ', '')}"
+    partial = None if arm == "left out" else options.partial
+    write_source(options.complete, partial, name)
+    listed = options.partial / "cases.json" if arm == "added, masked" else None
+    profile = load_profile(options.profile)
+    ids = [500 + 10 * (number - 100) + index for index in range(5)]
+    stratify(number, profile, ids, options.folds, None, print, listed, arm == "added, unmasked", baseline=True)
+    more = cases_of(partial) if partial else []
+    splits = split_patients(cases_of(options.complete), options.folds)
+    splits = [{"train": sorted([*split["train"], *more]), "val": split["val"]} for split in splits]
+    write_json(Cascade.load(number).preprocessed("baseline") / "splits_final.json", splits)
+
+
+def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Dice by case and organ: every complete case by the network that did not train on it."""
+    number = ARMS[arm]
+    prepared = options.output / f"prepared_{number}.json"
+    if not prepared.is_file():
+        prepare(arm, options)
+        write_json(prepared, arm)
+    output = options.output / arm.replace(", ", "_").replace(" ", "_")
+    kept = {name: getattr(options, name) for name in ("device", "set", "plan")}
+    runner = Runner(argparse.Namespace(dataset=number, output=output, **kept))
+    labels = read_json(runner.cascade.raw("baseline") / "dataset.json")["labels"]
+    runner.plan(DEFAULT_PLANS, ["baseline"], ["final_validation=true"])
+    dice: dict[str, dict[str, float]] = {}
+    for fold in range(options.folds):
+        summary = runner.train("baseline", DEFAULT_PLANS, fold, finished="validation/summary.json")
+        for entry in read_json(summary / "validation" / "summary.json")["metric_per_case"]:
+            case = Path(entry["reference_file"]).name
+            dice[case] = {name: entry["metrics"][str(value)]["Dice"] for name, value in labels.items() if value}
+    return dice
+
+
+def report(scores: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Markdown: mean Dice by organ and arm, and the paired difference to leaving the cases out, in points."""
+    base, *others = scores
+    header = ["organ", base, *(f"{arm} | difference [95 % interval]" for arm in others)]
+    lines = [f"| {' | '.join(header)} |", "|---" * (2 + 2 * len(others)) + "|"]
+    cases = sorted(scores[base])
+    for organ in scores[base][cases[0]]:
+        before = np.array([scores[base][case][organ] for case in cases], float)
+        cells = [organ, f"{np.nanmean(before):.3f}"]
+        for arm in others:
+            after = np.array([scores[arm][case][organ] for case in cases], float)
+            gain = 100 * (after - before)[np.isfinite(after - before)]
+            half = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / len(gain) ** 0.5
+            cells += [
+                f"{np.nanmean(after):.3f}",
+                f"{gain.mean():+.1f} [{gain.mean() - half:+.1f}, {gain.mean() + half:+.1f}]",
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"{len(cases)} complete cases, each scored by a network that did not train on it."])
+
+
+def main() -> None:
+    """Parse, train, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("complete", type=Path, help="raw nnU-Net dataset")
+    parser.add_argument("partial", type=Path, help="raw nnU-Net dataset with cases.json")
+    parser.add_argument("-p", "--profile", required=True)
+    parser.add_argument("--folds", type=int, default=2)
+    add_options(parser, dataset=False)
+    options = parse(parser)
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        os.environ[name] = str((options.output / name).resolve())
+    text = report({arm: score(arm, options) for arm in ARMS})
+    (options.output / "partial.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
