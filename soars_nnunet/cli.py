@@ -293,7 +293,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     _add_cross_validate,
 )
 def cross_validate(arguments: argparse.Namespace) -> None:
-    """Cross-validate the whole cascade; later predictions keep the largest component where that helped."""
+    """Cross-validate the whole cascade; later predictions keep the largest part where that helped."""
     from soars_nnunet.cross_validate import cross_validate as run
     from soars_nnunet.evaluate import format_table, write_evaluation
     from soars_nnunet.postprocess import format_effects
@@ -313,7 +313,7 @@ def cross_validate(arguments: argparse.Namespace) -> None:
     for path in write_evaluation(evaluation, folder, stem):
         _say(f"wrote {path}")
     decided = "" if arguments.folds is None else " (of some folds, so nothing is decided)"
-    _say("\n".join([f"largest component alone, out of fold{decided}:", *format_effects(effects)]))
+    _say("\n".join([f"largest part alone, out of fold{decided}:", *format_effects(effects)]))
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

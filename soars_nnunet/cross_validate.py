@@ -1,7 +1,7 @@
 """Cross-validated cascade: every training case predicted by models that never saw its patient.
 
 A fold's models of all branches predict the fold's validation cases, as paper table 3 needs it. The
-label volumes also decide, organ by organ, whether prediction keeps only the largest component.
+label volumes also decide, organ by organ, whether prediction keeps only the largest part.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def cross_validate(
         progress: Receives one line per case.
 
     Returns:
-        Scores of the volumes as predicted; the effect of the largest component by organ that any
+        Scores of the volumes as predicted; the effect of the largest part by organ that any
         reference has; the folder of the volumes.
 
     Raises:
@@ -94,7 +94,7 @@ def cross_validate(
 
 
 def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
-    """Scores of all cases, and what the largest component changes."""
+    """Scores of all cases, and what keeping the largest parts changes."""
     profile, scores = cascade.profile, []
     undrawn: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
     dices: dict[str, list[tuple[float, float]]] = {}
@@ -105,7 +105,7 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
         spacing_mm = image_r.GetSpacing()[::-1]
         drawn = {name: label for name, label in cascade.labels.items() if name not in undrawn.get(case, ())}
         scores += score_case(case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **drawn})
-        for organ, pair in component_dices(array_p, array_r, profile, drawn).items():
+        for organ, pair in component_dices(array_p, array_r, spacing_mm, profile, drawn).items():
             dices.setdefault(organ, []).append(pair)
     folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))
     effects = [

@@ -1,27 +1,28 @@
-"""Post-processing decided out of fold: organs of which only the largest connected component is kept."""
+"""Post-processing decided out of fold: organs of which only the largest part is kept (``keep_largest_parts``)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from soars_nnunet.artifacts import POSTPROCESSING, provenance, read_json, write_json
-from soars_nnunet.geometry.components import keep_largest_components
+from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.metrics import dice
 from soars_nnunet.profile import Profile
 
 
 @dataclass(frozen=True)
 class ComponentEffect:
-    """What keeping only the largest component does to one organ, out of fold.
+    """What keeping only the largest part does to one organ, out of fold.
 
     Attributes:
         organ: Name in the profile.
         n: Cases whose reference has the organ.
         dsc: Mean Dice coefficient over them as predicted.
-        dsc_largest: The same of the largest component alone.
+        dsc_largest: The same of the largest part alone.
     """
 
     organ: str
@@ -36,15 +37,20 @@ class ComponentEffect:
 
 
 def component_dices(
-    predicted: np.ndarray, reference: np.ndarray, profile: Profile, labels: dict[str, int]
+    predicted: np.ndarray,
+    reference: np.ndarray,
+    spacing_mm: Sequence[float],
+    profile: Profile,
+    labels: dict[str, int],
 ) -> dict[str, tuple[float, float]]:
-    """Dice coefficients of one case as predicted and with each organ's largest component alone.
+    """Dice coefficients of one case as predicted and with each organ's largest part alone.
 
     As ``score_case`` scores them: an organ with ``composite`` as the union of those organs.
 
     Args:
         predicted: (Z, Y, X) in the profile's labels.
         reference: (Z, Y, X) in the source dataset's labels, on the same grid.
+        spacing_mm: (Z, Y, X).
         profile: Organs.
         labels: Source dataset's label by organ.
 
@@ -52,7 +58,7 @@ def component_dices(
         Both by organ that the reference has; empty if it has none.
     """
     found: dict[str, tuple[float, float]] = {}
-    cleaned = keep_largest_components(predicted, [organ.label for organ in profile.organs])
+    cleaned = keep_largest_parts(predicted, [organ.label for organ in profile.organs], spacing_mm)
     for name, value in labels.items():
         if not (reference == value).any():
             continue
@@ -66,7 +72,7 @@ def component_dices(
 
 
 def format_effects(effects: list[ComponentEffect]) -> list[str]:
-    """One line an organ whose Dice the largest component changes, and what is decided; empty without any."""
+    """One line an organ whose Dice the largest part changes, and what is decided; empty without any."""
     return [
         f"{effect.organ}: DSC {effect.dsc:.4f} -> {effect.dsc_largest:.4f} over {effect.n} cases; "
         f"{'kept' if effect.helps else 'not applied'}"
@@ -76,7 +82,7 @@ def format_effects(effects: list[ComponentEffect]) -> list[str]:
 
 
 def write_postprocessing(manifest: Path, effects: list[ComponentEffect], models: dict[str, list[str]]) -> Path:
-    """Record which organs are reduced to their largest component, for prediction to find.
+    """Record which organs are reduced to their largest part, for prediction to find.
 
     Args:
         manifest: Of the cascade; the record lies beside it.
@@ -86,13 +92,13 @@ def write_postprocessing(manifest: Path, effects: list[ComponentEffect], models:
     path = manifest.with_name(POSTPROCESSING)
     chosen = [effect.organ for effect in effects if effect.helps]
     effects_json = [asdict(effect) for effect in effects]
-    record = {"largest_component": chosen, "effects": effects_json, "models": models, "provenance": provenance()}
+    record = {"largest_part": chosen, "effects": effects_json, "models": models, "provenance": provenance()}
     write_json(path, record)
     return path
 
 
 def load_postprocessing(manifest: Path, fingerprints: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Organs whose largest component alone is kept, and warnings.
+    """Organs whose largest part alone is kept, and warnings.
 
     Args:
         manifest: Of the cascade; the decision lies beside it, if there is one.
@@ -107,4 +113,4 @@ def load_postprocessing(manifest: Path, fingerprints: dict[str, list[str]]) -> t
     decided = read_json(path)
     if any(not set(hashes) <= set(decided["models"].get(branch, ())) for branch, hashes in fingerprints.items()):
         return [], [f"{path.name} was decided with other weights and is not applied; rerun soars-cross-validate"]
-    return decided["largest_component"], []
+    return decided["largest_part"], []

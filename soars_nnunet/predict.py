@@ -28,7 +28,7 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import guidance, voi_input
 from soars_nnunet.ct import check_ct, from_network_frame, to_network_frame
-from soars_nnunet.geometry.components import keep_largest_components
+from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
@@ -83,7 +83,7 @@ class CascadePredictor:
         folds: Folds of every branch to average; None for each branch's trained folds.
         device: Where the networks run.
         step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
-        postprocess: Keep only the largest component of the organs for which ``soars-cross-validate``
+        postprocess: Keep only the largest part of the organs for which ``soars-cross-validate``
             found that it helps these weights.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
 
@@ -112,11 +112,11 @@ class CascadePredictor:
             for key, branch in self.manifest["branches"].items()
         }
         self._check()
-        self.largest_component: list[str] = []
+        self.largest_part: list[str] = []
         self._notes: list[str] = []
         if postprocess:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
-            self.largest_component, self._notes = load_postprocessing(path, fingerprints)
+            self.largest_part, self._notes = load_postprocessing(path, fingerprints)
 
     def _check(self) -> None:
         if "anchor" not in self.models:
@@ -164,7 +164,8 @@ class CascadePredictor:
         labels = merge_tiers(
             ct_hu.shape[1:], self._kept(self.candidates(inference), candidates), self.profile_precedence()
         )
-        labels = keep_largest_components(labels, [self.labels[name] for name in self.largest_component])
+        chosen = [self.labels[name] for name in self.largest_part]
+        labels = keep_largest_parts(labels, chosen, properties["spacing"])
         inference.seconds["stitch"] = time.perf_counter() - start
         present = [organ for organ in self.profile.organs if organ.name in self.labels]
         spacing = properties["spacing"]
@@ -174,7 +175,7 @@ class CascadePredictor:
             "labels": self.labels,
             "organs": organ_rows(labels, spacing, present, inference.peaks, dict(candidates)),
             "targets": _target_rows(inference.peaks, properties["sitk_stuff"]),
-            "largest_component": self.largest_component,
+            "largest_part": self.largest_part,
             "warnings": self._warnings(name),
             "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
             "provenance": self.manifest["provenance"],

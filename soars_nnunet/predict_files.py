@@ -72,7 +72,7 @@ def predict_files(
         step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
         overwrite: Predict again where a verified result exists.
         progress: Receives one line per case.
-        postprocess: Keep only the largest component where ``soars-cross-validate`` found that it helps.
+        postprocess: Keep only the largest part where ``soars-cross-validate`` found that it helps.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
 
     Returns:
@@ -101,7 +101,7 @@ def predict_files(
     for index, (case, path) in enumerate(cases, 1):
         labels_path, report_path = output / f"{case}{_ending(path)}", output / f"{case}.json"
         key = {"input": file_hash(path), "models": models, "steps": steps, "mirror": mirror}
-        key["largest_component"] = predictor.largest_component
+        key["largest_part"] = predictor.largest_part
         if not overwrite and _is_finished(labels_path, report_path, key):
             progress(f"[{index}/{len(cases)}] {case}: finished already, verified")
             written.append(labels_path)

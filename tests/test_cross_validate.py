@@ -11,7 +11,7 @@ from conftest import copy_tree
 from soars_nnunet import cli
 from soars_nnunet.artifacts import DEFAULT_PLANS, POSTPROCESSING, raw_folder, read_json, write_json
 from soars_nnunet.cross_validate import cross_validate
-from soars_nnunet.geometry.components import keep_largest_components
+from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.metrics import dice
 from soars_nnunet.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
 from soars_nnunet.predict import CascadePredictor
@@ -23,9 +23,7 @@ def array(path):
 
 def test_without_a_decision_nothing_is_applied(untrained_cascade):
     assert load_postprocessing(untrained_cascade.manifest(DEFAULT_PLANS), {}) == ([], [])
-    assert (
-        CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), device=torch.device("cpu")).largest_component == []
-    )
+    assert CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), device=torch.device("cpu")).largest_part == []
 
 
 def test_a_missing_fold_is_refused_with_its_command(cascade_copy, capsys):
@@ -65,14 +63,15 @@ def test_effects_are_those_of_the_written_volumes(validated):
     cases = sorted({score.case for score in evaluation.scores})
     organs = cascade.profile.by_name
     assert len(effects) == 42 and any(organ.composite for organ in organs.values())
-    volumes = [(array(folder / f"{case}.nii.gz"), array(references / f"{case}.nii.gz")) for case in cases]
+    images = [[sitk.ReadImage(str(root / f"{case}.nii.gz")) for root in (folder, references)] for case in cases]
+    volumes = [(*map(sitk.GetArrayFromImage, pair), pair[0].GetSpacing()[::-1]) for pair in images]
     for effect in effects:
         organ, pairs = organs[effect.organ], []
         own = [organs[name].label for name in organ.composite or (organ.name,)]
         theirs = [cascade.labels[name] for name in organ.composite or (organ.name,)]
-        for predicted, reference in volumes:
+        for predicted, reference, spacing_mm in volumes:
             if (reference == cascade.labels[effect.organ]).any():
-                cleaned, mask = keep_largest_components(predicted, [organ.label]), np.isin(reference, theirs)
+                cleaned, mask = keep_largest_parts(predicted, [organ.label], spacing_mm), np.isin(reference, theirs)
                 pairs.append((dice(np.isin(predicted, own), mask), dice(np.isin(cleaned, own), mask)))
         assert effect.n == len(pairs)
         assert [effect.dsc, effect.dsc_largest] == pytest.approx(np.mean(pairs, axis=0).tolist())
@@ -85,13 +84,13 @@ def test_prediction_keeps_what_was_decided(validated, tmp_path):
     manifest = cascade.manifest(DEFAULT_PLANS)
     image = sitk.ReadImage(str(raw_folder() / cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
     plain, cleaned = CascadePredictor(manifest, postprocess=False), CascadePredictor(manifest)
-    assert cleaned.largest_component == [effect.organ for effect in effects if effect.helps] != []
+    assert cleaned.largest_part == [effect.organ for effect in effects if effect.helps] != []
     raw, (final, report) = plain.predict(image)[0], cleaned.predict(image)
-    chosen = [cascade.profile.by_name[name].label for name in cleaned.largest_component]
-    expected = keep_largest_components(sitk.GetArrayFromImage(raw), chosen)
+    chosen = [cascade.profile.by_name[name].label for name in cleaned.largest_part]
+    expected = keep_largest_parts(sitk.GetArrayFromImage(raw), chosen, raw.GetSpacing()[::-1])
     np.testing.assert_array_equal(sitk.GetArrayFromImage(final), expected)
     assert (expected != sitk.GetArrayFromImage(raw)).any()
-    assert report["largest_component"] == cleaned.largest_component and not report["warnings"]
+    assert report["largest_part"] == cleaned.largest_part and not report["warnings"]
 
 
 def test_finished_cases_are_kept(validated):
@@ -128,8 +127,8 @@ def test_a_decision_for_other_weights_is_not_applied(validated, monkeypatch):
     write_json(manifest.with_name(POSTPROCESSING), changed)
     try:
         predictor = CascadePredictor(manifest)
-        assert predictor.largest_component == [] and "rerun soars-cross-validate" in predictor._warnings("new")[0]
-        assert CascadePredictor(manifest, [0]).largest_component == record["largest_component"]
+        assert predictor.largest_part == [] and "rerun soars-cross-validate" in predictor._warnings("new")[0]
+        assert CascadePredictor(manifest, [0]).largest_part == record["largest_part"]
     finally:
         write_json(manifest.with_name(POSTPROCESSING), record)
 
@@ -150,7 +149,7 @@ def test_stray_components_are_weighed_by_the_reference(untrained_cascade):
     for reference_part, better in ((slice(1, 7), True), (slice(15, 17), False)):
         reference = np.zeros_like(predicted)
         reference[:, reference_part] = 9
-        before, after = component_dices(predicted, reference, profile, {organ.name: 9})[organ.name]
+        before, after = component_dices(predicted, reference, (1, 2, 1), profile, {organ.name: 9})[organ.name]
         assert (after > before) == better and before == pytest.approx(dice(predicted == organ.label, reference == 9))
         assert ComponentEffect(organ.name, 1, before, after).helps == better
-    assert component_dices(predicted, np.zeros_like(predicted), profile, {organ.name: 9}) == {}
+    assert component_dices(predicted, np.zeros_like(predicted), (1, 2, 1), profile, {organ.name: 9}) == {}
