@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about 100 minutes on two CPU cores.
+# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about 90 minutes on two CPU cores.
 #   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]
 #   REPRODUCTION_OUTPUT  where (default: reproduction_output beside setup.cfg); a broken run goes on where it stopped
 # Every fifth case of the first dataset is kept out of everything as test; the rest is a 2-fold split with both folds trained.
 # Cases of the second lack contours, which its cases.json lists: they train too, what nobody drew is left open.
-# Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only (compared as predicted).
-# Sides are swapped in half of the patches, and in prediction (--tta), which doubles what paired organs can learn from.
-# "final" keeps the largest component of the organs for which that helped in the cross-validation of the training cases.
+# Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
+# Sides are swapped in half of the patches, which doubles what paired organs can learn from.
+# "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
+# cross-validation of the training cases; "as predicted" and "CT only" do neither.
 set -euo pipefail
 [ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \
     || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]" >&2; exit 2; }
@@ -23,7 +24,7 @@ eval "$(soars-env)"
 started=$SECONDS
 
 step() { printf '\n[%3d min] %s\n' $(((SECONDS - started) / 60)) "$*"; }
-regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5)
+regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=24 mid_level.num_epochs=18 iterations_per_epoch=70 p_mirror=0.5)
 train() { # dataset fold trainer plans
     local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__$4__3d_fullres" log="$out/train_$1_$2_$4.log"
     step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -p $4 -device $device   (log: $log)"
@@ -83,12 +84,12 @@ step "soars-cross-validate: every training case by its own fold's models"
 soars-cross-validate -d 7 --device "$device"
 step "prediction and evaluation of the test cases"
 predict() { # output, options
-    soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" --tta "${@:2}"
+    soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" "${@:2}"
     soars-evaluate -p "$out/$1" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/$1.txt"
 }
-predict final
+predict final --tta
 predict cascade --no-postprocessing
-predict ct_only --plans-name CTOnly
+predict ct_only --no-postprocessing --plans-name CTOnly
 python - "$out" <<'PY'
 import json
 import sys
