@@ -25,9 +25,8 @@ def _command(description: str, add_arguments: Callable[[argparse.ArgumentParser]
     def decorate(run: Command) -> Main:
         @wraps(run)
         def main(argv: Sequence[str] | None = None) -> int:
-            parser = argparse.ArgumentParser(
-                prog=f"soars-{run.__name__.strip('_').replace('_', '-')}", description=description
-            )
+            name = f"soars-{run.__name__.strip('_').replace('_', '-')}"
+            parser = argparse.ArgumentParser(prog=name, description=description)
             add_arguments(parser)
             arguments = parser.parse_args(argv)
             logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -384,10 +383,7 @@ def import_(arguments: argparse.Namespace) -> None:
     chosen = (arguments.profile, arguments.structures, arguments.name, arguments.without_ct)
     done = import_set(table, arguments.source, arguments.dataset, *chosen, _say)
     _say("\n".join([*done.lines(), *table.notes, done.next_step()]))
-    if done.refused:
-        raise InputError(
-            f"{len(done.refused)} case(s) left out: {', '.join(done.refused)}; {done.folder} has the others"
-        )
+    done.require_all()
 
 
 def _device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed

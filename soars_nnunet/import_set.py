@@ -63,6 +63,16 @@ class Import:
         told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
         return [f"{self.folder.name}: {told} case(s), {len(self.labels)} structures", *format_findings(self.findings)]
 
+    def require_all(self) -> None:
+        """Check that no case was left out.
+
+        Raises:
+            InputError: Naming those that were; the others are written.
+        """
+        if self.refused:
+            names = ", ".join(self.refused)
+            raise InputError(f"{len(self.refused)} case(s) left out: {names}; {self.folder} has the others")
+
     def next_step(self) -> str:
         """What the user does with it."""
         if not any(record["kind"] == "training" for record in self.cases.values()):

@@ -81,8 +81,8 @@ def test_segrap_labels_are_the_published_ones():
 def test_structseg_labels_are_the_published_ones():
     order = (
         "Brainstem Eye_L Eye_R Lens_L Lens_R OpticNrv_L OpticNrv_R OpticChiasm Lobe_Temporal_L Lobe_Temporal_R "
-        "Pituitary Parotid_L Parotid_R Ear_Internal_L Ear_Internal_R Ear_Middle_L Ear_Middle_R Joint_TM_L Joint_TM_R SpinalCord "
-        "Bone_Mandible_L Bone_Mandible_R"
+        "Pituitary Parotid_L Parotid_R Ear_Internal_L Ear_Internal_R Ear_Middle_L Ear_Middle_R Joint_TM_L Joint_TM_R "
+        "SpinalCord Bone_Mandible_L Bone_Mandible_R"
     ).split()
     rows = {row.name: row.labels for row in load_set("structseg2019").structures if row.labels}
     assert {name: values[0] for name, values in rows.items()} == {name: i for i, name in enumerate(order, 1)}
