@@ -104,6 +104,7 @@ def test_deepmind_both_observers_and_both_spellings(deepmind, phantom, observer)
     assert names(done.folder / "labelsTs") == ["TCGA-CV-A6JO.nii.gz"]
     assert set(done.labels) == {organs[0] for organs in DEEPMIND.values()} - {"Bone_Mandible_L"} | {
         "Bone_Mandible",
+        "Brain",
         "Lung_L",
         "Lung_R",
     }
