@@ -25,6 +25,8 @@ KINDS = {
 }
 """Kinds of findings, in the order of the list, and their titles."""
 
+SHOWN_TEXTS = 20
+"""Different findings of a kind in the list; the JSON has all."""
 SHOWN_CASES = 6
 """Cases named in the list for one finding; the JSON has all."""
 
@@ -60,7 +62,7 @@ def format_findings(findings: Iterable[Finding]) -> list[str]:
         if kind not in by_kind:
             continue
         lines.append(f"{title}:")
-        for text, found in by_kind[kind].items():
+        for text, found in list(by_kind[kind].items())[:SHOWN_TEXTS]:
             cases = [finding.case for finding in found if finding.case]
             names = ", ".join(cases[:SHOWN_CASES]) + (
                 f" and {len(cases) - SHOWN_CASES} more" * (len(cases) > SHOWN_CASES)
@@ -68,6 +70,8 @@ def format_findings(findings: Iterable[Finding]) -> list[str]:
             voxels = [finding.voxels for finding in found if finding.voxels is not None]
             most = f", up to {max(voxels)} voxels" if voxels else ""
             lines.append(f"  {text}" + (f": {len(cases)} case(s){most} ({names})" if cases else ""))
+        if len(by_kind[kind]) > SHOWN_TEXTS:
+            lines.append(f"  and {len(by_kind[kind]) - SHOWN_TEXTS} more")
     return lines
 
 

@@ -23,3 +23,8 @@ def test_the_same_thing_in_many_cases_is_one_line():
     ]
     assert format_findings([]) == []
     assert found[-1].to_dict() == {"kind": "missing", "text": "A", "case": "p1"}
+
+
+def test_a_long_list_is_cut():
+    lines = format_findings(Finding("foreign", f"{i}.bin") for i in range(50))
+    assert len(lines) == 22 and lines[-2:] == ["  19.bin", "  and 30 more"]
