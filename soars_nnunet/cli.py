@@ -15,6 +15,7 @@ from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
 from soars_nnunet.ct import InputError
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
+from soars_nnunet.public_sets import add_arguments as _add_import
 
 Command = Callable[[argparse.Namespace], None]
 Main = Callable[[Sequence[str] | None], int]
@@ -24,7 +25,8 @@ def _command(description: str, add_arguments: Callable[[argparse.ArgumentParser]
     def decorate(run: Command) -> Main:
         @wraps(run)
         def main(argv: Sequence[str] | None = None) -> int:
-            parser = argparse.ArgumentParser(prog=f"soars-{run.__name__.replace('_', '-')}", description=description)
+            name = f"soars-{run.__name__.strip('_').replace('_', '-')}"
+            parser = argparse.ArgumentParser(prog=name, description=description)
             add_arguments(parser)
             arguments = parser.parse_args(argv)
             logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -369,6 +371,19 @@ def phantom(arguments: argparse.Namespace) -> None:
         folder, arguments.train, arguments.test, tuple(arguments.shape), tuple(arguments.spacing), arguments.seed, _say
     )
     _say(f"wrote {folder}; next: soars-stratify -d {arguments.dataset} -p hn42")
+
+
+@_command("Write a public data set, or masks of your own, as a raw nnU-Net dataset.", _add_import)
+def import_(arguments: argparse.Namespace) -> None:
+    """Import; list everything odd, also in import_report.txt and .json beside the data."""
+    from soars_nnunet.import_set import import_set
+    from soars_nnunet.public_sets import load_set
+
+    table = load_set(arguments.set, arguments.choose)
+    chosen = (arguments.profile, arguments.structures, arguments.name, arguments.without_ct)
+    done = import_set(table, arguments.source, arguments.dataset, *chosen, _say)
+    _say("\n".join([*done.lines(), *table.notes, done.next_step()]))
+    done.require_all()
 
 
 def _device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed

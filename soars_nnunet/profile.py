@@ -105,7 +105,7 @@ class Profile:
 
     def resolve(self, name: str) -> Organ | None:
         """Organ that a dataset's label name means, through TG-263 names and aliases, or None."""
-        found = self._index.get(_normalise(name))
+        found = self._index.get(normalise(name))
         return self.by_name[found] if found else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +161,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
     return Profile.from_dict(data)
 
 
-def _normalise(name: str) -> str:
+def normalise(name: str) -> str:
+    """Spelling by which names are compared: without case, spaces, ``_``, ``-`` and ``.``."""
     return re.sub(r"[\s_\-.]+", "", name).lower()
 
 
@@ -169,7 +170,7 @@ def _alias_index(profile: Profile) -> dict[str, str]:
     index: dict[str, str] = {}
     for organ in profile.organs:
         for alias in (organ.name, organ.paper_name, *organ.aliases):
-            other = index.setdefault(_normalise(alias), organ.name)
+            other = index.setdefault(normalise(alias), organ.name)
             if other != organ.name:
                 raise ProfileError(f"profile '{profile.name}': alias '{alias}' means both {other} and {organ.name}")
     return index

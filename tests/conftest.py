@@ -1,6 +1,7 @@
 """A whole cascade of untrained networks: every step is real, only the training is replaced by seeded weights."""
 
 import json
+import logging
 import os
 import shutil
 from copy import deepcopy
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import published_layouts
 import pytest
 import SimpleITK as sitk
 import torch
@@ -19,7 +21,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json
 from soars_nnunet.channels import make_channels
 from soars_nnunet.cli import trainer_folder
-from soars_nnunet.phantom import write_phantom_dataset
+from soars_nnunet.phantom import make_phantom, write_phantom_dataset
 from soars_nnunet.plan import PlanOptions, plan
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.profile import load_profile
@@ -35,6 +37,23 @@ OPTIONS = PlanOptions(
     num_processes=1,
 )
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+
+
+@pytest.fixture(scope="session")
+def phantom():
+    """The patient in the files of every published layout."""
+    return make_phantom(4, published_layouts.SHAPE, published_layouts.SPACING_MM)
+
+
+@pytest.fixture
+def nnunet_folders(tmp_path, monkeypatch):
+    """Raw folder of an empty environment; what commands set in the process is put back."""
+    point_to(tmp_path, monkeypatch.setenv)
+    monkeypatch.setenv("nnUNet_extTrainer", "")
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    yield tmp_path / "nnUNet_raw"
+    root.handlers[:] = handlers
 
 
 def point_to(root: Path, set_variable) -> None:
