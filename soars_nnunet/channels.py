@@ -46,7 +46,8 @@ from soars_nnunet.detections import (
     write_detections,
 )
 from soars_nnunet.geometry.grid import Box, Grid
-from soars_nnunet.geometry.heatmaps import heatmap_peaks, organ_centers_mm
+from soars_nnunet.geometry.heatmaps import heatmap_peaks
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.preprocess import load_preprocessed, preprocessing_record, read_channels, write_channels

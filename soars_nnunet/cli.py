@@ -13,6 +13,7 @@ from pathlib import Path
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
 from soars_nnunet.ct import InputError
+from soars_nnunet.evaluate_cli import add_evaluate_arguments, run_evaluate
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
 from soars_nnunet.public_sets import add_arguments as _add_import
@@ -318,35 +319,10 @@ def cross_validate(arguments: argparse.Namespace) -> None:
     _say("\n".join([f"largest part alone, out of fold{decided}:", *format_effects(effects)]))
 
 
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-p", "--prediction", required=True, type=Path, help="label file or folder")
-    parser.add_argument("-r", "--reference", required=True, type=Path, help="label file or folder")
-    parser.add_argument("-o", "--output", type=Path, help="folder for evaluation.csv/.json (default: the prediction's)")
-    parser.add_argument("--profile", default="hn42", help="profile or its JSON file (default: %(default)s)")
-    parser.add_argument("--prediction-labels", type=Path, help="dataset.json of the prediction")
-    parser.add_argument("--reference-labels", type=Path, help="dataset.json of the reference")
-    parser.add_argument("--allow-missing", action="store_true", help="references without prediction are left out")
-
-
-@_command("DSC, maximum Hausdorff and average surface distance per organ and tier.", _add_evaluate)
+@_command("Scores per organ, tier and target; or compares methods that were scored.", add_evaluate_arguments)
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Compare label files of the same name; write CSV and JSON, print a table."""
-    from soars_nnunet.evaluate import evaluate_folders, format_table, write_evaluation
-
-    evaluation = evaluate_folders(
-        arguments.prediction,
-        arguments.reference,
-        load_profile(arguments.profile),
-        arguments.prediction_labels,
-        arguments.reference_labels,
-        _say,
-        arguments.allow_missing,
-    )
-    prediction = arguments.prediction
-    output = arguments.output or (prediction if prediction.is_dir() else prediction.parent)
-    _say(format_table(evaluation))
-    for path in write_evaluation(evaluation, output):
-        _say(f"wrote {path}")
+    """Compare label files of the same name, or finished evaluations; write tables."""
+    run_evaluate(arguments, _say)
 
 
 def _add_phantom(parser: argparse.ArgumentParser) -> None:

@@ -14,11 +14,12 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import Cascade, MissingArtifactError, raw_folder, read_json
-from soars_nnunet.evaluate import Evaluation
+from soars_nnunet.centers import reported_centers_mm, score_targets
 from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.metrics import score_case
 from soars_nnunet.postprocess import ComponentEffect, component_dices, write_postprocessing
 from soars_nnunet.predict_files import predict_files
+from soars_nnunet.scores import Evaluation
 from soars_nnunet.stratify import training_cases
 
 
@@ -95,7 +96,7 @@ def cross_validate(
 
 def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
     """Scores of all cases, and what keeping the largest parts changes."""
-    profile, scores = cascade.profile, []
+    profile, scores, targets = cascade.profile, [], []
     undrawn: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
     dices: dict[str, list[tuple[float, float]]] = {}
     for case, predicted, reference in pairs:
@@ -104,7 +105,10 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
         array_p, array_r = (sitk.GetArrayFromImage(image) for image in (image_p, image_r))
         spacing_mm = image_r.GetSpacing()[::-1]
         drawn = {name: label for name, label in cascade.labels.items() if name not in undrawn.get(case, ())}
-        scores += score_case(case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **drawn})
+        common = (case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **drawn})
+        scores += score_case(*common)
+        detected = reported_centers_mm(predicted.with_name(f"{case}.json"), image_r)
+        targets += score_targets(*common, detected_mm=detected)
         for organ, pair in component_dices(array_p, array_r, spacing_mm, profile, drawn).items():
             dices.setdefault(organ, []).append(pair)
     folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))
@@ -113,4 +117,5 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
         for organ in profile.organs
         if organ.name in dices
     ]
-    return Evaluation(tuple(scores), profile.name, *folders), effects
+    names = {organ.name: organ.paper_name for organ in profile.organs}
+    return Evaluation(tuple(scores), profile.name, *folders, targets=tuple(targets), paper_names=names), effects

@@ -19,7 +19,8 @@ from scipy.spatial.distance import directed_hausdorff
 from soars_nnunet.artifacts import CONFIGURATION, DETECTIONS, Cascade, raw_folder, read_json, replacing
 from soars_nnunet.ct import to_network_frame
 from soars_nnunet.geometry.grid import Grid
-from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks, organ_centers_mm
+from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.label_map import read_label_map
 from soars_nnunet.preprocess import load_preprocessed, read_channels
 from soars_nnunet.stratify import branch_labels, training_cases

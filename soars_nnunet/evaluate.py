@@ -1,7 +1,7 @@
-"""``soars-evaluate``: DSC, HD and ASD per organ and tier over folders of label volumes.
+"""``soars-evaluate``: scores per organ, tier and detection target over folders of label volumes.
 
 Pairs prediction and reference files, checks that each pair lies on one grid, scores it
-(metrics.py) and summarises. Axes: (Z, Y, X), mm.
+(metrics.py, centers.py) and summarises (scores.py, tables.py). Axes: (Z, Y, X), mm.
 """
 
 from __future__ import annotations
@@ -11,128 +11,47 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet import __version__
+from soars_nnunet.centers import TargetScore, reported_centers_mm, score_targets
 from soars_nnunet.label_map import check_same_grid, read_label_map
-from soars_nnunet.metrics import MISSED, NOT_IN_REFERENCE, OrganScore, label_volume, resolve_labels, score_case
-from soars_nnunet.profile import TIERS, Profile
+from soars_nnunet.metrics import OrganScore, label_volume, resolve_labels, score_case
+from soars_nnunet.profile import Profile
+from soars_nnunet.scores import Evaluation, Summary
+from soars_nnunet.tables import organ_table, paper_tables, render
+from soars_nnunet.unannotated import read_unannotated
 
 logger = logging.getLogger(__name__)
 
 ENDINGS = (".nii.gz", ".nrrd", ".mha", ".nii")
 """Endings of label files; a case's name is the file name without it."""
 
-METRICS = ("dsc", "hd_mm", "asd_mm")
+_Scored = tuple[list[OrganScore], list[TargetScore], float]
+"""Organs, targets and seconds of a case."""
 
 
 @dataclass(frozen=True)
-class Summary:
-    """One metric over several values.
+class _Job:
+    """One case on its way to a worker."""
 
-    Attributes:
-        n: Number of values.
-        mean: Their mean; None without values.
-        std: Their sample standard deviation (n - 1); None below two values.
-    """
-
-    n: int
-    mean: float | None
-    std: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Summary:
-        """Summarise values; an empty sequence gives n 0 and no mean."""
-        mean = float(np.mean(values)) if values else None
-        return cls(len(values), mean, float(np.std(values, ddof=1)) if len(values) > 1 else None)
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    """Summary of an organ over cases, or of a tier over organs.
-
-    Attributes:
-        name: Organ, tier or ``"all"``.
-        tier: Tier of the row, ``"all"`` for the last one.
-        dsc: Dice coefficient; missed organs count as 0.
-        hd_mm: Maximum Hausdorff distance, mm; without missed organs, so read it beside ``missed``.
-        asd_mm: Average symmetric surface distance, mm; without missed organs.
-        missed: How often an organ of the reference was not predicted.
-        not_in_reference: How often there was nothing to compare with.
-    """
-
-    name: str
-    tier: str
-    dsc: Summary
-    hd_mm: Summary
-    asd_mm: Summary
-    missed: int
-    not_in_reference: int
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of all cases and what could not be compared.
-
-    Attributes:
-        scores: One per case and organ, by case, then in the profile's order.
-        profile: Name of the profile.
-        prediction: Folder or file that was evaluated.
-        reference: Folder or file it was compared with.
-        unknown_in_prediction: Label names of the prediction that the profile does not know.
-        unknown_in_reference: The same of the reference.
-        not_predictable: Organs of the profile without a label in the prediction's list: they count as missed.
-        predictions_without_reference: Cases that were left out.
-        references_without_prediction: Cases that were left out because that was allowed.
-    """
-
-    scores: tuple[OrganScore, ...]
-    profile: str = ""
-    prediction: str = ""
-    reference: str = ""
-    unknown_in_prediction: tuple[str, ...] = ()
-    unknown_in_reference: tuple[str, ...] = ()
-    not_predictable: tuple[str, ...] = ()
-    predictions_without_reference: tuple[str, ...] = ()
-    references_without_prediction: tuple[str, ...] = ()
-
-    def per_organ(self) -> list[SummaryRow]:
-        """One row an organ, in the profile's order: each metric over the cases that have it; empty without scores."""
-        groups: dict[str, list[OrganScore]] = {}
-        for score in self.scores:
-            groups.setdefault(score.organ, []).append(score)
-        rows = []
-        for organ, group in groups.items():
-            values = {m: Summary.of([v for s in group if (v := getattr(s, m)) is not None]) for m in METRICS}
-            missed, absent = (sum(s.status == status for s in group) for status in (MISSED, NOT_IN_REFERENCE))
-            rows.append(SummaryRow(organ, group[0].tier, **values, missed=missed, not_in_reference=absent))
-        return rows
-
-    def per_tier(self) -> list[SummaryRow]:
-        """One row a tier that has organs, then ``"all"``.
-
-        As in the paper's tables, a mean is the mean over organs of the per-organ means, so each organ
-        weighs the same however many cases have it. ``n`` is the number of organs averaged, ``std`` the
-        spread of the organs' means; ``missed`` and ``not_in_reference`` are sums over organs.
-        """
-        organs = self.per_organ()
-        rows = []
-        for name in (*TIERS, "all"):
-            group = [row for row in organs if name in ("all", row.tier)]
-            if group:
-                values = {
-                    m: Summary.of([mean for row in group if (mean := getattr(row, m).mean) is not None])
-                    for m in METRICS
-                }
-                missed, absent = sum(row.missed for row in group), sum(row.not_in_reference for row in group)
-                rows.append(SummaryRow(name, name, **values, missed=missed, not_in_reference=absent))
-        return rows
+    case: str
+    prediction: Path
+    reference: Path
+    profile: Profile
+    labels_p: dict[str, int] | None
+    labels_r: dict[str, int] | None
+    undrawn: tuple[str, ...]
+    empty_means_absent: bool
 
 
 def evaluate_folders(
@@ -143,6 +62,9 @@ def evaluate_folders(
     reference_labels: Path | None = None,
     progress: Callable[[str], None] | None = None,
     allow_missing: bool = False,
+    unannotated: Path | None = None,
+    empty_means_absent: bool = False,
+    num_processes: int = 1,
 ) -> Evaluation:
     """Evaluate label files against references of the same name.
 
@@ -155,15 +77,18 @@ def evaluate_folders(
         profile: Organs to score.
         prediction_labels: JSON with ``labels`` (nnU-Net's dataset.json) of the prediction.
         reference_labels: The same of the reference.
-        progress: Called before each case with ``"2/10 case"``.
+        progress: Called after each case with ``"2/10 case 1.3 s"``.
         allow_missing: Accept references without prediction and list them.
+        unannotated: JSON of organs by case that nobody drew in the reference (see ``read_unannotated``).
+        empty_means_absent: Organs of the reference's list without a voxel are truly absent.
+        num_processes: Cases scored at a time, each in a process of its own above 1.
 
     Returns:
         Scores of every pair, and what was left out.
 
     Raises:
         ValueError: If there is no pair, a reference has no prediction, a file cannot be read or holds no
-            labels, a pair lies on two grids, or label names contradict each other.
+            labels, a pair lies on two grids, label names contradict each other, or a worker dies.
     """
     pairs, extra, missing = _pair_cases(Path(prediction), Path(reference), allow_missing)
     labels_p = _labels_of(Path(prediction), prediction_labels, "prediction", parent=False)
@@ -171,22 +96,39 @@ def evaluate_folders(
     values_p, unknown_p = resolve_labels(labels_p, profile)
     unknown_r = resolve_labels(labels_r, profile)[1]
     not_predictable = tuple(organ.name for organ in profile.organs if organ.name not in values_p)
+    listed = read_unannotated(unannotated, profile, None) if unannotated else {}
+    jobs = [
+        _Job(case, p, r, profile, labels_p, labels_r, tuple(listed.get(case, ())), empty_means_absent)
+        for case, p, r in pairs
+    ]
     scores: list[OrganScore] = []
-    for number, (case, path_p, path_r) in enumerate(pairs, 1):
+    targets: list[TargetScore] = []
+    for number, (job, (organ_scores, target_scores, seconds)) in enumerate(_score_all(jobs, num_processes), 1):
+        scores += organ_scores
+        targets += target_scores
         if progress:
-            progress(f"{number}/{len(pairs)} {case}")
-        array_p, array_r, spacing_mm = _read_pair(path_p, path_r)
-        scores += score_case(case, array_p, array_r, spacing_mm, profile, labels_p, labels_r)
+            progress(f"{number}/{len(jobs)} {job.case} {seconds:.1f} s")
     left_out = (unknown_p, unknown_r, not_predictable, extra, missing)
-    evaluation = Evaluation(tuple(scores), profile.name, str(prediction), str(reference), *left_out)
+    evaluation = Evaluation(
+        tuple(scores),
+        profile.name,
+        str(prediction),
+        str(reference),
+        *left_out,
+        targets=tuple(targets),
+        paper_names={organ.name: organ.paper_name for organ in profile.organs},
+        empty_means_absent=empty_means_absent,
+    )
     _warn_left_out(evaluation)
     return evaluation
 
 
 def write_evaluation(evaluation: Evaluation, output: Path, stem: str = "evaluation") -> list[Path]:
-    """Write ``<stem>.csv`` (a row per case and organ) and ``<stem>.json`` (rows, summaries, provenance).
+    """Write an evaluation in four forms.
 
-    Each file is written under a temporary name and then renamed. None is an empty cell or ``null``.
+    ``<stem>.csv`` has a row per case and organ, ``<stem>.json`` rows, summaries and provenance, ``<stem>.md``
+    and ``<stem>.tex`` the tables. Each file is written under a temporary name and then renamed. None is an
+    empty cell or ``null``.
 
     Args:
         evaluation: What to write; without scores the CSV has only its header.
@@ -194,30 +136,41 @@ def write_evaluation(evaluation: Evaluation, output: Path, stem: str = "evaluati
         stem: File name without ending.
 
     Returns:
-        The two paths, CSV first.
+        The paths, CSV first, JSON second.
 
     Raises:
         ValueError: If the folder cannot be written.
     """
-    names = [field.name for field in fields(OrganScore)]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, names, lineterminator="\n")
+    table = csv_text(OrganScore, evaluation.scores)
+    document = json.dumps(evaluation.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    tables = [organ_table(evaluation), *paper_tables({"prediction": evaluation})]
+    return write_texts(Path(output), stem, {"csv": table, "json": document, **render(tables)})
+
+
+def csv_text(kind: type, rows: Sequence[Any]) -> str:
+    """CSV with a column per field of a dataclass and a row per instance; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [entry.name for entry in fields(kind)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(score) for score in evaluation.scores)
-    document = {
-        "provenance": {"package": "soars_nnunet", "version": __version__},
-        **asdict(evaluation),
-        "per_organ": [asdict(row) for row in evaluation.per_organ()],
-        "per_tier": [asdict(row) for row in evaluation.per_tier()],
-    }
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    paths = [Path(output) / f"{stem}.csv", Path(output) / f"{stem}.json"]
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
+
+
+def write_texts(output: Path, stem: str, contents: Mapping[str, str]) -> list[Path]:
+    """Write texts by ending into a folder, each under a temporary name first.
+
+    Raises:
+        ValueError: If the folder cannot be written.
+    """
+    paths = []
     try:
-        Path(output).mkdir(parents=True, exist_ok=True)
-        for path, content in zip(paths, (table.getvalue(), text), strict=True):
+        output.mkdir(parents=True, exist_ok=True)
+        for ending, content in contents.items():
+            path = output / f"{stem}.{ending}"
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             temporary.write_text(content, encoding="utf-8", newline="")
             os.replace(temporary, path)
+            paths.append(path)
     except OSError as error:
         raise ValueError(f"expected a folder to write to, got {output} ({error}); choose another output") from error
     return paths
@@ -228,11 +181,13 @@ def format_table(evaluation: Evaluation) -> str:
 
     ``n`` is the number of cases (organs in the tiers' rows) in the mean DSC.
     """
-    rows = [("organ", "n", "DSC", "HD mm", "ASD mm", "missed", "no ref.")]
+    rows = [("organ", "n", "DSC", "HD mm", "ASD mm", "HD95 mm", "surf. DSC", "vol. %", "missed", "no ref.", "extra")]
     organs = evaluation.per_organ()
     for row in (*organs, *evaluation.per_tier()):
         cells = (_cell(row.dsc, 3), _cell(row.hd_mm, 2), _cell(row.asd_mm, 2))
-        rows.append((row.name, str(row.dsc.n), *cells, str(row.missed), str(row.not_in_reference)))
+        more = (_cell(row.hd95_mm, 2), _cell(row.surface_dsc, 3), _cell(row.volume_error, 1, 100))
+        counts = map(str, (row.missed, row.not_in_reference, row.extra))
+        rows.append((row.name, str(row.dsc.n), *cells, *more, *counts))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
@@ -251,11 +206,39 @@ def _warn_left_out(evaluation: Evaluation) -> None:
             logger.warning("%s: %s", text, ", ".join(names))
 
 
-def _cell(summary: Summary, digits: int) -> str:
+def _cell(summary: Summary, digits: int, scale: float = 1.0) -> str:
     if summary.mean is None:
         return "-"
-    spread = "" if summary.std is None else f" ± {summary.std:.{digits}f}"
-    return f"{summary.mean:.{digits}f}{spread}"
+    spread = "" if summary.std is None else f" ± {summary.std * scale:.{digits}f}"
+    return f"{summary.mean * scale:.{digits}f}{spread}"
+
+
+def _score_all(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, _Scored]]:
+    """Score the cases, in order, as they are done."""
+    if num_processes < 1:
+        raise ValueError(f"expected at least one process, got {num_processes}")
+    if min(num_processes, len(jobs)) == 1:
+        yield from ((job, _score_job(job)) for job in jobs)
+        return
+    with ProcessPoolExecutor(min(num_processes, len(jobs)), get_context("spawn")) as pool:
+        try:
+            yield from zip(jobs, pool.map(_score_job, jobs), strict=True)
+        except BrokenProcessPool as error:
+            raise ValueError("a worker died, perhaps for want of memory; use fewer processes") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _score_job(job: _Job) -> _Scored:
+    """Organs and targets of one case, and the seconds that took."""
+    started = time.perf_counter()
+    predicted, referenced, header = _read_pair(job.prediction, job.reference)
+    spacing_mm = header.GetSpacing()[::-1]
+    common = (job.profile, job.labels_p, job.labels_r, job.undrawn)
+    scores = score_case(job.case, predicted, referenced, spacing_mm, *common, job.empty_means_absent)
+    detected = reported_centers_mm(job.prediction.with_name(f"{_case_name(job.prediction)}.json"), header)
+    targets = score_targets(job.case, predicted, referenced, spacing_mm, *common, detected)
+    return scores, targets, time.perf_counter() - started
 
 
 def _case_name(path: Path) -> str | None:
@@ -325,9 +308,14 @@ def _labels_of(path: Path, explicit: Path | None, what: str, parent: bool) -> di
     return labels
 
 
-def _read_pair(prediction: Path, reference: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Both label arrays (Z, Y, X) and the reference's spacing (Z, Y, X) in mm."""
-    image_p, image_r = read_label_map(prediction), read_label_map(reference)
-    check_same_grid(image_p, reference, str(prediction))
-    arrays = (label_volume(sitk.GetArrayFromImage(i), str(p)) for i, p in ((image_p, prediction), (image_r, reference)))
-    return *arrays, image_r.GetSpacing()[::-1]
+def _read_pair(prediction: Path, reference: Path) -> tuple[np.ndarray, np.ndarray, sitk.Image]:
+    """Both label arrays (Z, Y, X), 8 or 16 bit, and an image of one voxel that has the reference's geometry."""
+    arrays = []
+    for path in (prediction, reference):
+        image = read_label_map(path)
+        if path is prediction:
+            check_same_grid(image, reference, str(prediction))
+        arrays.append(label_volume(sitk.GetArrayViewFromImage(image), str(path)).copy())
+        header = image[:1, :1, :1]
+        del image  # 32 bit, so a third of a gigabyte at 512 x 512 x 360
+    return *arrays, header

@@ -1,24 +1,26 @@
-"""Dice and surface distances of one case, organ by organ.
+"""Scores of one case, organ by organ.
 
-Axes: label volumes are (Z, Y, X), spacings (mm) in the same order. Surface distances come
-from MONAI, which is imported at first use; everything is cropped to one organ first.
+Axes: label volumes are (Z, Y, X), spacings (mm) in the same order. Everything is cropped to one
+organ first; what a score means is in surface.py, what becomes of empty organs in ``OrganScore``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import find_objects
 
 from soars_nnunet.profile import Organ, Profile
+from soars_nnunet.surface import compare_masks
 
 logger = logging.getLogger(__name__)
 
 SCORED, MISSED, NOT_IN_REFERENCE = "scored", "missed", "not_in_reference"
-"""The values of ``OrganScore.status``."""
+FALSE_POSITIVE, ABSENT = "false_positive", "absent"
+"""The values of ``OrganScore.status``; the last two only where empty organs of the reference are truly absent."""
 
 MAX_LABEL = 65535
 """Largest label accepted, that of a 16-bit label image; a larger value is not a label volume."""
@@ -34,13 +36,18 @@ class OrganScore:
         case: Case name.
         organ: Name in the profile.
         tier: Tier in the profile.
-        status: ``"scored"``; ``"missed"``, in the reference but not predicted: ``dsc`` is 0, there are
-            no distances; or ``"not_in_reference"``, nothing to compare with: all three are None.
+        status: ``"scored"``; ``"missed"``, in the reference but not predicted: ``dsc`` and ``surface_dsc`` are 0
+            and there are no distances; ``"not_in_reference"``, nothing to compare with: all scores are None.
+            Where empty means absent, organs without a voxel in the reference are ``"false_positive"`` if
+            predicted (``dsc`` and ``surface_dsc`` 0, no distances), else ``"absent"`` (no scores).
         dsc: Dice coefficient, 0 to 1.
         hd_mm: Maximum (not 95th percentile) symmetric Hausdorff distance of the surfaces, mm.
         asd_mm: Average symmetric surface distance, mm.
         reference_ml: Volume in the reference, ml; 0 where the organ is not in it.
         predicted_ml: Volume in the prediction, ml.
+        hd95_mm: The larger of the 95th percentiles of the surface distances of either direction, mm.
+        surface_dsc: Surface DSC at the organ's tolerance, 0 to 1; None also where the profile has no tolerance.
+        volume_error: (predicted - reference) / reference volume; -1 where missed.
     """
 
     case: str
@@ -52,74 +59,9 @@ class OrganScore:
     asd_mm: float | None
     reference_ml: float
     predicted_ml: float
-
-
-def dice(prediction: np.ndarray, reference: np.ndarray) -> float:
-    """Dice coefficient 2 |P and R| / (|P| + |R|).
-
-    Args:
-        prediction: Bool, (Z, Y, X).
-        reference: Bool, (Z, Y, X).
-
-    Returns:
-        0 to 1; NaN if both masks are empty.
-    """
-    total = np.count_nonzero(prediction) + np.count_nonzero(reference)
-    return float(2.0 * np.count_nonzero(prediction & reference) / total) if total else float("nan")
-
-
-def surface_distances_mm(
-    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of each surface voxel to the other mask's nearest surface voxel.
-
-    A surface voxel is a voxel of the mask with a face neighbour outside of it; beyond the array
-    counts as outside. Distances are between voxel centres.
-
-    Args:
-        prediction: Bool, (Z, Y, X).
-        reference: Bool, (Z, Y, X).
-        spacing_mm: Voxel spacing (Z, Y, X), mm.
-
-    Returns:
-        Distances (mm) from the prediction's surface to the reference's, and back, both 1D.
-        Both are empty if either mask is.
-
-    Raises:
-        ValueError: If MONAI is not installed.
-    """
-    if not (prediction.any() and reference.any()):
-        return np.empty(0), np.empty(0)
-    try:
-        from monai.metrics.utils import get_mask_edges, get_surface_distance
-    except ImportError as error:
-        raise ValueError(f"expected MONAI for surface distances, got: {error}; do: pip install 'monai>=1.4'") from error
-    spacing = [float(s) for s in spacing_mm]
-    edges_p, edges_r = get_mask_edges(prediction, reference, crop=False)
-    forth = get_surface_distance(edges_p, edges_r, spacing=spacing)
-    back = get_surface_distance(edges_r, edges_p, spacing=spacing)
-    return np.asarray(forth, dtype=np.float64), np.asarray(back, dtype=np.float64)
-
-
-def hd_and_asd_mm(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]) -> tuple[float, float]:
-    """Maximum Hausdorff distance and average symmetric surface distance.
-
-    HD is the largest of all surface distances in both directions; ASD is the mean over all
-    surface voxels of both masks together, so the larger surface weighs more.
-
-    Args:
-        prediction: Bool, (Z, Y, X).
-        reference: Bool, (Z, Y, X).
-        spacing_mm: Voxel spacing (Z, Y, X), mm.
-
-    Returns:
-        HD and ASD, mm; both NaN if either mask is empty.
-
-    Raises:
-        ValueError: If MONAI is not installed.
-    """
-    both = np.concatenate(surface_distances_mm(prediction, reference, spacing_mm))
-    return (float(both.max()), float(both.mean())) if both.size else (float("nan"), float("nan"))
+    hd95_mm: float | None = None
+    surface_dsc: float | None = None
+    volume_error: float | None = None
 
 
 def resolve_labels(labels: Mapping[str, int] | None, profile: Profile) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -166,7 +108,8 @@ def label_volume(array: np.ndarray, what: str) -> np.ndarray:
         what: Name in the messages, such as a path.
 
     Returns:
-        The array itself if it is integer, else an int32 copy; (Z, Y, X). May be empty or all background.
+        The labels as uint8, or uint16 where one is above 255; a copy only where the type differs; (Z, Y, X).
+        May be empty or all background.
 
     Raises:
         ValueError: If it is not 3D, or has values that are not integers from 0 to 65535.
@@ -178,13 +121,13 @@ def label_volume(array: np.ndarray, what: str) -> np.ndarray:
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{what}: expected integer labels, got {array.dtype}; convert the label volume")
     if array.size == 0:
-        return array.astype(np.int32)
+        return array.astype(np.uint8)
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.rint(array))):
         raise ValueError(f"{what}: expected integer labels, got fractions or NaN; is this an image or a probability?")
     low, high = array.min(), array.max()
     if low < 0 or high > MAX_LABEL:
         raise ValueError(f"{what}: expected labels from 0 to {MAX_LABEL}, got {low:g} to {high:g}; is this an image?")
-    return array.astype(np.int32) if array.dtype.kind == "f" else array
+    return array.astype(np.uint8 if high <= 255 else np.uint16, copy=False)
 
 
 def score_case(
@@ -195,6 +138,8 @@ def score_case(
     profile: Profile,
     prediction_labels: Mapping[str, int] | None = None,
     reference_labels: Mapping[str, int] | None = None,
+    undrawn: Collection[str] = (),
+    empty_means_absent: bool = False,
 ) -> list[OrganScore]:
     """Score every organ of the profile in one case.
 
@@ -209,6 +154,9 @@ def score_case(
         profile: Organs to score.
         prediction_labels: Label value by name in the prediction; None for the profile's labels.
         reference_labels: The same of the reference.
+        undrawn: Organs (names in the profile) that nobody drew in this case, whatever the reference holds.
+        empty_means_absent: An organ of the reference's label list without a voxel is truly absent, so that
+            predicting it is wrong. By default it may just not have been drawn, and is left out.
 
     Returns:
         One score an organ, in the profile's order, also where both volumes are empty. Values that no
@@ -229,14 +177,19 @@ def score_case(
         raise ValueError(
             f"case '{case}': expected a spacing (Z, Y, X) above 0 mm, got {tuple(spacing_mm)}; correct the header"
         )
-    predicted = _Labelled(prediction, resolve_labels(prediction_labels, profile)[0])
-    referenced = _Labelled(reference, resolve_labels(reference_labels, profile)[0])
-    _warn_unnamed(f"case '{case}', prediction", predicted, prediction_labels)
-    _warn_unnamed(f"case '{case}', reference", referenced, reference_labels)
-    return [_score_organ(case, organ, predicted, referenced, spacing_mm) for organ in profile.organs]
+    predicted = Labelled(prediction, resolve_labels(prediction_labels, profile)[0])
+    values_r = resolve_labels(reference_labels, profile)[0]
+    referenced = Labelled(reference, {name: value for name, value in values_r.items() if name not in undrawn})
+    _warn_unnamed(f"case '{case}', prediction", predicted, predicted.values, prediction_labels)
+    _warn_unnamed(f"case '{case}', reference", referenced, values_r, reference_labels)
+    scores = [_score_organ(case, organ, predicted, referenced, spacing_mm) for organ in profile.organs]
+    if not empty_means_absent:
+        return scores
+    drawable = [score.organ in referenced.values for score in scores]
+    return [_judge_absent(s, o) if d else s for s, o, d in zip(scores, profile.organs, drawable, strict=True)]
 
 
-class _Labelled:
+class Labelled:
     """A label volume (Z, Y, X) with the bounding box of every label, found in one pass."""
 
     def __init__(self, array: np.ndarray, values: Mapping[str, int]) -> None:
@@ -259,15 +212,15 @@ class _Labelled:
         return mask
 
 
-def _warn_unnamed(what: str, volume: _Labelled, labels: Mapping[str, int] | None) -> None:
-    listed = set(volume.values.values() if labels is None else labels.values())
+def _warn_unnamed(what: str, volume: Labelled, values: Mapping[str, int], labels: Mapping[str, int] | None) -> None:
+    listed = set(values.values() if labels is None else labels.values())
     unnamed = [str(value) for value, box in enumerate(volume.boxes, 1) if box and value not in listed]
     if unnamed:
         logger.warning("%s: values without a name, ignored: %s", what, ", ".join(unnamed))
 
 
 def _score_organ(
-    case: str, organ: Organ, predicted: _Labelled, referenced: _Labelled, spacing_mm: Sequence[float]
+    case: str, organ: Organ, predicted: Labelled, referenced: Labelled, spacing_mm: Sequence[float]
 ) -> OrganScore:
     parts = organ.composite or (organ.name,)
     voxel_ml = float(np.prod(np.asarray(spacing_mm, dtype=np.float64))) / 1000.0
@@ -279,8 +232,32 @@ def _score_organ(
     predicted_ml, reference_ml = (float(np.count_nonzero(mask) * voxel_ml) for mask in (mask_p, mask_r))
     if referenced.box(organ.name) is None:
         return OrganScore(case, organ.name, organ.tier, NOT_IN_REFERENCE, None, None, None, 0.0, predicted_ml)
+    close = None if organ.tolerance_mm is None else 0.0
     if not mask_p.any():
-        return OrganScore(case, organ.name, organ.tier, MISSED, 0.0, None, None, reference_ml, 0.0)
-    hd_mm, asd_mm = hd_and_asd_mm(mask_p, mask_r, spacing_mm)
-    dsc = dice(mask_p, mask_r)
-    return OrganScore(case, organ.name, organ.tier, SCORED, dsc, hd_mm, asd_mm, reference_ml, predicted_ml)
+        missed = (MISSED, 0.0, None, None, reference_ml, 0.0, None, close, -1.0)
+        return OrganScore(case, organ.name, organ.tier, *missed)
+    scores = compare_masks(mask_p, mask_r, spacing_mm, organ.tolerance_mm)
+    return OrganScore(
+        case,
+        organ.name,
+        organ.tier,
+        SCORED,
+        scores.dsc,
+        scores.hd_mm,
+        scores.asd_mm,
+        reference_ml,
+        predicted_ml,
+        scores.hd95_mm,
+        scores.surface_dsc,
+        predicted_ml / reference_ml - 1.0,
+    )
+
+
+def _judge_absent(score: OrganScore, organ: Organ) -> OrganScore:
+    """An organ that the reference could hold but does not, taken as truly absent."""
+    if score.status != NOT_IN_REFERENCE:
+        return score
+    if score.predicted_ml == 0:
+        return replace(score, status=ABSENT)
+    close = None if organ.tolerance_mm is None else 0.0
+    return replace(score, status=FALSE_POSITIVE, dsc=0.0, surface_dsc=close)

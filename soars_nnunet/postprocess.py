@@ -10,8 +10,8 @@ import numpy as np
 
 from soars_nnunet.artifacts import POSTPROCESSING, provenance, read_json, write_json
 from soars_nnunet.geometry.components import keep_largest_parts
-from soars_nnunet.metrics import dice
 from soars_nnunet.profile import Profile
+from soars_nnunet.surface import dice
 
 
 @dataclass(frozen=True)

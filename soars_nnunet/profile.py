@@ -37,6 +37,8 @@ class Organ:
         precedence: Where organs overlap in one volume, the higher precedence wins.
         composite: Organs whose union is evaluated in place of the organ alone.
         aliases: Other spellings; compared without case, spaces, ``_``, ``-`` and ``.``.
+        tolerance_mm: Distance at which surface DSC counts two contours as the same; None leaves it out.
+        tolerance_source: Where the tolerance comes from: a key of the profile's ``tolerance_sources``.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Organ:
     precedence: int = 0
     composite: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    tolerance_mm: float | None = None
+    tolerance_source: str | None = None
 
     @property
     def side(self) -> str | None:
@@ -59,8 +63,15 @@ class Organ:
 class Profile:
     """A set of organs in up to three tiers. Immutable; every view is derived.
 
+    Attributes:
+        name: Name of the profile.
+        organs: The organs, by label.
+        description: What the set is.
+        source: Where the organs come from.
+        tolerance_sources: Citation by key of the organs' tolerances.
+
     Raises:
-        ProfileError: At construction, if labels, names, mirrors, targets or composites
+        ProfileError: At construction, if labels, names, mirrors, targets, composites or tolerances
             contradict each other.
     """
 
@@ -68,6 +79,7 @@ class Profile:
     organs: tuple[Organ, ...]
     description: str = ""
     source: str = ""
+    tolerance_sources: dict[str, str] = field(default_factory=dict, hash=False)
     _index: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,7 +123,8 @@ class Profile:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; ``Profile.from_dict`` reads it back."""
         organs = [asdict(organ) for organ in self.organs]
-        return {"name": self.name, "description": self.description, "source": self.source, "organs": organs}
+        texts = {"name": self.name, "description": self.description, "source": self.source}
+        return {**texts, "tolerance_sources": dict(self.tolerance_sources), "organs": organs}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Profile:
@@ -125,8 +138,11 @@ class Profile:
                 Organ(**{**row, "composite": tuple(row.get("composite", ())), "aliases": tuple(row.get("aliases", ()))})
                 for row in data["organs"]
             )
-            return cls(data["name"], organs, data.get("description", ""), data.get("source", ""))
-        except (KeyError, TypeError, AttributeError) as error:
+            texts = (data.get("description", ""), data.get("source", ""), dict(data.get("tolerance_sources", {})))
+            return cls(data["name"], organs, *texts)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, ProfileError):
+                raise
             raise ProfileError(
                 f"profile: expected the keys name, organs[name, label, paper_name, tier, ...], got a problem with "
                 f"{error}; compare plans/hn42.json"
@@ -194,6 +210,8 @@ def _validate(profile: Profile) -> None:
             fail(f"{organ.name}: expected a tier of {', '.join(TIERS)}, got '{organ.tier}'")
         if (organ.target is not None) != (organ.tier == "small_hard"):
             fail(f"{organ.name}: a detection target belongs to each small_hard organ and to no other")
+        if problem := _tolerance_problem(organ, profile):
+            fail(f"{organ.name}: {problem}")
         for other in (*([organ.mirror] if organ.mirror else []), *organ.composite):
             if other not in names:
                 fail(f"{organ.name} names the unknown organ '{other}'; add it to the profile or remove the reference")
@@ -203,3 +221,15 @@ def _validate(profile: Profile) -> None:
         fail(f"labels must be 1 to {len(by_label)} without gaps, got {sorted(by_label)}")
     if not profile.tier("anchor"):
         fail("expected at least one anchor organ: the other tiers are guided by anchors")
+
+
+def _tolerance_problem(organ: Organ, profile: Profile) -> str | None:
+    mm, source = organ.tolerance_mm, organ.tolerance_source
+    if mm is None and source is None:
+        return None
+    if isinstance(mm, bool) or not isinstance(mm, (int, float)) or not 0 < mm < 100:
+        return f"expected a tolerance_mm between 0 and 100, got {mm!r}"
+    if source not in profile.tolerance_sources:
+        known = ", ".join(profile.tolerance_sources) or "none"
+        return f"expected a tolerance_source out of tolerance_sources ({known}), got {source!r}"
+    return None

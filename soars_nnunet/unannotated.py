@@ -15,14 +15,14 @@ from soars_nnunet.ct import InputError
 from soars_nnunet.profile import Profile
 
 
-def read_unannotated(path: Path, profile: Profile, cases: Collection[str]) -> dict[str, list[str]]:
+def read_unannotated(path: Path, profile: Profile, cases: Collection[str] | None) -> dict[str, list[str]]:
     """Organs not drawn, by case, from a JSON file.
 
     Args:
         path: ``{case: [organ, ...]}`` or ``{case: {"unannotated": [organ, ...], ...}}``; any spelling
             that the profile knows. Organs it does not know are passed over.
         profile: Organs and their aliases.
-        cases: Cases of the dataset.
+        cases: Cases of the dataset; None accepts entries of any case.
 
     Returns:
         TG-263 names by case, in the profile's order; only cases with such organs.
@@ -39,7 +39,7 @@ def read_unannotated(path: Path, profile: Profile, cases: Collection[str]) -> di
             f'{path}: expected {{"case": ["organ", ...], ...}} or {{"case": {{"unannotated": ["organ", ...]}}}}, '
             "got something else; correct the file"
         )
-    foreign = sorted(set(entries) - set(cases))
+    foreign = [] if cases is None else sorted(set(entries) - set(cases))
     if foreign:
         raise InputError(f"{path}: expected cases of the dataset, got also {', '.join(foreign[:5])}; correct the names")
     found = {}

@@ -23,7 +23,8 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import AIR_HU, guidance, make_channels, out_of_fold, write_crops
 from soars_nnunet.ct import read_ct, to_network_frame
-from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
+from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.label_map import read_label_map
 from soars_nnunet.preprocess import load_preprocessed, read_channels, write_channels

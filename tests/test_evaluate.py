@@ -1,4 +1,4 @@
-"""Metrics against analytic values, SimpleITK and brute force; label names, pairing and summaries."""
+"""Scores of a case, label names, pairing of files, summaries and files; for the metrics see test_surface.py."""
 
 import csv
 import json
@@ -10,16 +10,10 @@ import SimpleITK as sitk
 
 from soars_nnunet import __version__
 from soars_nnunet.evaluate import Evaluation, evaluate_folders, format_table, write_evaluation
-from soars_nnunet.metrics import (
-    OrganScore,
-    dice,
-    hd_and_asd_mm,
-    label_volume,
-    resolve_labels,
-    score_case,
-    surface_distances_mm,
-)
+from soars_nnunet.metrics import OrganScore, label_volume, resolve_labels, score_case
 from soars_nnunet.profile import load_profile
+from soars_nnunet.scores import read_evaluation
+from soars_nnunet.surface import compare_masks
 
 SPACING = (3.0, 1.25, 0.8)
 SHAPE = (12, 16, 20)
@@ -30,41 +24,10 @@ def profile():
     return load_profile("hn42")
 
 
-def ball(shape, center_vox, radius_mm, spacing_mm):
-    grid = np.indices(shape).astype(float)
-    square = sum(((g - c) * s) ** 2 for g, c, s in zip(grid, center_vox, spacing_mm, strict=True))
-    return square <= radius_mm**2
-
-
 def box(shape, start, stop):
     mask = np.zeros(shape, bool)
     mask[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = True
     return mask
-
-
-def blob(seed):
-    """Rough, several components, touches the border."""
-    field = np.random.default_rng(seed).normal(size=(10, 14, 12))
-    for axis in range(3):
-        field = field + np.roll(field, 1, axis) + np.roll(field, -1, axis)
-    return field > 4.0
-
-
-def surface_points_mm(mask, spacing_mm):
-    """Voxels with a face neighbour outside, one by one, float64."""
-    padded = np.pad(mask, 1)
-    inside = np.ones_like(mask)
-    for axis in range(3):
-        for step in (-1, 1):
-            inside &= np.roll(padded, step, axis)[1:-1, 1:-1, 1:-1]
-    return np.argwhere(mask & ~inside).astype(np.float64) * spacing_mm
-
-
-def brute_force(a, b, spacing_mm):
-    points_a, points_b = surface_points_mm(a, spacing_mm), surface_points_mm(b, spacing_mm)
-    distances = np.sqrt(((points_a[:, None] - points_b[None]) ** 2).sum(-1))
-    both = np.concatenate([distances.min(1), distances.min(0)])
-    return both.max(), both.mean()
 
 
 def itk_image(array, spacing_mm=SPACING, origin=(0.0, 0.0, 0.0)):
@@ -102,63 +65,6 @@ OTHER = box(SHAPE, (7, 10, 13), (11, 15, 19))
 SCORE = {"case": "a", "tier": "anchor", "reference_ml": 1.0, "predicted_ml": 1.0}
 
 
-# metrics
-
-
-def test_boxes_shifted_along_z_match_the_analytic_values():
-    shifted = np.roll(CUBE, 2, 0)
-    assert dice(CUBE, shifted) == pytest.approx(1 / 3)
-    assert hd_and_asd_mm(CUBE, shifted, SPACING)[0] == pytest.approx(2 * SPACING[0], rel=1e-6)
-
-
-def test_single_voxels_are_their_distance_apart():
-    a, b = box(SHAPE, (1, 2, 3), (2, 3, 4)), box(SHAPE, (3, 6, 13), (4, 7, 14))
-    expected = np.sqrt((2 * 3.0) ** 2 + (4 * 1.25) ** 2 + (10 * 0.8) ** 2)
-    assert hd_and_asd_mm(a, b, SPACING) == pytest.approx((expected, expected), rel=1e-6)
-
-
-def test_identical_masks_have_no_distance():
-    assert dice(CUBE, CUBE) == 1.0
-    assert hd_and_asd_mm(CUBE, CUBE, SPACING) == (0.0, 0.0)
-
-
-def test_empty_masks_give_nan_and_no_distances():
-    empty = np.zeros(SHAPE, bool)
-    assert np.isnan(dice(empty, empty)) and dice(empty, CUBE) == 0.0
-    assert np.isnan(hd_and_asd_mm(empty, CUBE, SPACING)).all()
-    assert [d.size for d in surface_distances_mm(CUBE, empty, SPACING)] == [0, 0]
-
-
-@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (3.0, 1.25, 0.8), (0.5, 2.0, 2.0)])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_distances_match_brute_force_on_surface_voxels(seed, spacing_mm):
-    a, b = blob(seed), blob(seed + 10)
-    assert hd_and_asd_mm(a, b, spacing_mm) == pytest.approx(brute_force(a, b, np.array(spacing_mm)), rel=1e-6)
-
-
-@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (3.0, 1.25, 0.8)])
-def test_spheres_match_simpleitk(spacing_mm):
-    shape = (16, 28, 32)
-    a, b = ball(shape, (7, 13, 14), 6.0, spacing_mm), ball(shape, (8, 15, 18), 5.0, spacing_mm)
-    images = [itk_image(mask.astype(np.uint8), spacing_mm) for mask in (a, b)]
-    overlap = sitk.LabelOverlapMeasuresImageFilter()
-    overlap.Execute(*images)
-    assert dice(a, b) == pytest.approx(overlap.GetDiceCoefficient(), rel=1e-12)
-    hausdorff = sitk.HausdorffDistanceImageFilter()
-    hausdorff.Execute(*images)  # solid convex bodies: the same as between their surfaces
-    hd_mm, asd_mm = hd_and_asd_mm(a, b, spacing_mm)
-    assert hd_mm == pytest.approx(hausdorff.GetHausdorffDistance(), rel=1e-5)
-    assert asd_mm == pytest.approx(brute_force(a, b, np.array(spacing_mm))[1], rel=1e-6)
-
-
-def test_surfaces_match_simpleitk_contours():
-    a, b = (np.pad(blob(seed), 1) for seed in (3, 4))
-    contours = [sitk.LabelContour(itk_image(mask.astype(np.uint8)), False) for mask in (a, b)]
-    hausdorff = sitk.HausdorffDistanceImageFilter()
-    hausdorff.Execute(*contours)
-    assert hd_and_asd_mm(a, b, SPACING)[0] == pytest.approx(hausdorff.GetHausdorffDistance(), rel=1e-5)
-
-
 # one case
 
 
@@ -166,7 +72,10 @@ def test_cropping_does_not_change_the_numbers(profile):
     far = box(SHAPE, (0, 0, 0), (1, 1, 1))
     reference, prediction = labels_of(profile, Brainstem=CUBE), labels_of(profile, Brainstem=CUBE | far, Larynx=OTHER)
     score = by_organ(score_case("a", prediction, reference, SPACING, profile))["Brainstem"]
-    assert (score.hd_mm, score.asd_mm) == pytest.approx(brute_force(CUBE | far, CUBE, np.array(SPACING)), rel=1e-6)
+    whole = compare_masks(CUBE | far, CUBE, SPACING, 2.5)  # the brain stem's tolerance
+    found = (score.dsc, score.hd_mm, score.hd95_mm, score.asd_mm, score.surface_dsc)
+    assert found == (whole.dsc, whole.hd_mm, whole.hd95_mm, whole.asd_mm, whole.surface_dsc)
+    assert score.volume_error == pytest.approx(1 / (3 * 5 * 7))
     assert score.reference_ml == pytest.approx(3 * 5 * 7 * 3.0 / 1000)
     assert (score.status, score.tier) == ("scored", "anchor")
 
@@ -177,8 +86,36 @@ def test_missed_and_not_in_reference(profile):
     assert len(scores) == 42
     missed, absent = scores["Brainstem"], scores["Larynx"]
     assert (missed.status, missed.dsc, missed.hd_mm, missed.asd_mm) == ("missed", 0.0, None, None)
+    assert (missed.surface_dsc, missed.hd95_mm, missed.volume_error) == (0.0, None, -1.0)
+    assert (absent.surface_dsc, absent.hd95_mm, absent.volume_error) == (None, None, None)
     assert (absent.status, absent.dsc, absent.hd_mm, absent.reference_ml) == ("not_in_reference", None, None, 0.0)
     assert absent.predicted_ml > 0 and missed.predicted_ml == 0 and missed.reference_ml > 0
+
+
+def test_empty_means_absent(profile):
+    reference, prediction = labels_of(profile, Brainstem=CUBE), labels_of(profile, Brainstem=CUBE, Larynx=OTHER)
+    labels = {name: profile.by_name[name].label for name in ("Brainstem", "Larynx", "Pineal", "Eye_L")}
+    options = {"undrawn": ["Eye_L"], "empty_means_absent": True}
+    scores = by_organ(score_case("a", prediction, reference, SPACING, profile, None, labels, **options))
+    false, absent = scores["Larynx"], scores["Pineal"]
+    assert (false.status, false.dsc, false.surface_dsc, false.hd_mm, false.volume_error) == (
+        "false_positive",
+        0.0,
+        0.0,
+        None,
+        None,
+    )
+    assert false.predicted_ml > 0
+    assert (absent.status, absent.dsc, absent.predicted_ml) == ("absent", None, 0.0)
+    assert scores["Eye_L"].status == "not_in_reference"  # nobody drew it
+    assert scores["Eye_R"].status == "not_in_reference"  # the reference could not hold it
+
+
+def test_undrawn_organs_are_left_out_whatever_the_reference_holds(profile):
+    volume = labels_of(profile, Brainstem=CUBE, Larynx=OTHER)
+    scores = by_organ(score_case("a", volume, volume, SPACING, profile, undrawn=["Larynx"]))
+    assert (scores["Larynx"].status, scores["Larynx"].dsc) == ("not_in_reference", None)
+    assert scores["Larynx"].predicted_ml > 0 and scores["Brainstem"].dsc == 1.0
 
 
 @pytest.mark.parametrize("empty", ["prediction", "reference", "both"])
@@ -266,7 +203,7 @@ def test_folders_with_dataset_json_beside_and_above(tmp_path, profile):
     write_case(predictions, "extra", CUBE.astype(np.uint8))
     seen = []
     result = evaluate_folders(predictions, references, profile, progress=seen.append)
-    assert seen == ["1/2 a", "2/2 b"]
+    assert [line.rpartition(" ")[0].rpartition(" ")[0] for line in seen] == ["1/2 a", "2/2 b"]
     assert [(s.case, s.dsc) for s in result.scores if s.organ == "Brainstem"] == [("a", 1.0), ("b", 1.0)]
     assert {s.status for s in result.scores if s.organ != "Brainstem"} == {"not_in_reference"}
     assert result.unknown_in_reference == ("tumour",) and result.unknown_in_prediction == ()
@@ -352,6 +289,29 @@ def test_unusable_folders_and_files(tmp_path, profile):
         evaluate_folders(tmp_path / "pred", references, profile)
 
 
+def test_processes_give_what_one_gives(tmp_path, profile):
+    for case, shift in (("a", 0), ("b", 1), ("c", 2)):
+        write_case(tmp_path / "pred", case, labels_of(profile, Brainstem=np.roll(CUBE, shift, 0)))
+        write_case(tmp_path / "ref", case, labels_of(profile, Brainstem=CUBE, Pineal=OTHER))
+    one = evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile)
+    seen = []
+    two = evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, progress=seen.append, num_processes=2)
+    assert two == one and [line.split()[1] for line in seen] == ["a", "b", "c"]
+    (tmp_path / "pred" / "b.nii.gz").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="expected a readable image file"):
+        evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, num_processes=2)
+
+
+def test_unannotated_file(tmp_path, profile):
+    volume = labels_of(profile, Brainstem=CUBE, Larynx=OTHER)
+    for folder in ("pred", "ref"):
+        write_case(tmp_path / folder, "a", volume)
+    file = tmp_path / "cases.json"
+    file.write_text(json.dumps({"a": {"unannotated": ["brain stem"]}, "another": ["Larynx"]}))
+    scores = by_organ(evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, unannotated=file).scores)
+    assert (scores["Brainstem"].status, scores["Larynx"].dsc) == ("not_in_reference", 1.0)
+
+
 # summaries and output
 
 
@@ -374,6 +334,7 @@ def test_organ_rows_leave_out_what_cannot_be_compared(evaluation):
     assert a.dsc.std == pytest.approx(0.8 / np.sqrt(2))
     assert (b.dsc.n, b.dsc.mean, b.dsc.std, b.not_in_reference) == (1, 0.6, None, 1)
     assert (c.dsc.mean, c.hd_mm.n, c.hd_mm.mean, c.missed) == (0.0, 0, None, 1)
+    assert (a.extra, b.extra) == (0, 1)  # b is predicted in the case whose reference has none
 
 
 def test_tier_means_are_means_of_organ_means(evaluation):
@@ -386,8 +347,10 @@ def test_tier_means_are_means_of_organ_means(evaluation):
 
 
 def test_csv_and_json_hold_the_same_scores(tmp_path, evaluation):
-    table, document = write_evaluation(evaluation, tmp_path / "new" / "out", stem="test")
-    assert sorted(p.name for p in table.parent.iterdir()) == ["test.csv", "test.json"]
+    table, document, *texts = write_evaluation(evaluation, tmp_path / "new" / "out", stem="test")
+    assert sorted(p.name for p in table.parent.iterdir()) == ["test.csv", "test.json", "test.md", "test.tex"]
+    assert [p.suffix for p in texts] == [".md", ".tex"]
+    assert read_evaluation(document) == evaluation
     data = json.loads(document.read_text())
     assert tuple(OrganScore(**row) for row in data["scores"]) == evaluation.scores
     assert data["provenance"]["version"] == __version__
@@ -408,7 +371,7 @@ def test_write_says_which_folder_it_cannot_write(tmp_path, evaluation):
 def test_table_and_empty_evaluation(evaluation):
     lines = format_table(evaluation).splitlines()
     assert lines[0].split()[:3] == ["organ", "n", "DSC"]
-    assert lines[2].split() == ["A", "2", "0.400", "±", "0.566", "4.00", "1.00", "1", "0"]
+    assert lines[2].split() == ["A", "2", "0.400", "±", "0.566", "4.00", "1.00", "-", "-", "-", "1", "0", "0"]
     assert lines[-1].startswith("all") and lines[4].split()[3] == "-"
     empty = Evaluation(())
     assert empty.per_organ() == [] and empty.per_tier() == [] and "DSC" in format_table(empty)

@@ -26,7 +26,8 @@ def small_profile(**changes):
     ]
     for row in rows[2:]:
         row["target"] = row["name"]
-    return {"name": "small", "organs": [{**row, **changes.get(row["name"], {})} for row in rows]}
+    sources = {"tolerance_sources": {"paper": "A. Author, 2020"}}
+    return {"name": "small", **sources, "organs": [{**row, **changes.get(row["name"], {})} for row in rows]}
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,32 @@ def test_whole_mandible_is_one_organ_only_in_the_smaller_profiles():
 
 
 @pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
+def test_every_organ_has_a_tolerance_with_a_source_alike_on_both_sides_and_in_all_profiles(name):
+    profile, whole = load_profile(name), load_profile("hn42")
+    used = set()
+    for organ in profile.organs:
+        assert 0.9 < organ.tolerance_mm <= 3.0
+        used.add(organ.tolerance_source)
+        same = [profile.by_name[organ.mirror]] if organ.mirror else []
+        same += [whole.by_name[organ.name]] if organ.name in whole.by_name else []
+        for other in same:
+            assert (other.tolerance_mm, other.tolerance_source) == (organ.tolerance_mm, organ.tolerance_source)
+    assert used == set(profile.tolerance_sources)
+    confirmed = {"Brainstem": 2.5, "Parotid_L": 2.85, "OpticNrv_L": 2.5, "Bone_Mandible": 1.01, "Cavity_Oral": 3.0}
+    for key, tolerance_mm in confirmed.items():
+        assert key not in profile.by_name or profile.by_name[key].tolerance_mm == tolerance_mm
+
+
+def test_a_profile_without_tolerances_is_fine():
+    profile = Profile.from_dict(small_profile())
+    assert {organ.tolerance_mm for organ in profile.organs} == {None}
+    data = small_profile(Brainstem={"tolerance_mm": 2, "tolerance_source": "paper"})
+    assert Profile.from_dict(data).by_name["Brainstem"].tolerance_mm == 2
+    del data["tolerance_sources"], data["organs"][0]["tolerance_mm"], data["organs"][0]["tolerance_source"]
+    assert Profile.from_dict(data).tolerance_sources == {}
+
+
+@pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
 def test_round_trip_through_json(name):
     profile = load_profile(name)
     again = Profile.from_dict(json.loads(json.dumps(profile.to_dict())))
@@ -133,6 +160,15 @@ def test_round_trip_through_json(name):
         ({"OpticNrv_L": {"target": None}}, "a detection target belongs to"),
         ({"Brainstem": {"tier": "mid_level"}, "Cerebellum": {"tier": "mid_level"}}, "at least one anchor"),
         ({"Brainstem": {"colour": "red"}}, "colour"),
+        ({"Brainstem": {"tolerance_mm": 1.0}}, "Brainstem: expected a tolerance_source out of tolerance_sources"),
+        (
+            {"Brainstem": {"tolerance_source": "paper"}},
+            "Brainstem: expected a tolerance_mm between 0 and 100, got None",
+        ),
+        ({"Brainstem": {"tolerance_mm": -1.0, "tolerance_source": "paper"}}, "got -1.0"),
+        ({"Brainstem": {"tolerance_mm": "1", "tolerance_source": "paper"}}, "got '1'"),
+        ({"Brainstem": {"tolerance_mm": float("nan"), "tolerance_source": "paper"}}, "got nan"),
+        ({"Brainstem": {"tolerance_mm": 1.0, "tolerance_source": "hearsay"}}, r"\(paper\), got 'hearsay'"),
     ],
 )
 def test_contradictions_are_refused(changes, message):

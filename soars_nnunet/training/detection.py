@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
-from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
+from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.losses import HeatmapL2Loss

@@ -22,7 +22,8 @@ from torch import nn
 
 from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, Cascade, crop_case, read_json, replacing, write_json
 from soars_nnunet.geometry.grid import Grid
-from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, organ_centers_mm
+from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
 from soars_nnunet.networks.genotype import NUM_BLOCKS

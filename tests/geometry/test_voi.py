@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from soars_nnunet.geometry.grid import Grid
-from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks, organ_centers_mm
+from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
 
 SPACING = np.array([3.0, 1.0, 1.5])
