@@ -13,6 +13,7 @@ from pathlib import Path
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
 from soars_nnunet.ct import InputError
+from soars_nnunet.html_report import command as html_report
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
 
@@ -345,6 +346,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
     _say(format_table(evaluation))
     for path in write_evaluation(evaluation, output):
         _say(f"wrote {path}")
+
+
+@_command("One self-contained HTML file for an evaluation, or for each prediction.", html_report.add_arguments)
+def report(arguments: argparse.Namespace) -> None:
+    """Write pages with tables, plots, slices and an offline viewer."""
+    html_report.run(arguments, _say)
 
 
 def _add_phantom(parser: argparse.ArgumentParser) -> None:
