@@ -79,6 +79,7 @@ def page(small_case, tmp_path):
     return write
 
 
+HIDE_ALL = 'document.getElementById("none").click();'
 HIDE_OTHERS = 'document.querySelectorAll("#organs input").forEach((box, i) => { if (i) box.click(); });'
 
 
@@ -88,18 +89,20 @@ def test_axial_view_shows_the_organ_on_its_side(page):
     dom, console, urls, shot = open_page(page(HIDE_OTHERS + jump + view))
     assert state_of(dom) == "ready" and console == [] and urls == []
     assert re.search('data-place="Parotid_L; about (3[5-9]|4[0-5]) HU; LPS 19.0, -20.5, 41.0 mm"', dom), dom[-500:]
-    organ = redness(shot)
+    organ = redness(shot) & (shot[..., 1] > 0.15)  # half over gray; the crosshair is pure red
     gray = (np.ptp(shot, axis=-1) < 0.02) & (shot[..., 0] > 0.3) & (shot[..., 0] < 0.9)
     assert gray.mean() > 0.1 and 0.01 < organ.mean() < 0.2
     (organ_y, organ_x), (body_y, body_x) = (np.argwhere(mask).mean(0) for mask in (organ, gray))
     assert organ_x > body_x + 50 and organ_y < body_y - 50  # the patient's left is on the right, the front up
 
 
-def test_3d_view_shows_organs_alone(page):
+@pytest.mark.parametrize(("choice", "low", "high"), [(HIDE_OTHERS, 0.002, 0.3), (HIDE_ALL, -1, 1e-5)])
+def test_3d_view_shows_the_chosen_organs_alone(page, choice, low, high):
     view = "document.querySelector(\"[data-view='render']\").click();"
-    dom, console, urls, shot = open_page(page(HIDE_OTHERS + view))
+    dom, console, urls, shot = open_page(page(choice + view))
     assert (state_of(dom), console, urls) == ("ready", [], [])
-    assert 0.002 < redness(shot).mean() < 0.3
+    assert low < redness(shot).mean() < high
+    assert low < (shot > 0.3).any(axis=-1).mean() < high + 0.01  # no skin; orientation letters may be drawn
 
 
 def test_without_webgl_the_page_says_so(page):
