@@ -53,4 +53,7 @@ soars-cascade-predict -i "$nnUNet_raw/Dataset042_Phantom/imagesTs" -o "$out/pred
 step "soars-evaluate"
 soars-evaluate -p "$out/prediction" -r "$nnUNet_raw/Dataset042_Phantom/labelsTs" -o "$out" --profile hn42
 python scripts/demo_report.py "$out"
-step "done; overlay: $out/overlay.png, table: $out/evaluation.csv"
+step "soars-report"
+soars-report -e "$out/evaluation.json"
+soars-report -p "$out/prediction" -i "$nnUNet_raw/Dataset042_Phantom/imagesTs"
+step "done; overlay: $out/overlay.png, tables: $out/evaluation.html, viewers: $out/prediction/*.html"

@@ -7,14 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import SimpleITK as sitk
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
+from soars_nnunet.html_report.contours import Slice, draw_slice
 from soars_nnunet.profile import load_profile
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402
 
 TIER_COLORS = {"anchor": "Blues", "mid_level": "Greens", "small_hard": "autumn"}
 
@@ -62,21 +61,18 @@ def draw_overlay(output: Path, raw: Path) -> None:
         ("coronal", 1, chiasm[1]),
         ("sagittal", 2, chiasm[2]),
     ]
-    figure, axes = plt.subplots(2, len(views), figsize=(4 * len(views), 8.6))
+    colors = {}
+    for tier, colormap in TIER_COLORS.items():
+        organs = profile.tier(tier)
+        palette = colormaps[colormap](np.linspace(0.45, 0.95, len(organs)))[:, :3].tolist()
+        colors |= {organ.label: tuple(color) for organ, color in zip(organs, palette, strict=True)}
+    figure = Figure(figsize=(4 * len(views), 8.6))
+    axes = figure.subplots(2, len(views))
     for row, (name, volume) in enumerate((("reference", truth), ("prediction", prediction))):
         for column, (title, axis, index) in enumerate(views):
             panel = axes[row, column]
-            feet_down = slice(None) if axis == 0 else slice(None, None, -1)
-            panel.imshow(np.take(ct, index, axis)[feet_down], cmap="gray", vmin=-200, vmax=300)
-            labels = np.take(volume, index, axis)[feet_down]
-            for tier, colors in TIER_COLORS.items():
-                organs = profile.tier(tier)
-                palette = plt.get_cmap(colors)(np.linspace(0.45, 0.95, len(organs)))
-                for organ, color in zip(organs, palette, strict=True):
-                    if (labels == organ.label).any():
-                        panel.contour(labels == organ.label, levels=[0.5], colors=[color], linewidths=1)
+            draw_slice(panel, ct, volume, Slice(axis, int(index)), colors, window_hu=(-200, 300))
             panel.set_title(f"{name}: {title}", fontsize=10)
-            panel.axis("off")
     figure.suptitle("synthetic CT; anchor blue, mid-level green, small & hard red to yellow")
     figure.tight_layout()
     figure.savefig(output / "overlay.png", dpi=80)

@@ -14,6 +14,7 @@ from pathlib import Path
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
 from soars_nnunet.ct import InputError
 from soars_nnunet.evaluate_cli import add_evaluate_arguments, run_evaluate
+from soars_nnunet.html_report import command as html_report
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
 from soars_nnunet.public_sets import add_arguments as _add_import
@@ -323,6 +324,12 @@ def cross_validate(arguments: argparse.Namespace) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     """Compare label files of the same name, or finished evaluations; write tables."""
     run_evaluate(arguments, _say)
+
+
+@_command("One self-contained HTML file for an evaluation, or for each prediction.", html_report.add_arguments)
+def report(arguments: argparse.Namespace) -> None:
+    """Write pages with tables, plots, slices and an offline viewer."""
+    html_report.run(arguments, _say)
 
 
 def _add_phantom(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,137 @@
+"""CT slices with organ contours, drawn with matplotlib; and colours by organ."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.ndimage import find_objects
+
+Color = tuple[float, float, float]
+"""Red, green, blue; 0 to 1."""
+
+GOLDEN_ANGLE = 0.618034
+"""Turn of the hue from one organ to the next: neighbours differ, and no two of many are alike."""
+
+SHOWN = 0.5
+"""An organ counts as shown by a slice in which its area is at least so much of its largest."""
+
+PLANES = ("axial", "coronal", "sagittal")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice to draw: the axis (0 axial, 1 coronal, 2 sagittal) that it is perpendicular to, and its index."""
+
+    axis: int
+    index: int
+
+
+def organ_colors(names: Sequence[str]) -> dict[str, Color]:
+    """A colour an organ; left and right (``_L``, ``_R``) share a hue, the right is darker."""
+    stems = list(dict.fromkeys(name.removesuffix("_L").removesuffix("_R") for name in names))
+    colors = {}
+    for name in names:
+        number = stems.index(name.removesuffix("_L").removesuffix("_R"))
+        saturation = (0.95, 0.6, 0.8)[number % 3]
+        colors[name] = colorsys.hsv_to_rgb(number * GOLDEN_ANGLE % 1, saturation, 0.75 if name.endswith("_R") else 1.0)
+    return colors
+
+
+def choose_slices(labels: np.ndarray, most_axial: int = 6) -> list[Slice]:
+    """Axial slices that together show as many organs as they can, then one coronal and one sagittal slice.
+
+    Args:
+        labels: (Z, Y, X) whole numbers, 0 is background.
+        most_axial: Largest number of axial slices.
+
+    Returns:
+        Slices, the axial ones from head to feet (Z runs feet to head); the middle ones if there are no labels.
+    """
+    boxes = find_objects(labels)
+    areas = np.zeros((len(boxes), labels.shape[0]))
+    for row, box in enumerate(boxes):
+        if box is not None:
+            areas[row, box[0]] = (labels[box] == row + 1).sum(axis=(1, 2))
+    areas = areas[areas.any(axis=1)]
+    if not len(areas):
+        return [Slice(axis, size // 2) for axis, size in enumerate(labels.shape)]
+    share = areas / areas.max(axis=1, keepdims=True)
+    open_rows, chosen = np.ones(len(areas), bool), []
+    while open_rows.any() and len(chosen) < most_axial:
+        candidates = (share[open_rows] >= SHOWN).sum(axis=0) + share[open_rows].mean(axis=0)
+        chosen.append(int(candidates.argmax()))
+        open_rows &= share[:, chosen[-1]] < SHOWN
+    planes = []
+    for axis in (1, 2):
+        visible = np.array([len(np.unique(np.take(labels, i, axis))) for i in range(labels.shape[axis])])
+        best = np.flatnonzero(visible == visible.max())
+        planes.append(Slice(axis, int(best[len(best) // 2])))
+    return [*(Slice(0, index) for index in sorted(chosen, reverse=True)), *planes]
+
+
+def draw_slice(
+    axes: Axes,
+    ct_hu: np.ndarray,
+    labels: np.ndarray,
+    place: Slice,
+    colors: Mapping[int, Color],
+    window_hu: Sequence[float] = (-160, 240),
+    spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
+) -> list[int]:
+    """Draw one slice with the contours of the labels in it, head or front up, the patient's right on the left.
+
+    Args:
+        axes: Where to; its ticks are removed.
+        ct_hu: (Z, Y, X), Z to the head, Y to the back, X to the patient's left.
+        labels: The same grid, whole numbers.
+        place: Which slice.
+        colors: Contour colour by label; labels without one are not drawn.
+        window_hu: Darkest and brightest HU.
+        spacing_mm: Voxel size (Z, Y, X).
+
+    Returns:
+        Labels drawn, ascending.
+    """
+    upward = slice(None) if place.axis == 0 else slice(None, None, -1)
+    down_mm, across_mm = (mm for axis, mm in enumerate(spacing_mm) if axis != place.axis)
+    axes.imshow(
+        np.take(ct_hu, place.index, place.axis)[upward],
+        cmap="gray",
+        vmin=window_hu[0],
+        vmax=window_hu[1],
+        aspect=down_mm / across_mm,
+    )
+    flat = np.take(labels, place.index, place.axis)[upward]
+    drawn = []
+    for label, box in enumerate(find_objects(flat), 1):
+        if box is None or label not in colors:
+            continue
+        corner = [part.start for part in box]
+        mask = np.pad(flat[box] == label, 1).astype(float)  # a border of background closes the contour
+        rows, columns = (np.arange(size) + start - 1 for size, start in zip(mask.shape, corner, strict=True))
+        axes.contour(columns, rows, mask, levels=[0.5], colors=[colors[label]], linewidths=1.2)
+        drawn.append(label)
+    axes.axis("off")
+    return drawn
+
+
+def slice_figure(
+    ct_hu: np.ndarray,
+    labels: np.ndarray,
+    place: Slice,
+    colors: Mapping[int, Color],
+    window_hu: Sequence[float],
+    spacing_mm: Sequence[float],
+) -> tuple[Figure, list[int]]:
+    """A figure of one slice alone (see ``draw_slice``), and the labels drawn."""
+    rows, columns = (
+        size * mm for axis, (size, mm) in enumerate(zip(labels.shape, spacing_mm, strict=True)) if axis != place.axis
+    )
+    figure = Figure(figsize=(5.6, 5.6 * rows / columns), facecolor="black")
+    axes = figure.add_axes((0, 0, 1, 1))
+    return figure, draw_slice(axes, ct_hu, labels, place, colors, window_hu, spacing_mm)

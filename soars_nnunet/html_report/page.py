@@ -1,0 +1,137 @@
+"""The HTML page: escaping, tables, inline pictures, and writing it to a file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from soars_nnunet import __version__
+from soars_nnunet.artifacts import replacing
+from soars_nnunet.ct import InputError
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; connect-src data: blob:; worker-src blob:"
+)
+"""Content security policy: the browser refuses whatever would leave the file."""
+
+DPI = 90
+
+
+class Markup(str):
+    """Text that is HTML already; every other string is escaped."""
+
+
+def escape(value: Any) -> Markup:
+    """HTML of a value: markup as it is, None as a dash, anything else escaped."""
+    if isinstance(value, Markup):
+        return value
+    return Markup("–" if value is None else html.escape(str(value)))
+
+
+def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str = "") -> Markup:
+    """A table whose first column is a row header.
+
+    Args:
+        header: Column titles.
+        rows: Cells; None is a dash.
+        caption: Text above the table.
+
+    Returns:
+        HTML; only the header if there are no rows.
+    """
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(_cell(cell) for cell in row[1:]) + "</tr>"
+        for row in rows
+    )
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return Markup(f'<div class="wide"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+
+
+def _cell(value: Any) -> str:
+    numeric = value is None or not isinstance(value, str) or value[:1] in set("-+.0123456789")
+    return f"<td>{escape(value)}</td>" if numeric else f'<td class="text">{escape(value)}</td>'
+
+
+def section(title: str, *parts: str, note: str = "") -> Markup:
+    """A section with a heading, an explaining line and its parts (HTML)."""
+    explained = f'<p class="note">{escape(note)}</p>' if note else ""
+    return Markup(f"<section><h2>{escape(title)}</h2>{explained}{''.join(parts)}</section>")
+
+
+def facts(pairs: dict[str, Any]) -> Markup:
+    """A list of names and values; pairs whose value is None or empty are left out."""
+    items = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs.items() if value)
+    return Markup(f"<dl>{''.join(items)}</dl>")
+
+
+def picture(figure: Figure, alternative: str, caption: Any = "") -> Markup:
+    """A matplotlib figure as an inline PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor())
+    data = base64.b64encode(buffer.getvalue()).decode()
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return Markup(f'<figure><img alt="{escape(alternative)}" src="data:image/png;base64,{data}">{below}</figure>')
+
+
+def json_script(name: str, data: Any) -> Markup:
+    """Data for the page's script, safe inside HTML whatever the names in it."""
+    text = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c").replace("&", "\\u0026")
+    return Markup(f'<script type="application/json" id="{escape(name)}">{text}</script>')
+
+
+def package_text(name: str) -> str:
+    """Text of a file shipped beside this module."""
+    return (resources.files("soars_nnunet.html_report") / name).read_text(encoding="utf-8")
+
+
+def settings() -> dict[str, Any]:
+    """Metric titles, windows and colours of the reports (``plans/report.json``)."""
+    return json.loads((resources.files("soars_nnunet.plans") / "report.json").read_text(encoding="utf-8"))
+
+
+def page(title: str, parts: Iterable[str], tail: str = "") -> str:
+    """The whole document.
+
+    Args:
+        title: Of the page, escaped here.
+        parts: Sections, as HTML.
+        tail: Scripts at the end of the body, as HTML.
+    """
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{package_text('page.css')}</style></head>\n<body>"
+        f"<main><h1>{escape(title)}</h1>\n" + "\n".join(parts) + "</main>\n"
+        f"<footer>soars_nnunet {__version__}. Research software, not a medical device: contours need a "
+        f"clinician's review.</footer>\n{tail}</body></html>\n"
+    )
+
+
+def write_page(path: Path, text: str) -> float:
+    """Write a page under a temporary name, then rename.
+
+    Returns:
+        Size in MB.
+
+    Raises:
+        InputError: If it cannot be written there.
+    """
+    if path.is_dir():
+        raise InputError(f"-o {path}: expected an HTML file to write, got a folder; name a file in it")
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"-o {path}: expected a file that can be written ({error}); name another one") from error
+    return path.stat().st_size / 1e6
