@@ -28,6 +28,8 @@ from soars_nnunet.profile import load_profile
 from soars_nnunet.stratify import stratify
 from soars_nnunet.training.base import SOARSTrainer
 
+pytest_plugins = ("html_report.cases",)
+
 SHAPE, SPACING_MM = (40, 34, 34), (7.0, 7.0, 7.0)
 OPTIONS = PlanOptions(
     regime="demo",
