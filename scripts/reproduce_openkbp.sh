@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about 90 minutes on two CPU cores.
+# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; an estimated 90 minutes on two CPU cores.
 #   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]
 #   REPRODUCTION_OUTPUT  where (default: reproduction_output beside setup.cfg); a broken run goes on where it stopped
 # Every fifth case of the first dataset is kept out of everything as test; the rest is a 2-fold split with both folds trained.
