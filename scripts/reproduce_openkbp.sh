@@ -21,25 +21,9 @@ export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocesse
 export nnUNet_n_proc_DA="${nnUNet_n_proc_DA:-0}" nnUNet_def_n_proc="${nnUNet_def_n_proc:-1}"
 device="${DEVICE:-cpu}"
 eval "$(soars-env)"
-started=$SECONDS
+. scripts/trainings.sh
 
-step() { printf '\n[%3d min] %s\n' $(((SECONDS - started) / 60)) "$*"; }
 regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=24 mid_level.num_epochs=18 iterations_per_epoch=70 p_mirror=0.5)
-train() { # dataset fold trainer plans
-    local model="$nnUNet_results/$(basename "$nnUNet_raw"/Dataset"$1"_*)/$3__$4__3d_fullres" log="$out/train_$1_$2_$4.log"
-    step "nnUNetv2_train $1 3d_fullres $2 -tr $3 -p $4 -device $device   (log: $log)"
-    [ ! -f "$model/fold_$2/checkpoint_final.pth" ] || { echo "  finished already"; return; }
-    nnUNetv2_train "$1" 3d_fullres "$2" -tr "$3" -p "$4" -device "$device" --c >"$log" 2>&1 || { tail -20 "$log"; exit 1; }
-    grep -E 'train_loss|Epoch time' "$log" | tail -2
-}
-side_by_side() { # two trainings with a thread each get more done than one after the other with two
-    OMP_NUM_THREADS=1 $1 &
-    local first=$!
-    trap "kill $first 2>/dev/null" EXIT
-    OMP_NUM_THREADS=1 $2
-    wait $first
-    trap - EXIT
-}
 
 raw="$nnUNet_raw/Dataset007_OpenKBP"
 mkdir -p "$raw"/{imagesTr,labelsTr,imagesTs,labelsTs} "$nnUNet_preprocessed" "$nnUNet_results"
@@ -72,13 +56,13 @@ step "soars-stratify, soars-plan"
 [ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] \
     || soars-stratify -d 7 -p openkbp7 --folds 2 ${partial:+--unannotated "$partial/cases.json"}
 soars-plan -d 7 "${regime[@]}"
-side_by_side "train 071 0 SOARSAnchorTrainer nnUNetPlans" "train 071 1 SOARSAnchorTrainer nnUNetPlans"
+side_by_side "071 0 SOARSAnchorTrainer" "071 1 SOARSAnchorTrainer"
 step "soars-channels"
 soars-channels -d 7 --device "$device"
 soars-plan -d 7 "${regime[@]}"
 soars-plan -d 7 --branches mid_level --guidance none --plans-name CTOnly "${regime[@]}"
 for fold in 0 1; do
-    side_by_side "train 072 $fold SOARSMidLevelTrainer nnUNetPlans" "train 072 $fold SOARSMidLevelTrainer CTOnly"
+    side_by_side "072 $fold SOARSMidLevelTrainer" "072 $fold SOARSMidLevelTrainer CTOnly"
 done
 step "soars-cross-validate: every training case by its own fold's models"
 soars-cross-validate -d 7 --device "$device"
