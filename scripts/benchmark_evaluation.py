@@ -99,7 +99,7 @@ def monai_whole(folder: Path, organs: int) -> list[float]:
 
 def ours(folder: Path, prediction: str) -> list[float]:
     """HD of each organ."""
-    from soars_nnunet.evaluate import evaluate_folders
+    from soars_nnunet.evaluation.evaluate import evaluate_folders
     from soars_nnunet.profile import load_profile
 
     evaluation = evaluate_folders(folder / prediction, folder / "reference", load_profile("hn42"))

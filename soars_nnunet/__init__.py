@@ -2,6 +2,9 @@
 
 The pipeline, one module a step, one console script a module::
 
+    public set, own masks
+      | importing/    soars-import
+      v
     raw nnU-Net dataset (CT + multi-organ labels)
       | stratify.py   soars-stratify          one nnU-Net dataset per tier, patient-level split
       | plan.py       soars-plan              fingerprint, plans JSON, nnU-Net's preprocessing
@@ -17,7 +20,8 @@ The pipeline, one module a step, one console script a module::
       |
       v
     predict.py        soars-cascade-predict   CT -> one label volume and a report
-    evaluate.py       soars-evaluate          DSC, HD, ASD per organ and tier
+    evaluation/       soars-evaluate          DSC, HD, ASD per organ and tier
+    html_report/      soars-report            one HTML file for an evaluation or a prediction
 
 Organs, tiers and labels come from a profile (profile.py, plans/*.json); every file and
 folder that one step hands to the next is named in artifacts.py.

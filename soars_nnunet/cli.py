@@ -13,11 +13,11 @@ from pathlib import Path
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
 from soars_nnunet.ct import InputError
-from soars_nnunet.evaluate_cli import add_evaluate_arguments, run_evaluate
+from soars_nnunet.evaluation.command import add_evaluate_arguments, run_evaluate
 from soars_nnunet.html_report import command as html_report
+from soars_nnunet.importing.public_sets import add_arguments as _add_import
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.profile import load_profile
-from soars_nnunet.public_sets import add_arguments as _add_import
 
 Command = Callable[[argparse.Namespace], None]
 Main = Callable[[Sequence[str] | None], int]
@@ -299,7 +299,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
 def cross_validate(arguments: argparse.Namespace) -> None:
     """Cross-validate the whole cascade; later predictions keep the largest part where that helped."""
     from soars_nnunet.cross_validate import cross_validate as run
-    from soars_nnunet.evaluate import format_table, write_evaluation
+    from soars_nnunet.evaluation.evaluate import format_table, write_evaluation
     from soars_nnunet.postprocess import format_effects
 
     cascade = Cascade.load(arguments.dataset)
@@ -359,8 +359,8 @@ def phantom(arguments: argparse.Namespace) -> None:
 @_command("Write a public data set, or masks of your own, as a raw nnU-Net dataset.", _add_import)
 def import_(arguments: argparse.Namespace) -> None:
     """Import; list everything odd, also in import_report.txt and .json beside the data."""
-    from soars_nnunet.import_set import import_set
-    from soars_nnunet.public_sets import load_set
+    from soars_nnunet.importing.dataset import import_set
+    from soars_nnunet.importing.public_sets import load_set
 
     table = load_set(arguments.set, arguments.choose)
     chosen = (arguments.profile, arguments.structures, arguments.name, arguments.without_ct)

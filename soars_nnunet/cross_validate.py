@@ -14,12 +14,12 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import Cascade, MissingArtifactError, raw_folder, read_json
-from soars_nnunet.centers import reported_centers_mm, score_targets
+from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
+from soars_nnunet.evaluation.metrics import score_case
+from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.label_map import check_same_grid, read_label_map
-from soars_nnunet.metrics import score_case
 from soars_nnunet.postprocess import ComponentEffect, component_dices, write_postprocessing
 from soars_nnunet.predict_files import predict_files
-from soars_nnunet.scores import Evaluation
 from soars_nnunet.stratify import training_cases
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from soars_nnunet.artifacts import POSTPROCESSING, provenance, read_json, write_json
+from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.profile import Profile
-from soars_nnunet.surface import dice
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,17 @@ def phantom():
 
 
 @pytest.fixture
+def pddca(tmp_path, phantom):
+    """Two training cases, an optional one, one of each test part; contours lacking as in the real set."""
+    return published_layouts.write_pddca_set(tmp_path / "PDDCA", phantom)
+
+
+@pytest.fixture
+def deepmind(tmp_path, phantom):
+    return published_layouts.write_deepmind_set(tmp_path / "tcia", phantom)
+
+
+@pytest.fixture
 def nnunet_folders(tmp_path, monkeypatch):
     """Raw folder of an empty environment; what commands set in the process is put back."""
     point_to(tmp_path, monkeypatch.setenv)

@@ -3,8 +3,8 @@
 import numpy as np
 import SimpleITK as sitk
 
+from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
-from soars_nnunet.public_sets import load_set
 
 SHAPE, SPACING_MM = (48, 40, 40), (6.0, 6.0, 6.0)
 HN42 = load_profile("hn42")

@@ -11,10 +11,10 @@ from conftest import copy_tree
 from soars_nnunet import cli
 from soars_nnunet.artifacts import DEFAULT_PLANS, POSTPROCESSING, raw_folder, read_json, write_json
 from soars_nnunet.cross_validate import cross_validate
+from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
 from soars_nnunet.predict import CascadePredictor
-from soars_nnunet.surface import dice
 
 
 def array(path):

@@ -6,23 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published_layouts import found, names, organ, write, write_masks, write_pddca, write_pddca_set, written
+from published_layouts import found, names, organ, write, write_masks, write_pddca, written
 
 from soars_nnunet import cli
 from soars_nnunet.artifacts import read_json
 from soars_nnunet.ct import InputError
-from soars_nnunet.import_set import import_set
+from soars_nnunet.importing.dataset import import_set
+from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
-from soars_nnunet.public_sets import load_set
 from soars_nnunet.stratify import stratify
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
-
-
-@pytest.fixture
-def pddca(tmp_path, phantom):
-    """Two training cases, an optional one, one of each test part; contours lacking as in the real set."""
-    return write_pddca_set(tmp_path / "PDDCA", phantom)
 
 
 def test_stratify_takes_an_import_with_its_list(pddca, nnunet_folders):

@@ -1,6 +1,6 @@
 import pytest
 
-from soars_nnunet.findings import Finding, format_findings, format_numbers
+from soars_nnunet.importing.findings import Finding, format_findings, format_numbers
 
 
 @pytest.mark.parametrize(

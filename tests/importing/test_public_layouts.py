@@ -18,32 +18,19 @@ from published_layouts import (
     segrap_cubes,
     write,
     write_deepmind,
-    write_deepmind_set,
     write_masks,
     write_openkbp,
-    write_pddca_set,
     write_segrap,
     written,
 )
 
 from soars_nnunet.artifacts import read_json
-from soars_nnunet.import_set import import_set
+from soars_nnunet.importing.dataset import import_set
+from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
-from soars_nnunet.public_sets import load_set
 from soars_nnunet.unannotated import read_unannotated
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
-
-
-@pytest.fixture
-def pddca(tmp_path, phantom):
-    """Two training cases, an optional one, one of each test part; contours lacking as in the real set."""
-    return write_pddca_set(tmp_path / "PDDCA", phantom)
-
-
-@pytest.fixture
-def deepmind(tmp_path, phantom):
-    return write_deepmind_set(tmp_path / "tcia", phantom)
 
 
 SEGRAP_UNIONS = {

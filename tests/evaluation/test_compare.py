@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from soars_nnunet.centers import TargetScore
-from soars_nnunet.compare import align, paired_rows, rank_biserial, winners
 from soars_nnunet.ct import InputError
-from soars_nnunet.metrics import OrganScore
-from soars_nnunet.scores import Evaluation
+from soars_nnunet.evaluation.centers import TargetScore
+from soars_nnunet.evaluation.compare import align, paired_rows, rank_biserial, winners
+from soars_nnunet.evaluation.metrics import OrganScore
+from soars_nnunet.evaluation.scores import Evaluation
 
 
 def score(case, organ, dsc=0.5, hd_mm=4.0, tier="anchor", **more):

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
 
-from soars_nnunet.surface import (
+from soars_nnunet.evaluation.surface import (
     compare_masks,
     dice,
     pieces,

@@ -12,11 +12,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.artifacts import replacing
-from soars_nnunet.contours import Contours
 from soars_nnunet.ct import InputError, check_ct
-from soars_nnunet.findings import Finding
+from soars_nnunet.importing.contours import Contours
+from soars_nnunet.importing.findings import Finding
+from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure
 from soars_nnunet.profile import Organ, Profile
-from soars_nnunet.public_sets import CaseFiles, PublicSet, Structure
 from soars_nnunet.stratify import check_sides
 
 ENDING = ".nii.gz"

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from soars_nnunet.compare import HIGHER_IS_BETTER, PairedRow, winners
+from soars_nnunet.evaluation.compare import HIGHER_IS_BETTER, PairedRow, winners
+from soars_nnunet.evaluation.scores import METRICS, TARGET_METRICS, Evaluation, Summary
 from soars_nnunet.profile import TIERS
-from soars_nnunet.scores import METRICS, TARGET_METRICS, Evaluation, Summary
 
 UNITS = {
     "dsc": ("DSC", "%", 100.0),

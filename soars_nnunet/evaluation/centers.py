@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from soars_nnunet.evaluation.metrics import MISSED, NOT_IN_REFERENCE, SCORED, resolve_labels
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
-from soars_nnunet.metrics import MISSED, NOT_IN_REFERENCE, SCORED, resolve_labels
 from soars_nnunet.profile import Profile
 
 

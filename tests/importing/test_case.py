@@ -8,29 +8,16 @@ from published_layouts import (
     names,
     organ,
     write,
-    write_deepmind_set,
     write_masks,
     write_pddca,
-    write_pddca_set,
     written,
 )
 
 from soars_nnunet.artifacts import read_json
-from soars_nnunet.import_set import import_set
-from soars_nnunet.public_sets import load_set
+from soars_nnunet.importing.dataset import import_set
+from soars_nnunet.importing.public_sets import load_set
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
-
-
-@pytest.fixture
-def pddca(tmp_path, phantom):
-    """Two training cases, an optional one, one of each test part; contours lacking as in the real set."""
-    return write_pddca_set(tmp_path / "PDDCA", phantom)
-
-
-@pytest.fixture
-def deepmind(tmp_path, phantom):
-    return write_deepmind_set(tmp_path / "tcia", phantom)
 
 
 @pytest.mark.parametrize("how", ["names", "header", "lone"])

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from soars_nnunet.ct import InputError
-from soars_nnunet.metrics import OrganScore
+from soars_nnunet.evaluation.metrics import OrganScore
+from soars_nnunet.evaluation.scores import METRICS, TARGET_METRICS, Evaluation
 from soars_nnunet.profile import TIERS
-from soars_nnunet.scores import METRICS, TARGET_METRICS, Evaluation
 
 logger = logging.getLogger(__name__)
 

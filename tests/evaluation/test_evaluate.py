@@ -9,11 +9,11 @@ import pytest
 import SimpleITK as sitk
 
 from soars_nnunet import __version__
-from soars_nnunet.evaluate import Evaluation, evaluate_folders, format_table, write_evaluation
-from soars_nnunet.metrics import OrganScore, label_volume, resolve_labels, score_case
+from soars_nnunet.evaluation.evaluate import Evaluation, evaluate_folders, format_table, write_evaluation
+from soars_nnunet.evaluation.metrics import OrganScore, label_volume, resolve_labels, score_case
+from soars_nnunet.evaluation.scores import read_evaluation
+from soars_nnunet.evaluation.surface import compare_masks
 from soars_nnunet.profile import load_profile
-from soars_nnunet.scores import read_evaluation
-from soars_nnunet.surface import compare_masks
 
 SPACING = (3.0, 1.25, 0.8)
 SHAPE = (12, 16, 20)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet.centers import reported_centers_mm, score_targets
-from soars_nnunet.evaluate import evaluate_folders
+from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
+from soars_nnunet.evaluation.evaluate import evaluate_folders
 from soars_nnunet.profile import load_profile
 
 SHAPE, SPACING = (10, 12, 14), (3.0, 1.0, 0.5)

@@ -27,10 +27,10 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.ct import InputError
-from soars_nnunet.findings import Finding, format_findings, format_numbers
-from soars_nnunet.import_case import ENDING, as_profile, read_case, summary, write_case
+from soars_nnunet.importing.case import ENDING, as_profile, read_case, summary, write_case
+from soars_nnunet.importing.findings import Finding, format_findings, format_numbers
+from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure, choose_structures, find_cases
 from soars_nnunet.profile import Profile, load_profile, normalise
-from soars_nnunet.public_sets import CaseFiles, PublicSet, Structure, choose_structures, find_cases
 
 RECORDS = "import_cases"
 REPORT = "import_report.json"

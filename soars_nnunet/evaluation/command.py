@@ -50,7 +50,7 @@ def run_evaluate(arguments: argparse.Namespace, say: Callable[[str], None]) -> N
         return
     if arguments.prediction is None or arguments.reference is None:
         raise InputError("expected both -p PREDICTION and -r REFERENCE, or --compare NAME=PATH NAME=PATH")
-    from soars_nnunet.evaluate import evaluate_folders, format_table, write_evaluation
+    from soars_nnunet.evaluation.evaluate import evaluate_folders, format_table, write_evaluation
 
     evaluation = evaluate_folders(
         arguments.prediction,
@@ -74,10 +74,10 @@ def run_evaluate(arguments: argparse.Namespace, say: Callable[[str], None]) -> N
 
 def _compare(entries: list[str], output: Path, say: Callable[[str], None]) -> None:
     from soars_nnunet.artifacts import provenance
-    from soars_nnunet.compare import PairedRow, align, paired_rows, winners
-    from soars_nnunet.evaluate import csv_text, write_texts
-    from soars_nnunet.scores import METRICS, read_evaluation
-    from soars_nnunet.tables import comparison_tables, paper_tables, render
+    from soars_nnunet.evaluation.compare import PairedRow, align, paired_rows, winners
+    from soars_nnunet.evaluation.evaluate import csv_text, write_texts
+    from soars_nnunet.evaluation.scores import METRICS, read_evaluation
+    from soars_nnunet.evaluation.tables import comparison_tables, paper_tables, render
 
     paths: dict[str, Path] = {}
     for entry in entries:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from soars_nnunet.centers import TargetScore
-from soars_nnunet.compare import align, paired_rows
-from soars_nnunet.metrics import OrganScore
+from soars_nnunet.evaluation.centers import TargetScore
+from soars_nnunet.evaluation.compare import align, paired_rows
+from soars_nnunet.evaluation.metrics import OrganScore
+from soars_nnunet.evaluation.scores import Evaluation
+from soars_nnunet.evaluation.tables import Table, comparison_tables, organ_table, paper_tables, render
 from soars_nnunet.profile import load_profile
-from soars_nnunet.scores import Evaluation
-from soars_nnunet.tables import Table, comparison_tables, organ_table, paper_tables, render
 
 TABLE4 = {
     "AnatomyNet": (86.7, 92.5, 53.2, 72.1, 70.6, 88.1, 87.3, 81.4, 81.3, 79.2),

@@ -12,9 +12,9 @@ import numpy as np
 
 from soars_nnunet import __version__
 from soars_nnunet.artifacts import read_json
-from soars_nnunet.centers import TargetScore
 from soars_nnunet.ct import InputError
-from soars_nnunet.metrics import ABSENT, FALSE_POSITIVE, MISSED, NOT_IN_REFERENCE, SCORED, OrganScore
+from soars_nnunet.evaluation.centers import TargetScore
+from soars_nnunet.evaluation.metrics import ABSENT, FALSE_POSITIVE, MISSED, NOT_IN_REFERENCE, SCORED, OrganScore
 from soars_nnunet.profile import TIERS
 
 METRICS = ("dsc", "hd_mm", "asd_mm", "hd95_mm", "surface_dsc", "volume_error")

@@ -4,8 +4,8 @@ import re
 import pytest
 
 from soars_nnunet.ct import InputError
+from soars_nnunet.importing.public_sets import ROLES, available_sets, choose_structures, load_set, read_table
 from soars_nnunet.profile import load_profile, normalise
-from soars_nnunet.public_sets import ROLES, available_sets, choose_structures, load_set, read_table
 
 SETS = ("deepmind", "hanseg", "masks", "openkbp", "pddca", "segrap2023", "structseg2019")
 PUBLISHED = {"deepmind": 21, "hanseg": 30, "masks": 0, "openkbp": 7, "pddca": 9, "segrap2023": 45, "structseg2019": 22}

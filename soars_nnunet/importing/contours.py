@@ -16,9 +16,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.ct import InputError, read_ct
+from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure
 from soars_nnunet.label_map import GRID_TOLERANCES, read_label_map
 from soars_nnunet.profile import normalise
-from soars_nnunet.public_sets import CaseFiles, PublicSet, Structure
 
 OFFSET_TOLERANCE_VOX = 1e-2
 """How far a mask's voxels may lie off those of the CT: rounding of origins in file formats."""

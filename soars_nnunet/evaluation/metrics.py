@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import find_objects
 
+from soars_nnunet.evaluation.surface import compare_masks
 from soars_nnunet.profile import Organ, Profile
-from soars_nnunet.surface import compare_masks
 
 logger = logging.getLogger(__name__)
 
