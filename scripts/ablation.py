@@ -101,16 +101,15 @@ class Ablation(Runner):
 
     def some_folds(self, plans: str, *plan_options: str) -> None:
         """The branches that guide no other."""
-        for branch in ("mid_level", "small_hard"):
-            if branch in self.cascade.datasets:
-                self.plan(plans, [branch], (), *plan_options)
-                for fold in self.options.folds:
-                    self.train(branch, plans, fold)
+        branches = [branch for branch in ("mid_level", "small_hard") if branch in self.cascade.datasets]
+        for branch in branches:
+            self.plan(plans, [branch], (), *plan_options)
+        trainings = [(branch, fold) for branch in branches for fold in self.options.folds]
+        self.map(lambda training: self.train(training[0], plans, training[1]), trainings)
 
     def every_fold(self, branch: str, plans: str) -> None:
         """Train all folds of a guiding branch."""
-        for fold in range(len(self.cascade.splits())):
-            self.train(branch, plans, fold)
+        self.map(lambda fold: self.train(branch, plans, fold), range(len(self.cascade.splits())))
 
     def channels(self, plans: str, *options: str) -> None:
         """Out-of-fold output of a variant's guiding branches."""

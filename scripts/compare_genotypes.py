@@ -4,7 +4,7 @@
     python scripts/compare_genotypes.py -d 42 --branch anchor --fold 0 -o OUT -- --regime demo --spacing 3 3 3
 
 Works on a stratified dataset whose branch can be planned, in the environment's nnU-Net folders; what follows
-``--`` goes to soars-plan. Everything runs by plain commands, one after the other; finished steps are kept.
+``--`` goes to soars-plan. Everything runs by plain commands; finished steps are kept.
 All genotypes train on the fold's training cases with the same plans. They are compared on the fold's
 validation cases, which neither weights nor architecture have seen, by nnU-Net's own validation of whole volumes.
 """
@@ -50,7 +50,7 @@ class Comparison(Runner):
 
 
 def candidates(found: list[list[str]], branch: str, num_random: int) -> dict[str, list[str]]:
-    """Genotypes to compare, by name; equal ones are trained once all the same."""
+    """Genotypes to compare, by name."""
     generator = np.random.default_rng(0)
     table = {f"found, seed {seed}": kinds for seed, kinds in enumerate(found)}
     table["published"] = published_genotype(branch)
@@ -91,10 +91,15 @@ def main() -> None:
     parser.add_argument("--training-seeds", type=int, default=1, help="trainings of each genotype")
     options = parse(parser)
     comparison = Comparison(options)
-    entries = [comparison.search(seed) for seed in range(options.seeds)]
+    entries = comparison.map(comparison.search, range(options.seeds))
     table = candidates([entry["kinds"] for entry in entries], options.branch, options.random)
+    # searches that agree, or a random genotype that is another's, are trained once
+    trainings = {(tuple(kinds), seed): None for kinds in table.values() for seed in range(options.training_seeds)}
+    dice = dict(
+        zip(trainings, comparison.map(lambda one: comparison.retrain(list(one[0]), one[1]), trainings), strict=True)
+    )
     scores = {
-        name: (kinds, np.array([comparison.retrain(kinds, seed) for seed in range(options.training_seeds)]))
+        name: (kinds, np.array([dice[tuple(kinds), seed] for seed in range(options.training_seeds)]))
         for name, kinds in table.items()
     }
     text = report(entries, scores)

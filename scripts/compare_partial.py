@@ -72,14 +72,16 @@ def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
         prepare(arm, options)
         write_json(prepared, arm)
     output = options.output / arm.replace(", ", "_").replace(" ", "_")
-    kept = {name: getattr(options, name) for name in ("device", "set", "plan")}
+    kept = {name: getattr(options, name) for name in ("device", "jobs", "set", "plan")}
     runner = Runner(argparse.Namespace(dataset=number, output=output, **kept))
     labels = read_json(runner.cascade.raw("baseline") / "dataset.json")["labels"]
     runner.plan(DEFAULT_PLANS, ["baseline"], ["final_validation=true"])
     dice: dict[str, dict[str, float]] = {}
-    for fold in range(options.folds):
-        summary = runner.train("baseline", DEFAULT_PLANS, fold, finished="validation/summary.json")
-        for entry in read_json(summary / "validation" / "summary.json")["metric_per_case"]:
+    finished = "validation/summary.json"
+    for folder in runner.map(
+        lambda fold: runner.train("baseline", DEFAULT_PLANS, fold, finished=finished), range(options.folds)
+    ):
+        for entry in read_json(folder / finished)["metric_per_case"]:
             case = Path(entry["reference_file"]).name
             dice[case] = {name: entry["metrics"][str(value)]["Dice"] for name, value in labels.items() if value}
     return dice

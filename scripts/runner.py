@@ -1,23 +1,29 @@
-"""Runs the project's and nnU-Net's commands one after the other, with logs; finished steps are kept."""
+"""Runs the project's and nnU-Net's commands, with logs; finished steps are kept."""
 
 import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, Cascade, read_json, write_json
 from soars_nnunet.cli import trainer_folder
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Runner:
     """Plans and trains variants of one cascade.
 
     Args:
-        options: With ``dataset`` (id), ``output`` (folder for logs), ``device``, ``set`` (regime values) and
-            ``plan`` (further options of soars-plan).
+        options: With ``dataset`` (id), ``output`` (folder for logs), ``device``, ``jobs`` (commands at a time),
+            ``set`` (regime values) and ``plan`` (further options of soars-plan).
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -25,7 +31,8 @@ class Runner:
         self.cascade = Cascade.load(options.dataset)
         self.output: Path = options.output
         os.environ["nnUNet_extTrainer"] = trainer_folder()
-        record, ours = self.output / "options.json", {**vars(options), "output": str(options.output)}
+        record = self.output / "options.json"
+        ours = {name: value for name, value in vars(options).items() if name not in ("output", "jobs")}
         self.is_new = not record.is_file()
         if not self.is_new and read_json(record) != ours:
             sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
@@ -34,6 +41,7 @@ class Runner:
         self.output.mkdir(parents=True, exist_ok=True)
         write_json(record, ours)
         self.seconds: dict[str, float] = {}
+        self._planning, self._at_a_time = threading.Lock(), 1
 
     def check_dataset(self) -> None:
         """Exit if the dataset is not fit, before anything is written."""
@@ -43,16 +51,32 @@ class Runner:
         print(f"[{time.strftime('%H:%M:%S')}] {' '.join(command)}", flush=True)
         started = time.monotonic()
         path = self.output / f"{log}.log"
+        environment = dict(os.environ)
+        if self._at_a_time > 1:
+            environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self._at_a_time))
         with open(path, "w", encoding="utf-8") as file:
-            if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
+            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False, env=environment)
+            if done.returncode:
                 sys.exit(f"error: {command[0]} failed, see {path}")
         return time.monotonic() - started
+
+    def map(self, step: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Result of a step for every item, ``jobs`` at a time; the first failure ends the program."""
+        items = list(items)
+        self._at_a_time = min(self.options.jobs, len(items)) or 1
+        with ThreadPoolExecutor(self._at_a_time) as pool:
+            try:
+                return list(pool.map(step, items))
+            finally:
+                pool.shutdown(cancel_futures=True)
+                self._at_a_time = 1
 
     def plan(self, plans: str, branches: Sequence[str], settings: Sequence[str] = (), *plan_options: str) -> None:
         """Plan and preprocess branches of a variant, with regime values of its own."""
         command = ["soars-plan", "-d", str(self.options.dataset), "--plans-name", plans, "--branches", *branches]
         settings = ["--set", *self.options.set, *settings] if self.options.set or settings else []
-        self.run(f"plan_{plans}_{'_'.join(branches)}", *command, *self.options.plan, *settings, *plan_options)
+        with self._planning:  # plans share folders and files
+            self.run(f"plan_{plans}_{'_'.join(branches)}", *command, *self.options.plan, *settings, *plan_options)
 
     def folder(self, branch: str, plans: str, fold: int, trainer: str | None = None) -> Path:
         """Where a fold is trained, by the branch's own trainer or another."""
@@ -82,6 +106,7 @@ def add_options(parser: argparse.ArgumentParser, dataset: bool = True) -> None:
         parser.add_argument("-d", "--dataset", required=True, type=int)
     parser.add_argument("-o", "--output", required=True, type=Path, help="logs, results")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; on a CPU they share its cores")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="regime values")
 
 

@@ -14,6 +14,7 @@ side_by_side() {
         log="$out/train_${dataset}_${fold}_$plans.log"
         step "nnUNetv2_train $dataset 3d_fullres $fold -tr $trainer -p $plans -device $device   (log: $log)"
         if [ -f "$model/fold_$fold/checkpoint_final.pth" ]; then echo "  finished already"; continue; fi
+        : >"$log" # tail may be earlier than the training
         OMP_NUM_THREADS=$((($(nproc) + $# - 1) / $#)) \
             nnUNetv2_train "$dataset" 3d_fullres "$fold" -tr "$trainer" -p "$plans" -device "$device" --c >"$log" 2>&1 &
         pid=$!
