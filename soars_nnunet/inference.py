@@ -17,6 +17,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactError, file_hash, read_json, trained_folds
+from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.sliding_window import sliding_window, validate_steps
 from soars_nnunet.training.base import SOARSTrainer
@@ -114,6 +115,24 @@ class BranchModel:
             properties, data.shape[1:]
         )
 
+    def body(self, data: torch.Tensor) -> torch.Tensor | None:
+        """Where the patient is: outside, nothing is computed, and nothing found.
+
+        Args:
+            data: (C, z, y, x) preprocessed input, CT first.
+
+        Returns:
+            (z, y, x) bool; None, which is everywhere, for VOIs and where the CT window does not tell body from air.
+        """
+        window = self.plans_manager.foreground_intensity_properties_per_channel["0"]
+        if (
+            self.settings["branch"] == "small_hard"
+            or not window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]
+        ):
+            return None
+        ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
+        return torch.from_numpy(body_hull(ct_hu, self.spacing_mm))
+
     @torch.inference_mode()
     def outputs(self, data: torch.Tensor) -> torch.Tensor:
         """Network outputs by sliding window, averaged over the folds as nnU-Net averages them.
@@ -125,19 +144,21 @@ class BranchModel:
             (classes, z, y, x) float32 logits on the CPU; for the detection branch a constant and the heat maps.
         """
         total: torch.Tensor | None = None
+        wanted = self.body(data)
         for weights in self.weights:
             self.network.load_state_dict(weights)
-            output = self._window(data)
+            output = self._window(data, wanted)
             if self.mirror:
-                mirrored = self._window(data.flip(-1)[self.mirror["channels"]])
+                flipped = None if wanted is None else wanted.flip(-1)
+                mirrored = self._window(data.flip(-1)[self.mirror["channels"]], flipped)
                 output = (output + mirrored.flip(-1)[self.mirror["classes"]]) / 2
             total = output if total is None else total.add_(output)
         assert total is not None
         return total.div_(len(self.weights))
 
-    def _window(self, data: torch.Tensor) -> torch.Tensor:
+    def _window(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
         patch = self.configuration.patch_size
-        return sliding_window(self.network, data, self.num_outputs, patch, self.steps, self.device)
+        return sliding_window(self.network, data, self.num_outputs, patch, self.steps, self.device, wanted)
 
     def _mirror_order(self) -> dict[str, list[int]]:
         order = self.settings["mirror"]

@@ -16,6 +16,8 @@ from torch import nn
 
 GAUSSIAN_SCALE = 10
 """nnU-Net's scale of the weights; it cancels out."""
+BACKGROUND_LOGIT = 20.0
+"""Output 0 where nothing was asked for: its softmax is 1 to 2e-9 an organ."""
 
 
 def tiles(shape: Sequence[int], patch: Sequence[int], steps: Sequence[float]) -> Iterator[tuple[slice, ...]]:
@@ -45,6 +47,7 @@ def sliding_window(
     patch: Sequence[int],
     steps: Sequence[float],
     device: torch.device,
+    wanted: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Network outputs of a whole volume: the tiles' outputs, averaged with Gaussian weights.
 
@@ -56,20 +59,30 @@ def sliding_window(
         steps: Largest step of each axis as a fraction of the patch, 0 < step <= 1.
         device: Where the network runs, with autocast on CUDA, as nnU-Net; the result is gathered there
             too, or on the CPU if it does not fit.
+        wanted: (Z, Y, X) bool, voxels whose output is needed; a tile without any is not run. None for all.
 
     Returns:
-        (num_outputs, Z, Y, X) float32 on the CPU.
+        (num_outputs, Z, Y, X) float32 on the CPU; where not wanted, ``BACKGROUND_LOGIT`` in output 0, else 0.
 
     Raises:
         ValueError: If a step is not in (0, 1].
     """
     validate_steps(steps)
     padded, inside = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
+    boxes = list(tiles(padded.shape[1:], patch, steps))
+    if wanted is not None:
+        asked = torch.zeros(padded.shape[1:], dtype=torch.bool)
+        asked[tuple(inside[1:])] = wanted
+        boxes = [box for box in boxes if asked[box].any()]
     try:
-        total = _gather(network, padded, num_outputs, patch, steps, device, device)
+        total = _gather(network, padded, num_outputs, patch, boxes, device, device)
     except torch.OutOfMemoryError:
-        total = _gather(network, padded, num_outputs, patch, steps, device, torch.device("cpu"))
-    return total[(slice(None), *inside[1:])].cpu()
+        total = _gather(network, padded, num_outputs, patch, boxes, device, torch.device("cpu"))
+    total = total[(slice(None), *inside[1:])].cpu()
+    if wanted is not None:
+        total.masked_fill_(~wanted, 0)
+        total[0].masked_fill_(~wanted, BACKGROUND_LOGIT)
+    return total
 
 
 def validate_steps(steps: Sequence[float]) -> None:
@@ -87,16 +100,16 @@ def _gather(
     padded: torch.Tensor,
     num_outputs: int,
     patch: Sequence[int],
-    steps: Sequence[float],
+    boxes: Sequence[tuple[slice, ...]],
     device: torch.device,
     results: torch.device,
 ) -> torch.Tensor:
-    """Weighted mean of the tiles' outputs, (num_outputs, Z, Y, X) on the device for results."""
+    """Weighted mean of the boxes' outputs, (num_outputs, Z, Y, X) on the device for results; NaN outside of all."""
     data = padded.to(results)
     weights = compute_gaussian(tuple(patch), 1 / 8, GAUSSIAN_SCALE, torch.float32, results)
     total = torch.zeros((num_outputs, *data.shape[1:]), device=results)
     weight = torch.zeros(data.shape[1:], device=results)
-    for box in tiles(data.shape[1:], patch, steps):
+    for box in boxes:
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             output = network(data[(slice(None), *box)][None].to(device))[0]
         total[(slice(None), *box)] += output.float().to(results) * weights

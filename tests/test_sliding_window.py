@@ -6,7 +6,7 @@ import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from soars_nnunet.regime import load_regime
-from soars_nnunet.sliding_window import sliding_window, tiles
+from soars_nnunet.sliding_window import BACKGROUND_LOGIT, sliding_window, tiles
 
 CPU = torch.device("cpu")
 
@@ -63,3 +63,36 @@ def test_tiles_cover_everything_with_the_strides_of_the_paper():
 def test_impossible_steps_are_refused(steps):
     with pytest.raises(ValueError, match="step size: expected 3 fractions"):
         sliding_window(Positional(), torch.zeros(1, 8, 8, 8), 2, (8, 8, 8), steps, CPU)
+
+
+class Counting(Positional):
+    """Remembers how many tiles it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.tiles = 0
+
+    def forward(self, image):
+        self.tiles += 1
+        return super().forward(image)
+
+
+@pytest.mark.parametrize("shape", [(20, 13, 17), (5, 30, 8)])
+def test_what_is_wanted_is_unchanged_and_the_rest_is_background(shape):
+    data = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
+    wanted = torch.zeros(shape, dtype=torch.bool)
+    wanted[2:5, 3:6, 4:7] = True
+    everything, part = Counting(), Counting()
+    whole = sliding_window(everything, data, 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU)
+    output = sliding_window(part, data, 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, wanted)
+    torch.testing.assert_close(output[:, wanted], whole[:, wanted], rtol=0, atol=0)
+    assert (output[0, ~wanted] == BACKGROUND_LOGIT).all() and (output[1:, :][:, ~wanted] == 0).all()
+    assert 0 < part.tiles < everything.tiles
+
+
+def test_nothing_wanted_runs_nothing():
+    network = Counting()
+    output = sliding_window(
+        network, torch.zeros(3, 9, 9, 9), 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, torch.zeros(9, 9, 9, dtype=torch.bool)
+    )
+    assert network.tiles == 0 and (output[0] == BACKGROUND_LOGIT).all() and (output[1] == 0).all()
