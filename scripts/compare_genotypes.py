@@ -12,6 +12,8 @@ validation cases, which neither weights nor architecture have seen, by nnU-Net's
 import argparse
 import json
 import statistics
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,15 +93,23 @@ def main() -> None:
     parser.add_argument("--training-seeds", type=int, default=1, help="trainings of each genotype")
     options = parse(parser)
     comparison = Comparison(options)
-    entries = comparison.map(comparison.search, range(options.seeds))
+    dice: dict[tuple[str, ...], dict[int, list[float]]] = {}
+
+    def retrain(kinds: tuple[str, ...], seed: int) -> None:
+        dice.setdefault(kinds, {})[seed] = comparison.retrain(list(kinds), seed)
+
+    def trainings(genotypes: Iterable[list[str]]) -> list[Callable[[], None]]:
+        # searches that agree, or a random genotype that is another's, are trained once
+        new = [kinds for kinds in dict.fromkeys(map(tuple, genotypes)) if kinds not in dice]
+        return [partial(retrain, kinds, seed) for kinds in new for seed in range(options.training_seeds)]
+
+    searches = [partial(comparison.search, seed) for seed in range(options.seeds)]
+    others = candidates([], options.branch, options.random).values()
+    entries = comparison.map(lambda step: step(), [*searches, *trainings(others)])[: options.seeds]
     table = candidates([entry["kinds"] for entry in entries], options.branch, options.random)
-    # searches that agree, or a random genotype that is another's, are trained once
-    trainings = {(tuple(kinds), seed): None for kinds in table.values() for seed in range(options.training_seeds)}
-    dice = dict(
-        zip(trainings, comparison.map(lambda one: comparison.retrain(list(one[0]), one[1]), trainings), strict=True)
-    )
+    comparison.map(lambda step: step(), trainings(table.values()))
     scores = {
-        name: (kinds, np.array([dice[tuple(kinds), seed] for seed in range(options.training_seeds)]))
+        name: (kinds, np.array([dice[tuple(kinds)][seed] for seed in range(options.training_seeds)]))
         for name, kinds in table.items()
     }
     text = report(entries, scores)

@@ -14,7 +14,7 @@ The pipeline, one module a step, one console script a module::
       v
     MidLevel          CT + anchors            nnUNetv2_train ... -tr SOARSMidLevelTrainer
     Detection         CT + anchors            nnUNetv2_train ... -tr SOARSDetectionTrainer
-      | channels.py   soars-channels          out-of-fold heat maps, VOI crops
+      | channels.py   soars-channels          out-of-fold heat maps; crops.py: VOI crops
       v
     SmallHard         CT crop + heat maps     nnUNetv2_train ... -tr SOARSSmallHardTrainer
       |

@@ -228,6 +228,13 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
         "--branches", nargs="+", choices=("anchor", "detection"), default=("anchor", "detection"), help="default: both"
     )
     parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
+    parser.add_argument(
+        "--jittered-crops",
+        type=int,
+        default=0,
+        metavar="N",
+        help="N further training crops a patient and target, off the true centre as detections of other patients were",
+    )
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -244,6 +251,7 @@ def channels(arguments: argparse.Namespace) -> None:
         _say,
         arguments.branches,
         not arguments.no_crops,
+        arguments.jittered_crops,
     )
     _say(f"out-of-fold output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
 

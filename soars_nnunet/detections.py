@@ -74,6 +74,7 @@ def score_detections(
         labels, properties = drawn_labels(label, cascade, undrawn.get(case, ()))
         spacing = np.asarray(properties["spacing"])
         centers_mm = organ_centers_mm(labels, list(targets.values()), spacing)
+        centers_mm[open_targets(cascade, undrawn.get(case, ()))] = np.nan
         heatmaps = read_channels(cascade.channels("detection", plans), case).astype(np.float32)
         _, _, preprocessed = load_preprocessed(cascade.data("detection", plans), case)
         grid = Grid.from_properties(preprocessed, heatmaps.shape[1:])
@@ -180,14 +181,17 @@ def target_labels(cascade: Cascade) -> dict[str, tuple[int, ...]]:
 
 
 def undrawn_organs(cascade: Cascade) -> dict[str, list[str]]:
-    """By case, the organs of targets that lack a contour: without one of its organs, a target's centre is unknown."""
+    """By case, the small & hard organs that nobody drew; only cases that have any."""
     listed: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
-    targets = [names for _, names in branch_labels(cascade, "detection")]
-    open_organs = {
-        case: [name for names in targets if not set(names).isdisjoint(undrawn) for name in names]
-        for case, undrawn in listed.items()
-    }
-    return {case: names for case, names in open_organs.items() if names}
+    ours = {name for _, names in branch_labels(cascade, "detection") for name in names}
+    found = {case: [name for name in undrawn if name in ours] for case, undrawn in listed.items()}
+    return {case: names for case, names in found.items() if names}
+
+
+def open_targets(cascade: Cascade, undrawn: Sequence[str]) -> list[int]:
+    """Rows of the targets that lack some organ's contour: their centre and extent are unknown."""
+    members = [names for _, names in branch_labels(cascade, "detection")]
+    return [row for row, names in enumerate(members) if not set(names).isdisjoint(undrawn)]
 
 
 def drawn_labels(label: Path, cascade: Cascade, undrawn: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:

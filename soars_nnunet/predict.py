@@ -26,7 +26,8 @@ from soars_nnunet.artifacts import (
     read_json,
     trained_folds,
 )
-from soars_nnunet.channels import guidance, voi_input
+from soars_nnunet.channels import guidance
+from soars_nnunet.crops import voi_input
 from soars_nnunet.ct import check_ct, from_network_frame, to_network_frame
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.geometry.grid import Box, Grid

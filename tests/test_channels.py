@@ -11,18 +11,21 @@ import torch
 from nnunetv2.experiment_planning import verify_dataset_integrity
 from scipy import ndimage
 
-from soars_nnunet import channels
+from soars_nnunet import crops
 from soars_nnunet.artifacts import (
     CHECKPOINT,
     DEFAULT_PLANS,
     TARGET_FACTS,
+    UNANNOTATED,
+    Cascade,
     MissingArtifactError,
     raw_folder,
     read_json,
     write_json,
 )
-from soars_nnunet.channels import AIR_HU, guidance, make_channels, out_of_fold, write_crops
-from soars_nnunet.ct import read_ct, to_network_frame
+from soars_nnunet.channels import guidance, make_channels, out_of_fold
+from soars_nnunet.crops import is_jittered, write_crops
+from soars_nnunet.ct import AIR_HU, read_ct, to_network_frame
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.inference import BranchModel
@@ -219,7 +222,7 @@ def test_crops_show_their_source(untrained_cascade):
 
 
 def test_crops_that_reach_outside_the_scan_are_padded_with_air(cascade_copy, monkeypatch):
-    monkeypatch.setattr(channels, "voi_size_mm", lambda extents: np.full((extents.shape[1], 3), 150.0))
+    monkeypatch.setattr(crops, "voi_size_mm", lambda extents: np.full((extents.shape[1], 3), 150.0))
     write_crops(cascade_copy, DEFAULT_PLANS, ignore)
     _, reached_outside = check_crops(cascade_copy)
     assert reached_outside > 10
@@ -271,3 +274,63 @@ def test_crops_are_centred_at_good_peaks_and_at_the_truth_where_peaks_miss(casca
         voxels = np.isin(labels, [values[name] for name in names]).sum()
         complete += voxels == np.isin(wholes[case], [cascade.labels[name] for name in names]).sum()
     assert complete >= 0.9 * len(crops)
+
+
+@pytest.fixture
+def detecting_cascade(cascade_copy):
+    """Detection that is 6 mm off to the head in the first case, else right."""
+    for index, (case, (_, label)) in enumerate(source_files(cascade_copy).items()):
+        heatmaps = true_heatmaps(cascade_copy, case, label)
+        if index == 0:
+            heatmaps = np.roll(heatmaps, 1, axis=1)
+        write_channels(cascade_copy.channels("detection", DEFAULT_PLANS), case, heatmaps)
+    return cascade_copy
+
+
+def centre_mm(path):
+    """Physical centre (z, y, x) of a crop."""
+    image = sitk.ReadImage(str(path))
+    middle = [(size - 1) / 2 for size in image.GetSize()]
+    return np.array(image.TransformContinuousIndexToPhysicalPoint(middle))[::-1]
+
+
+def test_jittered_crops_are_off_as_another_patients_detection_and_train_alone(detecting_cascade):
+    cascade = detecting_cascade
+    write_crops(cascade, DEFAULT_PLANS, ignore, jittered=2)
+    folder = cascade.raw("small_hard") / "labelsTr"
+    crops = sorted(path.name.removesuffix(".nii.gz") for path in folder.iterdir())
+    plain = [crop for crop in crops if not is_jittered(crop)]
+    assert len(crops) == 3 * len(plain)
+    for split in cascade.splits("small_hard"):
+        assert sorted(split["val"] + [crop for crop in split["train"] if not is_jittered(crop)]) == plain
+        assert any(is_jittered(crop) for crop in split["train"])
+    first, *others = source_files(cascade)
+    spacing = 9.0  # of the detection network along Z: how far its first case is off
+    shifts = {case: [] for case in (first, *others)}
+    for crop in set(crops) - set(plain):
+        case, _, target = crop.partition("-jitter")[0].rpartition("__")
+        shift = centre_mm(folder / f"{crop}.nii.gz") - centre_mm(folder / f"{case}__{target}.nii.gz")
+        shifts[case].append(shift[0])
+        images = cascade.raw("small_hard") / "imagesTr"
+        row = 1 + list(cascade.profile.targets).index(target)
+        moved, at_peak = (
+            xyz(sitk.ReadImage(str(images / f"{n}_{row:04d}.nii.gz"))) for n in (crop, f"{case}__{target}")
+        )
+        np.testing.assert_allclose(moved, at_peak, atol=1e-4)
+    assert np.mean(shifts[first]) < -0.5 * spacing, "its own detection was off, the others' were not"
+    assert max(max(shifts[case]) for case in others) > 0.5 * spacing, "the first one's error is theirs at times"
+
+
+def test_a_target_with_an_undrawn_organ_keeps_a_crop_for_the_drawn_one(detecting_cascade):
+    cascade = detecting_cascade
+    record = Cascade.path(cascade.source)
+    case = list(source_files(cascade))[1]
+    write_json(record, {**read_json(record), "unannotated": {case: ["Cochlea_L"]}})
+    write_crops(cascade, DEFAULT_PLANS, ignore)
+    values = read_json(cascade.raw("small_hard") / "dataset.json")["labels"]
+    labels = xyz(sitk.ReadImage(str(cascade.raw("small_hard") / "labelsTr" / f"{case}__Ear_L.nii.gz")))
+    assert (labels == values["Ear_Internal_L"]).any() and not (labels == values["Cochlea_L"]).any()
+    open_crops = read_json(cascade.preprocessed("small_hard") / UNANNOTATED)
+    assert open_crops[f"{case}__Ear_L"] == ["Cochlea_L"]
+    facts = read_json(cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
+    assert facts["Ear_L"]["cases"] == facts["Ear_R"]["cases"] - 1
