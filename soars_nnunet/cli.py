@@ -269,6 +269,11 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     _add_tta(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
+    parser.add_argument(
+        "--roi-subset", nargs="+", metavar="ORGAN", help="only these; runs no branch that they do not need"
+    )
+    parser.add_argument("--num-parts", type=int, default=1, help="processes among which the CTs are shared out")
+    parser.add_argument("--part-id", type=int, default=0, help="which of them this one is, from 0")
 
 
 @_command("Segment CTs with the trained cascade: one label volume and one report per CT.", _add_cascade_predict)
@@ -288,6 +293,8 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         progress=_say,
         postprocess=not arguments.no_postprocessing,
         mirror=arguments.tta,
+        organs=arguments.roi_subset,
+        part=(arguments.part_id, arguments.num_parts),
     )
 
 

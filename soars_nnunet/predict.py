@@ -28,7 +28,7 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import guidance
 from soars_nnunet.crops import voi_input
-from soars_nnunet.ct import check_ct, from_network_frame, to_network_frame
+from soars_nnunet.ct import InputError, check_ct, from_network_frame, to_network_frame
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
@@ -87,8 +87,11 @@ class CascadePredictor:
         postprocess: Keep only the largest part of the organs for which ``soars-cross-validate``
             found that it helps these weights.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
+        organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
+            run. None for all.
 
     Raises:
+        InputError: If the cascade has no such organ.
         MissingArtifactError: If the manifest, a branch or a fold is missing.
     """
 
@@ -100,17 +103,20 @@ class CascadePredictor:
         step_size: float | None = None,
         postprocess: bool = True,
         mirror: bool = False,
+        organs: Sequence[str] | None = None,
     ) -> None:
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
         if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
             raise MissingArtifactError(f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan")
         self.profile = Profile.from_dict(self.manifest["profile"])
+        self.organs = self._chosen(organs)
         self.models = {
             key: _load(
                 path.parent / branch["model"], folds, len(branch["training_patients"]), device, step_size, mirror
             )
             for key, branch in self.manifest["branches"].items()
+            if organs is None or key in self._needed()
         }
         self._check()
         self.largest_part: list[str] = []
@@ -118,6 +124,25 @@ class CascadePredictor:
         if postprocess:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
             self.largest_part, self._notes = load_postprocessing(path, fingerprints)
+            self.largest_part = [name for name in self.largest_part if name in self.labels]
+
+    def _chosen(self, organs: Sequence[str] | None) -> list[str]:
+        """Names of the wanted organs, which the cascade knows."""
+        segmented = ("anchor", "mid_level", "small_hard")
+        classes = {name for key in segmented for name in self.manifest["branches"].get(key, {"classes": ()})["classes"]}
+        known = [organ.name for organ in self.profile.organs if organ.name in classes]
+        if organs is None:
+            return known
+        found = {text: self.profile.resolve(text) for text in organs}
+        unknown = [text for text, organ in found.items() if organ is None or organ.name not in known]
+        if unknown or not found:
+            raise InputError(f"organs: expected some of {', '.join(known)}; got {', '.join(unknown) or 'none'}")
+        return [name for name in known if name in {organ.name for organ in found.values() if organ}]
+
+    def _needed(self) -> set[str]:
+        """Branches that the wanted organs depend on; anchors guide every other."""
+        tiers = {self.profile.by_name[name].tier for name in self.organs}
+        return {"anchor", *tiers, *(("detection",) if "small_hard" in tiers else ())}
 
     def _check(self) -> None:
         if "anchor" not in self.models:
@@ -137,8 +162,7 @@ class CascadePredictor:
     @property
     def labels(self) -> dict[str, int]:
         """Label by organ name in the predicted volume, background first."""
-        names = {name for key in self.models for name in self._classes(key)}
-        return {"background": 0, **{o.name: o.label for o in self.profile.organs if o.name in names}}
+        return {"background": 0, **{name: self.profile.by_name[name].label for name in self.organs}}
 
     def _classes(self, branch: str) -> list[str]:
         return self.manifest["branches"][branch]["classes"]
@@ -167,6 +191,9 @@ class CascadePredictor:
         )
         chosen = [self.labels[name] for name in self.largest_part]
         labels = keep_largest_parts(labels, chosen, properties["spacing"])
+        unwanted = [organ.label for organ in self.profile.organs if organ.name not in self.organs]
+        for plane in labels if unwanted else ():
+            plane[np.isin(plane, unwanted)] = 0
         inference.seconds["stitch"] = time.perf_counter() - start
         present = [organ for organ in self.profile.organs if organ.name in self.labels]
         spacing = properties["spacing"]
@@ -249,7 +276,8 @@ class CascadePredictor:
         heatmaps, grid = result.heatmaps
         model = self.models["small_hard"]
         for target, peak in result.peaks.items():
-            if peak["status"] == "absent":
+            wanted = not {organ.name for organ in self.profile.targets[target]}.isdisjoint(self.organs)
+            if peak["status"] == "absent" or not wanted:
                 continue
             size_mm = self.manifest["targets"][target]["size_mm"]
             box = voi_box(peak["center_vox"], size_mm, properties["spacing"])

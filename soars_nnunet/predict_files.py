@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,11 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.ct import InputError, check_ct, list_cts, read_ct
 from soars_nnunet.predict import CascadePredictor, find_manifest
+
+Progress = Callable[[str], None]
+
+FAILURES = (InputError, RuntimeError, OSError, MemoryError, ValueError)
+"""What one case may fail by, the network's memory and ITK's files included, without stopping the others."""
 
 
 def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:
@@ -53,15 +60,18 @@ def predict_files(
     device: torch.device | str = "cpu",
     step_size: float | None = None,
     overwrite: bool = False,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda text: None,
     postprocess: bool = True,
     mirror: bool = False,
+    organs: Sequence[str] | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
     Writes ``<case><ending>``, the report ``<case>.json``, and ``dataset.json`` with the label names.
     A finished case is kept if input, models and output still have the hashes in its report. A CT
-    that cannot be used does not stop the others.
+    that cannot be used does not stop the others. While the networks run on a case, the next one is read
+    and the one before is written.
 
     Args:
         source: CT file or folder, or case names and their CT files.
@@ -74,54 +84,108 @@ def predict_files(
         progress: Receives one line per case.
         postprocess: Keep only the largest part where ``soars-cross-validate`` found that it helps.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
+        organs: Only these; None for all.
+        part: Which part of how many: every so manieth case, for processes side by side.
 
     Returns:
-        The label files.
+        The label files of this part, empty if it has no cases.
 
     Raises:
-        InputError: If there are no CTs, or, after the others were done, if some were unusable.
+        InputError: If there are no CTs, or, after the others were done, if some were unusable or failed.
     """
-    cases = list_cts(source) if isinstance(source, Path) else source
+    if not 0 <= part[0] < part[1]:
+        raise InputError(f"part: expected an id from 0 to the number of parts less one, got id {part[0]} of {part[1]}")
+    cases = (list_cts(source) if isinstance(source, Path) else source)[part[0] :: part[1]]
+    if not cases:
+        progress(f"part {part[0]} of {part[1]}: no case")
+        return []
     if output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
     for case, path in cases:
         if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
             raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
-    images, failed = {}, []
-    if len(cases) == 1:
-        # a lone bad input is reported before models are loaded
-        images[cases[0][0]] = check_ct(read_ct(cases[0][1]), cases[0][0])
+    # a lone bad input is reported before models are loaded
+    lone = check_ct(read_ct(cases[0][1]), cases[0][0]) if len(cases) == 1 else None
     predictor = CascadePredictor(
-        manifest, folds=folds, device=device, step_size=step_size, postprocess=postprocess, mirror=mirror
+        manifest,
+        folds=folds,
+        device=device,
+        step_size=step_size,
+        postprocess=postprocess,
+        mirror=mirror,
+        organs=organs,
     )
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
-    models = {key: model.fingerprint for key, model in predictor.models.items()}
-    steps = {key: model.steps for key, model in predictor.models.items()}
-    written = []
-    for index, (case, path) in enumerate(cases, 1):
-        labels_path, report_path = output / f"{case}{_ending(path)}", output / f"{case}.json"
-        key = {"input": file_hash(path), "models": models, "steps": steps, "mirror": mirror}
-        key["largest_part"] = predictor.largest_part
-        if not overwrite and _is_finished(labels_path, report_path, key):
-            progress(f"[{index}/{len(cases)}] {case}: finished already, verified")
-            written.append(labels_path)
-            continue
-        progress(f"[{index}/{len(cases)}] {case}")
+    common = {
+        "models": {key: model.fingerprint for key, model in predictor.models.items()},
+        "steps": {key: model.steps for key, model in predictor.models.items()},
+        "mirror": mirror,
+        "largest_part": predictor.largest_part,
+        "organs": predictor.organs,
+    }
+    jobs = [
+        _Job(f"[{index}/{len(cases)}] {case}", case, path, output / f"{case}{_ending(path)}", output / f"{case}.json")
+        for index, (case, path) in enumerate(cases, 1)
+    ]
+    failed: dict[str, str] = {}
+
+    def succeeds(case: str, step: Callable[[], Any]) -> Any:
         try:
-            image = images.pop(case) if case in images else read_ct(path)
-            labels, report = predictor.predict(image, case)
-        except InputError as error:
-            failed.append(str(error))
-            progress(f"  refused: {error}")
-            continue
-        with replacing(labels_path) as temporary:
-            sitk.WriteImage(labels, str(temporary), True)
-        write_json(report_path, {**report, "sha256": {**key, "output": file_hash(labels_path)}})
-        written.append(labels_path)
-        progress(_line(report))
+            return step()
+        except FAILURES as error:
+            failed[case] = str(error) if isinstance(error, InputError) else f"{case}: {type(error).__name__}: {error}"
+            progress(f"  refused: {failed[case]}")
+            return None
+
+    def prepare(job: _Job) -> tuple[dict[str, Any], sitk.Image | None]:
+        key = {"input": file_hash(job.ct), **common}
+        if not overwrite and _is_finished(job.labels, job.report, key):
+            return key, None
+        return key, lone if lone is not None else read_ct(job.ct)
+
+    def finish(case: str, writing: Future) -> None:
+        if line := succeeds(case, writing.result):
+            progress(line)
+
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        reading = reader.submit(prepare, jobs[0])
+        writing: list[tuple[str, Future]] = []
+        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
+            prepared = succeeds(job.case, reading.result)
+            if following:
+                reading = reader.submit(prepare, following)
+            if prepared and prepared[1] is None:
+                progress(f"{job.title}: finished already, verified")
+            elif prepared:
+                progress(job.title)
+                key, image = prepared
+                done = succeeds(job.case, lambda image=image, job=job: predictor.predict(image, job.case))
+                while writing:
+                    finish(*writing.pop())
+                if done:
+                    writing.append((job.case, writer.submit(_write, *done, job, key)))
+        while writing:
+            finish(*writing.pop())
     if failed:
-        raise InputError(f"{len(failed)} of {len(cases)} CTs were refused: " + "; ".join(failed))
-    return written
+        raise InputError(f"{len(failed)} of {len(cases)} CTs were refused or failed: " + "; ".join(failed.values()))
+    return [job.labels for job in jobs]
+
+
+@dataclass(frozen=True)
+class _Job:
+    title: str
+    case: str
+    ct: Path
+    labels: Path
+    report: Path
+
+
+def _write(labels: sitk.Image, report: dict[str, Any], job: _Job, key: dict[str, Any]) -> str:
+    """Write both files of a case; returns the line that says so."""
+    with replacing(job.labels) as temporary:
+        sitk.WriteImage(labels, str(temporary), True)
+    write_json(job.report, {**report, "sha256": {**key, "output": file_hash(job.labels)}})
+    return _line(report)
 
 
 def _ending(path: Path) -> str:
@@ -144,4 +208,4 @@ def _line(report: dict[str, Any]) -> str:
         counts[organ["status"]] = counts.get(organ["status"], 0) + 1
     text = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())
     warnings = "".join(f"\n  warning: {warning}" for warning in report["warnings"])
-    return f"  {text} in {sum(report['seconds'].values()):.1f} s{warnings}"
+    return f"  {report['case']}: {text} in {sum(report['seconds'].values()):.1f} s{warnings}"

@@ -5,10 +5,12 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from soars_nnunet import cli
 from soars_nnunet.artifacts import DEFAULT_PLANS, MissingArtifactError, raw_folder, read_json
 from soars_nnunet.ct import InputError
+from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.predict_files import locate_manifest, predict_files
 
 
@@ -180,3 +182,46 @@ def test_no_patient_travels_with_the_models(untrained_cascade, manifest):
         content = path.read_bytes()
         for secret in (b"phantom_00", b"imagesTr", b"nnUNet_raw"):
             assert secret not in content, f"{path.relative_to(results)} holds {secret.decode()}"
+
+
+def test_parts_share_the_cases_out(manifest, formats, tmp_path):
+    lines = []
+    parts = [predict_files(formats, tmp_path / "out", manifest, part=(index, 2)) for index in (0, 1)]
+    assert [[path.name for path in part] for part in parts] == [["a.nii.gz", "c.mha"], ["b.nrrd"]]
+    assert predict_files(formats, tmp_path / "more", manifest, part=(3, 4), progress=lines.append) == []
+    assert lines == ["part 3 of 4: no case"]
+    with pytest.raises(InputError, match="got id 2 of 2"):
+        predict_files(formats, tmp_path / "out", manifest, part=(2, 2))
+
+
+def test_a_failed_case_does_not_stop_the_others(manifest, formats, tmp_path, monkeypatch):
+    predict = CascadePredictor.predict
+
+    def failing(self, image, name):
+        if name == "b":
+            raise torch.OutOfMemoryError("out of memory")
+        return predict(self, image, name)
+
+    monkeypatch.setattr(CascadePredictor, "predict", failing)
+    output = tmp_path / "out"
+    with pytest.raises(InputError, match="1 of 3 CTs .* b: OutOfMemoryError: out of memory"):
+        predict_files(formats, output, manifest)
+    assert sorted(path.name for path in output.iterdir()) == ["a.json", "a.nii.gz", "c.json", "c.mha", "dataset.json"]
+
+
+def test_a_subset_runs_what_it_needs_and_equals_the_whole(manifest, ct, tmp_path):
+    (whole,), (part,) = (
+        predict_files(ct, tmp_path / name, manifest, organs=organs)
+        for name, organs in (("whole", None), ("part", ["left parotid", "Brainstem"]))
+    )
+    assert read_json(tmp_path / "part" / "dataset.json")["labels"].keys() == {"background", "Brainstem", "Parotid_L"}
+    report = read_json(tmp_path / "part" / f"{ct.name[:11]}.json")
+    assert set(report["models"]) == {"anchor", "mid_level"} and set(report["organs"]) == {"Brainstem", "Parotid_L"}
+    values = list(read_json(tmp_path / "part" / "dataset.json")["labels"].values())
+    expected, found = labels_of(whole), labels_of(part)
+    assert set(np.unique(found)) <= set(values)
+    lost = (expected != found) & np.isin(expected, values)
+    assert not lost.any(), "what the whole gives to a wanted organ stays its own"
+    assert len(CascadePredictor(manifest, organs=["OpticNrv_R"]).models) == 3
+    with pytest.raises(InputError, match="expected some of Brainstem, .*; got Heart"):
+        CascadePredictor(manifest, organs=["Heart"])
