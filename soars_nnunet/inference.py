@@ -19,6 +19,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactError, file_hash, read_json, trained_folds
 from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
+from soars_nnunet.geometry.reach import reached
 from soars_nnunet.sliding_window import sliding_window, validate_steps
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.checkpoint import load_checkpoint
@@ -115,23 +116,29 @@ class BranchModel:
             properties, data.shape[1:]
         )
 
-    def body(self, data: torch.Tensor) -> torch.Tensor | None:
-        """Where the patient is: outside, nothing is computed, and nothing found.
+    def wanted(self, data: torch.Tensor) -> torch.Tensor | None:
+        """Where something can be found: in the patient, within reach of the anchors. Elsewhere nothing is computed.
 
         Args:
-            data: (C, z, y, x) preprocessed input, CT first.
+            data: (C, z, y, x) preprocessed input: CT, then any guidance channels.
 
         Returns:
             (z, y, x) bool; None, which is everywhere, for VOIs and where the CT window does not tell body from air.
         """
         window = self.plans_manager.foreground_intensity_properties_per_channel["0"]
-        if (
-            self.settings["branch"] == "small_hard"
-            or not window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]
-        ):
+        tells = window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]
+        if self.settings["branch"] == "small_hard" or not tells:
             return None
         ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
-        return torch.from_numpy(body_hull(ct_hu, self.spacing_mm))
+        wanted = torch.from_numpy(body_hull(ct_hu, self.spacing_mm))
+        region = None
+        if reach := self.settings.get("reach"):
+            region = reached(data[1:].cpu().numpy(), reach, self.spacing_mm)
+        if region is not None:
+            within = torch.zeros_like(wanted)
+            within[region] = True
+            wanted &= within
+        return wanted
 
     @torch.inference_mode()
     def outputs(self, data: torch.Tensor) -> torch.Tensor:
@@ -144,7 +151,7 @@ class BranchModel:
             (classes, z, y, x) float32 logits on the CPU; for the detection branch a constant and the heat maps.
         """
         total: torch.Tensor | None = None
-        wanted = self.body(data)
+        wanted = self.wanted(data)
         for weights in self.weights:
             self.network.load_state_dict(weights)
             output = self._window(data, wanted)

@@ -6,7 +6,7 @@ missing. Plans are written as JSON because nnU-Net finds planners only inside it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import guidance_record
 from soars_nnunet.ct import InputError
+from soars_nnunet.geometry.reach import learn_reach
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
 from soars_nnunet.profile import Profile
@@ -105,6 +106,8 @@ def plan(
         size, plans = _write_plans(cascade, branch.key, options, channels)
         progress(f"{branch.suffix}: {size.reason}")
         done = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
+        if channels is not None:
+            _add_reach(cascade, branch.key, options.plans_name, plans)
         soars = plans["configurations"][CONFIGURATION]["soars"]
         progress(
             f"{branch.suffix}: {done}; "
@@ -175,6 +178,20 @@ def _write_plans(
     write_json(folder / "dataset_fingerprint.json", _fingerprint(geometry, plans))
     write_json(cascade.plans(branch, options.plans_name), plans)
     return size, plans
+
+
+def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, Any]) -> None:
+    """Complete plans by where the branch's organs lie relative to the anchors, which prediction uses."""
+    from soars_nnunet.preprocess import load_preprocessed
+
+    def cases() -> Iterator[tuple[np.ndarray, np.ndarray, list[float]]]:
+        for case in sorted({case for split in cascade.splits(branch) for side in split.values() for case in side}):
+            data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
+            yield data[1:], labels[0], configuration["spacing"]
+
+    configuration = plans["configurations"][CONFIGURATION]
+    configuration["soars"]["reach"] = learn_reach(cases())
+    write_json(cascade.plans(branch, plans_name), plans)
 
 
 def _without_guidance(cascade: Cascade, branch: str, dataset_json: dict) -> dict:

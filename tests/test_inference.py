@@ -45,12 +45,12 @@ def test_outputs_are_those_of_the_stock_predictor(untrained_cascade, branch, fol
     weight = torch.zeros(padded.shape[1:])
     for box in tiles(weight.shape, patch, model.steps):
         weight[box] += compute_gaussian(tuple(patch), 1 / 8, 10, torch.float32, CPU)
-    body = model.body(data)
-    assert (body is None) == (branch == "small_hard")
-    clear = (weight[inside[1:]] > 1e-3) & (True if body is None else body)
+    wanted = model.wanted(data)
+    assert (wanted is None) == (branch == "small_hard")
+    clear = (weight[inside[1:]] > 1e-3) & (True if wanted is None else wanted)
     assert clear.float().mean() > 0.5
-    if body is not None:  # air around the patient is not asked for
-        assert (ours[:, ~body].argmax(0) == 0).all() and 0 < (~body).float().mean() < 0.5
+    if wanted is not None:  # air around the patient is not asked for
+        assert (ours[:, ~wanted].argmax(0) == 0).all() and 0 < (~wanted).float().mean() < 0.5
     torch.testing.assert_close(ours[:, clear], expected[:, clear], rtol=5e-3, atol=5e-3)
 
 
@@ -152,3 +152,23 @@ def test_missing_folds_and_folders_are_named(model_copy, tmp_path):
     for folder in (model_copy, tmp_path / "nowhere"):
         with pytest.raises(MissingArtifactError, match="no trained fold"):
             BranchModel(folder, None, CPU)
+
+
+@pytest.mark.parametrize("branch", ["mid_level", "detection"])
+def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade, branch):
+    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU)
+    num_anchors = len(model.settings["guidance"])
+    assert len(model.settings["reach"]) == num_anchors, "soars-plan learns it"
+    data = first_case(untrained_cascade, branch)
+    data[1:] = 0
+    middle = [n // 2 for n in data.shape[1:]]
+    data[1 : 1 + num_anchors, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
+    model.settings["reach"] = None
+    everything, body = model.outputs(data), model.wanted(data)
+    model.settings["reach"] = [[[0.0] * 3, [40.0] * 3]] * num_anchors
+    near, output = model.wanted(data), model.outputs(data)
+    assert 0 < near.sum() < 0.5 * body.sum() and not (near & ~body).any()
+    torch.testing.assert_close(output[:, near], everything[:, near])
+    assert (output[:, ~near].argmax(0) == 0).all()
+    data[1:] *= 0.5  # no anchor is certain
+    assert torch.equal(model.wanted(data), body)

@@ -258,7 +258,9 @@ class SOARSTrainer(nnUNetTrainer):
         settings = configuration.get("soars") or {}
         return {
             **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
-            "soars": {k: v for k, v in settings.items() if k != "step_size" and not k.startswith("search_")},
+            "soars": {
+                k: v for k, v in settings.items() if k not in ("step_size", "reach") and not k.startswith("search_")
+            },
         }
 
     def on_train_start(self) -> None:

@@ -1,0 +1,84 @@
+"""Where organs can be, from planted anchors and organs."""
+
+import numpy as np
+import pytest
+
+from soars_nnunet.geometry.reach import MARGIN_MM, MIN_CASES, anchor_positions, learn_reach, reached
+
+SHAPE, SPACING_MM = (60, 50, 50), (4.0, 5.0, 5.0)
+PLACES = [(20, 20, 20), (40, 30, 20), (20, 30, 35), (30, 12, 30)]
+
+
+def anchors_at(shift=(0, 0, 0), shape=SHAPE, missing=()):
+    """Cubes of 3 voxels a side."""
+    anchors = np.zeros((len(PLACES), *shape), np.float32)
+    for row, place in enumerate(PLACES):
+        if row not in missing:
+            anchors[(row, *(slice(p + s - 1, p + s + 2) for p, s in zip(place, shift, strict=True)))] = 0.9
+    return anchors
+
+
+def organ_at(centre, half=2):
+    labels = np.zeros(SHAPE, np.int16)
+    labels[tuple(slice(c - half, c + half + 1) for c in centre)] = 1
+    return labels
+
+
+@pytest.fixture
+def reach():
+    """The organ lies 5 to 8 voxels above the first anchor."""
+    return learn_reach((anchors_at(), organ_at((20 + 5 + i, 20, 20)), SPACING_MM) for i in range(MIN_CASES))
+
+
+def test_positions_are_medians_and_strays_do_not_move_them():
+    anchors = anchors_at()
+    anchors[0, 50:51, 5, 5] = 1
+    np.testing.assert_allclose(anchor_positions(anchors, SPACING_MM), np.array(PLACES) * SPACING_MM)
+
+
+@pytest.mark.parametrize("what", ["small", "cut", "unsure"])
+def test_uncertain_anchors_have_no_position(what):
+    anchors = anchors_at()
+    if what == "small":
+        anchors[0, 20, 20, 20:] = 0
+        anchors[0, :20] = anchors[0, 21:] = 0
+        anchors[0, :, :20] = anchors[0, :, 21:] = 0
+    elif what == "cut":
+        anchors[0, :20, 20, 20] = 1
+    else:
+        anchors[0] *= 0.5
+    positions = anchor_positions(anchors, SPACING_MM)
+    assert np.isnan(positions[0]).all() and np.isfinite(positions[1:]).all()
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (10, 8, 6), (-5, -4, -3)])
+def test_the_region_follows_the_patient_and_holds_the_organ(reach, shift):
+    region = reached(anchors_at(shift), reach, SPACING_MM)
+    margin = [int(np.ceil(MARGIN_MM / mm)) for mm in SPACING_MM]
+    expected = [(23 + shift[0], 30 + shift[0]), (18 + shift[1], 22 + shift[1]), (18 + shift[2], 22 + shift[2])]
+    for part, (lo, hi), m in zip(region, expected, margin, strict=True):
+        assert (part.start, part.stop) == (max(0, lo - m), hi + m + 1)
+
+
+def test_without_enough_certain_anchors_the_organ_may_be_anywhere(reach):
+    assert reached(anchors_at(missing=(0,)), reach, SPACING_MM) is not None
+    assert reached(anchors_at(missing=(0, 1)), reach, SPACING_MM) is None
+
+
+def test_anchors_that_contradict_each_other_are_not_believed(reach):
+    anchors = anchors_at()
+    anchors[0] = np.roll(anchors[0], 35, axis=0)
+    assert reached(anchors, reach, SPACING_MM) is None
+
+
+def test_an_anchor_seldom_seen_whole_is_not_used():
+    cases = [(anchors_at(missing=(1,) if i else ()), organ_at((30, 20, 20)), SPACING_MM) for i in range(MIN_CASES)]
+    reach = learn_reach(cases)
+    assert reach[1] is None and reach[0] is not None
+    assert learn_reach([]) == []
+
+
+def test_cases_without_an_organ_teach_nothing():
+    cases = [(anchors_at(), np.zeros(SHAPE), SPACING_MM)] * MIN_CASES
+    assert learn_reach(cases) == [None] * len(PLACES)
+    assert reached(anchors_at(), learn_reach(cases), SPACING_MM) is None
