@@ -6,7 +6,7 @@
 
 Works on a dataset stratified with ``--baseline``, in nnU-Net folders of its own: it owns the plans
 nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes to soars-plan. All rows train
-with the same regime and budget, by plain commands, one after the other; finished steps are kept. Rows are
+with the same regime and budget, by plain commands; finished steps are kept. Rows are
 compared on the validation cases of ``--folds`` by models that did not see them; detection, of which every
 fold is needed, on all cases. Small & hard rows but the baseline are segmented in VOIs round predicted peaks.
 """

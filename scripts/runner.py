@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,9 +32,10 @@ class Runner:
         self.output: Path = options.output
         os.environ["nnUNet_extTrainer"] = trainer_folder()
         record = self.output / "options.json"
-        ours = {name: value for name, value in vars(options).items() if name not in ("output", "jobs")}
+        free = ("output", "jobs")
+        ours = {name: value for name, value in vars(options).items() if name not in free}
         self.is_new = not record.is_file()
-        if not self.is_new and read_json(record) != ours:
+        if not self.is_new and {k: v for k, v in read_json(record).items() if k not in free} != ours:
             sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
         if self.is_new:
             self.check_dataset()
@@ -57,18 +58,22 @@ class Runner:
         with open(path, "w", encoding="utf-8") as file:
             done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False, env=environment)
             if done.returncode:
-                sys.exit(f"error: {command[0]} failed, see {path}")
+                print(f"error: {command[0]} failed, see {path}", file=sys.stderr, flush=True)
+                sys.exit(1)
         return time.monotonic() - started
 
     def map(self, step: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Result of a step for every item, ``jobs`` at a time; the first failure ends the program."""
+        """Result of a step for every item, ``jobs`` at a time; after a failure nothing more is begun."""
         items = list(items)
         self._at_a_time = min(self.options.jobs, len(items)) or 1
         with ThreadPoolExecutor(self._at_a_time) as pool:
             try:
-                return list(pool.map(step, items))
+                futures = [pool.submit(step, item) for item in items]
+                wait(futures, return_when=FIRST_EXCEPTION)
+                for future in futures:
+                    future.cancel()
+                return [future.result() for future in sorted(futures, key=Future.cancelled)]
             finally:
-                pool.shutdown(cancel_futures=True)
                 self._at_a_time = 1
 
     def plan(self, plans: str, branches: Sequence[str], settings: Sequence[str] = (), *plan_options: str) -> None:

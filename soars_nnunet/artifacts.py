@@ -33,6 +33,9 @@ POSTPROCESSING = "postprocessing.json"
 TARGET_FACTS = "targets.json"
 DETECTIONS = "detections.csv"
 GENOTYPE = "genotype.json"
+JITTERED = "-jitter"
+INFERENCE_REVISION = 2
+"""Of what networks are asked and how; outputs of another one are made again."""
 UNANNOTATED = "unannotated.json"
 PREPROCESSING_RECORD = "soars/made_from.json"
 """In a folder of its own: nnU-Net tells the format of preprocessed data by the endings of its files."""
@@ -265,6 +268,16 @@ def trained_folds(model_folder: Path) -> list[int]:
 def crop_case(case: str, target: str) -> str:
     """Case name of a small & hard crop."""
     return f"{case}__{target}"
+
+
+def jittered_crop(crop: str, index: int) -> str:
+    """Case name of a further crop of the same target, for training alone."""
+    return f"{crop}{JITTERED}{index}"
+
+
+def is_jittered(case: str) -> bool:
+    """Whether a case is such a further crop."""
+    return re.search(rf"{JITTERED}\d+$", case) is not None
 
 
 def source_case(crop: str) -> str:

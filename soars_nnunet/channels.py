@@ -20,6 +20,7 @@ import torch
 from soars_nnunet.artifacts import (
     CHECKPOINT,
     CONFIGURATION,
+    INFERENCE_REVISION,
     Cascade,
     MissingArtifactError,
     file_hash,
@@ -31,7 +32,7 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.crops import write_crops
-from soars_nnunet.ct import from_network_frame
+from soars_nnunet.ct import InputError, from_network_frame
 from soars_nnunet.detections import (
     format_detections,
     score_detections,
@@ -54,7 +55,7 @@ def make_channels(
     progress: Progress = lambda text: None,
     branches: Sequence[str] = ("anchor", "detection"),
     crops: bool = True,
-    jittered: int = 0,
+    jittered: int | None = None,
 ) -> list[str]:
     """Make the out-of-fold output of every branch that others are guided by, as far as models exist.
 
@@ -72,8 +73,11 @@ def make_channels(
         Keys of the branches whose output is complete.
 
     Raises:
+        InputError: If ``jittered`` is negative, or given without crops.
         MissingArtifactError: If folds are missing or were trained on another split.
     """
+    if jittered is not None and (jittered < 0 or not crops):
+        raise InputError(f"jittered crops: expected 0 or more a target, and crops to be written; got {jittered}")
     if not {"mid_level", "detection"} & set(cascade.datasets):
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     done = ["anchor"]
@@ -174,6 +178,7 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
         "models": [file_hash(model / f"fold_{fold}" / CHECKPOINT) for fold in range(len(splits))],
         "cases": json_hash(read_json(preprocessing_record(cascade, branch, plans))),
         "provenance": provenance(),
+        "inference": INFERENCE_REVISION,
     }
 
 

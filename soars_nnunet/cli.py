@@ -231,9 +231,9 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jittered-crops",
         type=int,
-        default=0,
         metavar="N",
-        help="N further training crops a patient and target, off the true centre as detections of other patients were",
+        help="N further training crops a patient and target, off the true centre as detections of other patients "
+        "were (default: as many as before, at first none)",
     )
 
 

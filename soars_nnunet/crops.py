@@ -5,7 +5,6 @@ Out of fold, as ``channels.py`` computed the heat maps. Arrays are (Z, Y, X) in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from soars_nnunet.artifacts import (
     UNANNOTATED,
     Cascade,
     crop_case,
+    is_jittered,
+    jittered_crop,
     json_hash,
     new_staging,
     publish,
@@ -44,8 +45,6 @@ MIN_ORGAN_FRACTION = 0.5
 """A peak misses if its VOI holds less than this part of the target's voxels; ours."""
 JITTER_MM = 4.0
 """Standard deviation of the jitter round the true centre where the peak misses; ours, half the heat map's sigma."""
-JITTERED = "-jitter"
-"""Followed by a number at the end of the name of a further crop."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Patient:
         return np.asarray(self.properties["spacing"])
 
 
-def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int = 0) -> None:
+def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int | None = None) -> None:
     """Write SmallHard's raw dataset: one VOI crop per patient and target, centred at the out-of-fold peak.
 
     A crop holds the CT, all heat maps and every small & hard organ inside it. Where the peak
@@ -88,14 +87,16 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
         plans: Plans of the detection branch.
         progress: Receives a line a case, and one a target.
         jittered: Further crops a patient and target, for training alone: centred off the true centre by what
-            the detection was off in another patient, with the target's heat map moved along.
+            the detection was off in another patient, with the target's heat map moved along. None for as many as there
+            are now.
 
     Raises:
-        InputError: If no case has some target, or ``jittered`` is negative.
+        InputError: If no case has some target.
         MissingArtifactError: If heat maps are missing.
     """
-    if jittered < 0:
-        raise InputError(f"jittered crops: expected 0 or more a target, got {jittered}")
+    if jittered is None:
+        present = cascade.raw("small_hard") / "dataset.json"
+        jittered = read_json(present)["soars"].get("jittered", 0) if present.is_file() else 0
     dataset_json = read_json(raw_folder() / cascade.source / "dataset.json")
     cases = sorted(training_cases(cascade.source, dataset_json).items())
     undrawn, targets = undrawn_organs(cascade), target_labels(cascade)
@@ -119,9 +120,9 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
             patient = _read(cascade, plans, case, image, label, undrawn.get(case, ()))
             _write_jittered_crops(cascade, staging, patient, sizes, ending, facts, jittered)
         crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
-        write_json(
-            staging / "dataset.json", branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending)
-        )
+        ours = branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending)
+        ours["soars"]["jittered"] = jittered
+        write_json(staging / "dataset.json", ours)
         publish(staging, cascade.raw("small_hard"))
     splits = [
         {side: sorted(c for c in crops if source_case(c) in patients) for side, patients in split.items()}
@@ -134,16 +135,13 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
     write_json(cascade.preprocessed("small_hard") / UNANNOTATED, open_crops)
     summary = {name: _summary(list(rows.values()), sizes[name]) for name, rows in facts.items()}
     write_json(facts_path, summary)
+    if jittered:
+        progress(f"{jittered} further crop(s) a patient and target, for training alone")
     for name, row in summary.items():
         progress(
             f"{name}: out-of-fold centre error {row['mean_error_mm']:.1f} mm on average, {row['missed']} of "
             f"{row['cases']} peaks missed, VOI {' x '.join(f'{mm:.0f}' for mm in row['size_mm'])} mm"
         )
-
-
-def is_jittered(crop: str) -> bool:
-    """Whether a crop is a further one, for training alone."""
-    return re.search(rf"{JITTERED}\d+$", crop) is not None
 
 
 def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid, box: Box) -> np.ndarray:
@@ -230,7 +228,7 @@ def _write_jittered_crops(
             channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box)
             at_peak = voi_box(patient.grid.to_image(peaks[row]), sizes[target], patient.spacing_mm)
             channels[1 + row] = sample_on_box(patient.heatmaps[row : row + 1], patient.grid, at_peak)[0]
-            name = crop_case(patient.case, f"{target}{JITTERED}{index + 1}")
+            name = jittered_crop(crop_case(patient.case, target), index + 1)
             _write_crop(cascade, staging, patient, name, channels, box, ending)
 
 

@@ -16,7 +16,15 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from soars_nnunet.artifacts import CHECKPOINT, CONFIGURATION, MissingArtifactError, file_hash, read_json, trained_folds
+from soars_nnunet.artifacts import (
+    CHECKPOINT,
+    CONFIGURATION,
+    MissingArtifactError,
+    file_hash,
+    json_hash,
+    read_json,
+    trained_folds,
+)
 from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import reached
@@ -61,7 +69,9 @@ class BranchModel:
                 f"{folder.name}: fold(s) {missing or list(folds or [])} are not trained, only {available}"
             )
         self.dataset_json = read_json(folder / "dataset.json")
-        self.plans_manager = PlansManager(read_json(folder / "plans.json"))
+        plans = read_json(folder / "plans.json")
+        self.plans_hash = json_hash(plans)
+        self.plans_manager = PlansManager(plans)
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
         self.settings: dict[str, Any] = self.configuration.configuration["soars"]
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]

@@ -21,6 +21,7 @@ from soars_nnunet.artifacts import (
     TARGET_FACTS,
     Cascade,
     MissingArtifactError,
+    is_jittered,
     json_hash,
     name_hashes,
     patient_of,
@@ -190,7 +191,7 @@ def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, 
             yield data[1:], labels[0], configuration["spacing"]
 
     configuration = plans["configurations"][CONFIGURATION]
-    configuration["soars"]["reach"] = learn_reach(cases())
+    configuration["soars"]["reach"] = learn_reach(cases(), len(branch_labels(cascade, branch)))
     write_json(cascade.plans(branch, plans_name), plans)
 
 
@@ -224,7 +225,7 @@ def _case_geometry(cascade: Cascade, branch: str, dataset_json: dict) -> list[tu
 def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, dataset_json: dict) -> None:
     """Add what the trainer and prediction need beside the regime: branch, channels, iterations."""
     splits = cascade.splits(branch)
-    training = np.mean([len(split["train"]) for split in splits])
+    training = np.mean([sum(not is_jittered(case) for case in split["train"]) for split in splits])
     if settings["iterations_per_epoch"] is None:
         # an epoch is one pass over the training patches (paper sec. 4.1: about 70 a scan)
         patches = training * settings["patches_per_volume"]

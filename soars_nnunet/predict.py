@@ -88,7 +88,7 @@ class CascadePredictor:
             found that it helps these weights.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
-            run. None for all.
+            run, and so claim no voxel. None for all.
 
     Raises:
         InputError: If the cascade has no such organ.

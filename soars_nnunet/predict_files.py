@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import (
+    INFERENCE_REVISION,
     MANIFEST,
     Cascade,
     MissingArtifactError,
@@ -24,6 +26,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.ct import InputError, check_ct, list_cts, read_ct
 from soars_nnunet.predict import CascadePredictor, find_manifest
 
+logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
 
 FAILURES = (InputError, RuntimeError, OSError, MemoryError, ValueError)
@@ -118,6 +121,8 @@ def predict_files(
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     common = {
         "models": {key: model.fingerprint for key, model in predictor.models.items()},
+        "plans": {key: model.plans_hash for key, model in predictor.models.items()},
+        "inference": INFERENCE_REVISION,
         "steps": {key: model.steps for key, model in predictor.models.items()},
         "mirror": mirror,
         "largest_part": predictor.largest_part,
@@ -133,8 +138,11 @@ def predict_files(
         try:
             return step()
         except FAILURES as error:
-            failed[case] = str(error) if isinstance(error, InputError) else f"{case}: {type(error).__name__}: {error}"
-            progress(f"  refused: {failed[case]}")
+            logger.debug(case, exc_info=True)
+            refused = isinstance(error, InputError)
+            text = " ".join(str(error).split())
+            failed[case] = text if refused else f"{case}: {type(error).__name__}: {text}"
+            progress(f"  {'refused' if refused else 'failed'}: {failed[case]}")
             return None
 
     def prepare(job: _Job) -> tuple[dict[str, Any], sitk.Image | None]:

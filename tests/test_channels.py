@@ -19,12 +19,13 @@ from soars_nnunet.artifacts import (
     UNANNOTATED,
     Cascade,
     MissingArtifactError,
+    is_jittered,
     raw_folder,
     read_json,
     write_json,
 )
 from soars_nnunet.channels import guidance, make_channels, out_of_fold
-from soars_nnunet.crops import is_jittered, write_crops
+from soars_nnunet.crops import write_crops
 from soars_nnunet.ct import AIR_HU, read_ct, to_network_frame
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
@@ -301,6 +302,8 @@ def test_jittered_crops_are_off_as_another_patients_detection_and_train_alone(de
     crops = sorted(path.name.removesuffix(".nii.gz") for path in folder.iterdir())
     plain = [crop for crop in crops if not is_jittered(crop)]
     assert len(crops) == 3 * len(plain)
+    write_crops(cascade, DEFAULT_PLANS, ignore)
+    assert sorted(path.name.removesuffix(".nii.gz") for path in folder.iterdir()) == crops, "their number is remembered"
     for split in cascade.splits("small_hard"):
         assert sorted(split["val"] + [crop for crop in split["train"] if not is_jittered(crop)]) == plain
         assert any(is_jittered(crop) for crop in split["train"])

@@ -1,7 +1,8 @@
 """Where a guided branch's organs can be, seen from the anchors: the rest of the body needs no network.
 
 Learnt from training cases, as the span of the branch's organs relative to each out-of-fold anchor. Positions are
-medians, which stray voxels hardly move. Axes are (Z, Y, X).
+medians, which stray voxels hardly move. An organ that the scan's border cuts leaves its side open, and an anchor counts
+only if enough cases show it together with each organ. Axes are (Z, Y, X).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ MIN_ANCHOR_MM3 = 300.0
 MIN_ANCHORS = 3
 """With fewer anchors the organs may be anywhere."""
 MIN_CASES = 4
-"""An anchor that fewer training cases show whole is not used."""
+"""An anchor that fewer training cases show whole, together with each organ, is not used."""
+FAR_MM = 1e4
+"""Farther than any scan reaches: a side that is open."""
 MARGIN_MM = 25.0
 """Added on all sides of the span seen in training."""
 
@@ -48,33 +51,48 @@ def anchor_positions(anchors: np.ndarray, spacing_mm: Sequence[float]) -> np.nda
     return positions
 
 
-def learn_reach(cases: Iterable[tuple[np.ndarray, np.ndarray, Sequence[float]]]) -> Reach:
+def learn_reach(cases: Iterable[tuple[np.ndarray, np.ndarray, Sequence[float]]], num_organs: int) -> Reach:
     """Span of the organs relative to each anchor over the training cases.
 
     Args:
-        cases: Anchors (A, z, y, x), labels (z, y, x) of the branch's organs (0 and below: none) and spacing in mm.
+        cases: Anchors (A, z, y, x), labels (z, y, x) with the branch's organs 1 to ``num_organs``, spacing in mm.
+        num_organs: Classes of the branch without background.
 
     Returns:
-        By anchor. Empty without cases.
+        By anchor; None where fewer than ``MIN_CASES`` cases show it whole together with some organ. Empty without
+        cases.
     """
-    spans: list[list[np.ndarray]] = []
+    spans: list[list[list[np.ndarray]]] = []
     for anchors, labels, spacing_mm in cases:
-        spans = spans or [[] for _ in anchors]
-        drawn = [np.flatnonzero((labels > 0).any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        if not len(drawn[0]):
-            continue
-        ends_mm = np.array([[hits[0] for hits in drawn], [hits[-1] for hits in drawn]]) * np.asarray(spacing_mm)
-        for span, position in zip(spans, anchor_positions(anchors, spacing_mm), strict=True):
-            if np.isfinite(position).all():
-                span.append(ends_mm - position)
+        spans = spans or [[[] for _ in range(num_organs)] for _ in anchors]
+        positions = anchor_positions(anchors, spacing_mm)
+        for organ in range(num_organs):
+            ends_mm = _ends_mm(labels == organ + 1, spacing_mm)
+            for span, position in zip(spans, positions, strict=True):
+                if ends_mm is not None and np.isfinite(position).all():
+                    span[organ].append(ends_mm - position)
     return [
-        [np.min(span, axis=0)[0].tolist(), np.max(span, axis=0)[1].tolist()] if len(span) >= MIN_CASES else None
+        [np.min(np.concatenate(span), axis=0)[0].tolist(), np.max(np.concatenate(span), axis=0)[1].tolist()]
+        if span and min(map(len, span)) >= MIN_CASES
+        else None
         for span in spans
     ]
 
 
+def _ends_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray | None:
+    """First and last voxel (2, 3), far away where they touch the border; None without a voxel."""
+    ends = np.zeros((2, 3))
+    for axis in range(3):
+        hits = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        if not len(hits):
+            return None
+        first, last = hits[0] * spacing_mm[axis], hits[-1] * spacing_mm[axis]
+        ends[:, axis] = -FAR_MM if hits[0] == 0 else first, FAR_MM if hits[-1] == mask.shape[axis] - 1 else last
+    return ends
+
+
 def reached(anchors: np.ndarray, reach: Reach, spacing_mm: Sequence[float]) -> tuple[slice, slice, slice] | None:
-    """Voxels within reach of all certain anchors.
+    """Voxels within reach of all certain anchors but one: a single misplaced one decides nothing.
 
     Args:
         anchors: (A, z, y, x) probabilities.
@@ -86,14 +104,19 @@ def reached(anchors: np.ndarray, reach: Reach, spacing_mm: Sequence[float]) -> t
     """
     if not reach:
         return None
-    low, high, used = np.zeros(3), (np.array(anchors.shape[1:]) - 1) * np.asarray(spacing_mm), 0
-    for position, span in zip(anchor_positions(anchors, spacing_mm), reach, strict=True):
-        if span is None or not np.isfinite(position).all():
-            continue
-        low, high = np.maximum(low, position + span[0] - MARGIN_MM), np.minimum(high, position + span[1] + MARGIN_MM)
-        used += 1
-    if used < MIN_ANCHORS or (high - low < 2 * MARGIN_MM).any():
+    known = [
+        position + np.asarray(span)
+        for position, span in zip(anchor_positions(anchors, spacing_mm), reach, strict=True)
+        if span is not None and np.isfinite(position).all()
+    ]
+    if len(known) < MIN_ANCHORS:
         return None
-    first, last = np.floor(low / spacing_mm).astype(int), np.ceil(high / spacing_mm).astype(int)
+    ends_mm = np.sort(known, axis=0)
+    low, high = ends_mm[-2, 0] - MARGIN_MM, ends_mm[1, 1] + MARGIN_MM
+    shape = np.array(anchors.shape[1:])
+    first = np.clip(np.floor(low / spacing_mm), 0, shape).astype(int)
+    last = np.clip(np.ceil(high / spacing_mm), -1, shape - 1).astype(int)
+    if ((last - first) * spacing_mm < 2 * MARGIN_MM).any():
+        return None
     z, y, x = (slice(int(lo), int(hi) + 1) for lo, hi in zip(first, last, strict=True))
     return z, y, x

@@ -27,7 +27,7 @@ def organ_at(centre, half=2):
 @pytest.fixture
 def reach():
     """The organ lies 5 to 8 voxels above the first anchor."""
-    return learn_reach((anchors_at(), organ_at((20 + 5 + i, 20, 20)), SPACING_MM) for i in range(MIN_CASES))
+    return learn_reach(((anchors_at(), organ_at((20 + 5 + i, 20, 20)), SPACING_MM) for i in range(MIN_CASES)), 1)
 
 
 def test_positions_are_medians_and_strays_do_not_move_them():
@@ -65,20 +65,45 @@ def test_without_enough_certain_anchors_the_organ_may_be_anywhere(reach):
     assert reached(anchors_at(missing=(0, 1)), reach, SPACING_MM) is None
 
 
+def test_a_single_misplaced_anchor_decides_nothing(reach):
+    anchors = anchors_at()
+    anchors[0] = np.roll(anchors[0], 25, axis=0)
+    assert reached(anchors, reach, SPACING_MM) == reached(anchors_at(), reach, SPACING_MM)
+
+
 def test_anchors_that_contradict_each_other_are_not_believed(reach):
     anchors = anchors_at()
-    anchors[0] = np.roll(anchors[0], 35, axis=0)
+    for row, shift in ((0, 25), (1, -25)):
+        anchors[row] = np.roll(anchors[row], shift, axis=0)
+        anchors[row + 2] = np.roll(anchors[row + 2], shift, axis=0)
     assert reached(anchors, reach, SPACING_MM) is None
+
+
+def test_an_organ_that_the_border_cuts_leaves_its_side_open():
+    labels = [organ_at((25, 20, 20)) for _ in range(MIN_CASES)]
+    labels[0][:25, 20, 20] = 1
+    region = reached(anchors_at(), learn_reach([(anchors_at(), one, SPACING_MM) for one in labels], 1), SPACING_MM)
+    assert region[0].start == 0 and region[0].stop < SHAPE[0] and region[1].start > 0
+
+
+def test_every_organ_must_have_been_seen_with_an_anchor():
+    """Brain scans show the first organ alone; it would hide where the second one is."""
+    cases = [(anchors_at(), organ_at((25, 20, 20)), SPACING_MM)] * MIN_CASES
+    assert learn_reach(cases, 1)[0] is not None and learn_reach(cases, 2) == [None] * len(PLACES)
+    both = organ_at((25, 20, 20))
+    both[5:8, 30, 30] = 2
+    reach = learn_reach([*cases, *[(anchors_at(), both, SPACING_MM)] * MIN_CASES], 2)
+    assert reached(anchors_at(), reach, SPACING_MM)[0].start == 0
 
 
 def test_an_anchor_seldom_seen_whole_is_not_used():
     cases = [(anchors_at(missing=(1,) if i else ()), organ_at((30, 20, 20)), SPACING_MM) for i in range(MIN_CASES)]
-    reach = learn_reach(cases)
+    reach = learn_reach(cases, 1)
     assert reach[1] is None and reach[0] is not None
-    assert learn_reach([]) == []
+    assert learn_reach([], 1) == []
 
 
 def test_cases_without_an_organ_teach_nothing():
     cases = [(anchors_at(), np.zeros(SHAPE), SPACING_MM)] * MIN_CASES
-    assert learn_reach(cases) == [None] * len(PLACES)
-    assert reached(anchors_at(), learn_reach(cases), SPACING_MM) is None
+    assert learn_reach(cases, 1) == [None] * len(PLACES)
+    assert reached(anchors_at(), learn_reach(cases, 1), SPACING_MM) is None
