@@ -9,6 +9,9 @@ nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes
 with the same regime and budget, by plain commands; finished steps are kept. Rows are
 compared on the validation cases of ``--folds`` by models that did not see them; detection, of which every
 fold is needed, on all cases. Small & hard rows but the baseline are segmented in VOIs round predicted peaks.
+``--search`` searches every branch's genotype on the training cases of the one fold that is scored; without it the NAS
+rows have the published genotypes. ``--fine-tune`` adds the plain cascade fine-tuned end to end, anchors
+moving or frozen; ``--no-nas`` leaves the NAS rows out.
 """
 
 import argparse
@@ -22,7 +25,8 @@ from pathlib import Path
 import numpy as np
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, DETECTIONS, read_json, write_json
+from soars_nnunet.artifacts import BRANCHES as ALL_BRANCHES
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, DETECTIONS, GENOTYPE, read_json, write_json
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 
 TIERS = ("anchor", "mid_level", "small_hard")
@@ -34,6 +38,11 @@ ROWS = {
     "small_hard": {"baseline": "baseline", "CT only": CT_ONLY, "CT + heat map": PLAIN, "CT + heat map, NAS": NAS},
 }
 """Which evaluation a row of table 1 is read from, by tier."""
+FINE_TUNED = {
+    "fine-tuned": ("FineTuned", "anchor mid_level detection small_hard"),
+    "fine-tuned, anchors frozen": ("FineTunedFrozen", "mid_level detection small_hard"),
+}
+"""Plans name of each fine-tuning of the plain cascade, and what moves in it."""
 METRICS = ("dsc", "hd_mm", "asd_mm")
 
 
@@ -51,18 +60,30 @@ class Ablation(Runner):
     def everything(self) -> None:
         """All variants in the order in which they need each other's output."""
         self.genotypes(PLAIN, dict.fromkeys((*BRANCHES, "baseline"), ["3D3"] * NUM_BLOCKS))
-        self.genotypes(NAS, self.searched())
         self.baseline()
         self.whole(PLAIN)
         self.ct_only()
-        self.whole(NAS)
+        if not self.options.no_nas:
+            self.genotypes(NAS, self.searched())
+            self.whole(NAS)
+        if self.options.fine_tune:
+            for plans, moved in FINE_TUNED.values():
+                self.fine_tune(plans, [branch for branch in moved.split() if branch in self.cascade.datasets])
 
     def searched(self) -> dict[str, list[str]]:
-        """Genotypes of the NAS rows: from ``--genotype``, else the published ones."""
+        """Genotypes of the NAS rows: of searches with the plain rows' guidance, of files, else the published ones."""
         found = {branch: published_genotype(branch) for branch in BRANCHES}
-        for path in self.options.genotype:
-            found |= {branch: entry["kinds"] for branch, entry in read_json(Path(path)).items()}
+        paths = [Path(path) for path in self.options.genotype]
+        if self.options.search:
+            paths = self.map(self.search, [branch for branch in BRANCHES if branch in self.cascade.datasets])
+        for path in paths:
+            found |= {branch: entry["kinds"] for branch, entry in read_json(path).items()}
         return found
+
+    def search(self, branch: str) -> Path:
+        """Search a branch on the training cases of the scored fold; returns its genotype.json."""
+        trainer = ALL_BRANCHES[branch].trainer.replace("Trainer", "SearchTrainer")
+        return self.train(branch, PLAIN, self.options.folds[0], trainer, finished=GENOTYPE) / GENOTYPE
 
     def genotypes(self, plans: str, kinds: dict[str, list[str]]) -> None:
         """Write a variant's genotypes where ``genotype_of`` finds them."""
@@ -124,6 +145,19 @@ class Ablation(Runner):
         done = self.cascade.manifest(plans).parent / "cross_validation"
         shutil.copyfile(done / f"evaluation_folds_{'_'.join(folds)}.json", self.evaluation(plans))
 
+    def fine_tune(self, plans: str, moved: list[str]) -> None:
+        """The plain cascade, joined and trained on (paper sec. 4.2, step 3)."""
+        if self.evaluation(plans).is_file():
+            return
+        source, device = str(self.options.dataset), self.options.device
+        setting = f"fine_tuned={json.dumps(moved)}"
+        self.run(f"plan_{plans}", "soars-plan", "-d", source, "--fine-tune", plans, "--set", setting)
+        trainer = ALL_BRANCHES["fine_tune"].trainer
+        command = ["nnUNetv2_train", source, CONFIGURATION, "-tr", trainer, "-p", plans, "-device", device]
+        for fold in map(str, self.options.folds):
+            self.run(f"train_{plans}_{fold}", *command[:3], fold, *command[3:], "--c")
+        self.evaluate(plans)
+
     def baseline(self) -> None:
         """One network on all organs, scored on what nnU-Net's validation writes."""
         if self.evaluation("baseline").is_file():
@@ -144,6 +178,15 @@ class Ablation(Runner):
         self.run("evaluate_baseline", *command, "--prediction-labels", labels, "--reference-labels", labels)
         os.replace(predicted / "evaluation.json", self.evaluation("baseline"))
 
+    def rows(self) -> dict[str, dict[str, str]]:
+        """The rows of this run, by tier."""
+        left_out = {NAS} if self.options.no_nas else set()
+        return {
+            tier: {row: name for row, name in rows.items() if name not in left_out}
+            for tier, rows in ROWS.items()
+            if tier in self.cascade.datasets
+        }
+
     def evaluation(self, name: str) -> Path:
         """Where the scores of a variant are kept."""
         return self.output / f"evaluation_{name}.json"
@@ -151,8 +194,8 @@ class Ablation(Runner):
     def table1(self, paper: dict) -> list[str]:
         """Markdown of table 1: mean over organs of the tier, ours | the paper's."""
         lines = ["| tier | row | DSC % | HD mm | ASD mm | paper DSC | HD | ASD |", "|---" * 8 + "|"]
-        for tier, rows in ROWS.items():
-            for row, name in rows.items() if tier in self.cascade.datasets else ():
+        for tier, rows in self.rows().items():
+            for row, name in rows.items():
                 summary = next(r for r in read_json(self.evaluation(name))["per_tier"] if r["name"] == tier)
                 means = [summary[metric]["mean"] for metric in METRICS]
                 cells = [
@@ -166,13 +209,25 @@ class Ablation(Runner):
     def paired(self) -> list[str]:
         """Markdown: mean difference of each row to the one above it, over cases (each the mean of its organs' DSC)."""
         lines = ["| tier | row against the one above | DSC difference % | SD over cases | cases |", "|---" * 5 + "|"]
-        for tier, rows in ROWS.items():
+        for tier, rows in self.rows().items():
             for (_, above), (row, name) in zip(list(rows.items()), list(rows.items())[1:], strict=False):
-                if tier in self.cascade.datasets:
-                    first, second = (self.case_means(n, tier) for n in (above, name))
-                    differences = 100 * np.array([second[case] - first[case] for case in sorted(first)])
-                    spread = f"{differences.std(ddof=1):.2f}" if len(differences) > 1 else "-"
-                    lines.append(f"| {tier} | {row} | {differences.mean():+.2f} | {spread} | {len(differences)} |")
+                first, second = (self.case_means(n, tier) for n in (above, name))
+                differences = 100 * np.array([second[case] - first[case] for case in sorted(first)])
+                spread = f"{differences.std(ddof=1):.2f}" if len(differences) > 1 else "-"
+                lines.append(f"| {tier} | {row} | {differences.mean():+.2f} | {spread} | {len(differences)} |")
+        return lines
+
+    def fine_tunings(self) -> list[str]:
+        """Markdown: DSC of the plain cascade, and mean difference of the fine-tuned ones to it, over cases."""
+        lines = ["| tier | plain DSC % | row | DSC difference % | SD over cases | cases |", "|---" * 6 + "|"]
+        for tier in self.rows():
+            before = self.case_means(PLAIN, tier)
+            for row, (plans, _) in FINE_TUNED.items():
+                after = self.case_means(plans, tier)
+                gain = 100 * np.array([after[case] - before[case] for case in sorted(before)])
+                spread = f"{gain.std(ddof=1):.2f}" if len(gain) > 1 else "-"
+                cells = [tier, f"{100 * np.mean(list(before.values())):.2f}", row, f"{gain.mean():+.2f}", spread]
+                lines.append(f"| {' | '.join(cells)} | {len(gain)} |")
         return lines
 
     def case_means(self, name: str, tier: str) -> dict[str, float]:
@@ -228,10 +283,18 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--folds", type=int, nargs="+", default=[0], help="whose validation cases are scored")
     parser.add_argument("--genotype", nargs="+", default=[], metavar="FILE", help="of searches, for the NAS rows")
-    ablation = Ablation(parse(parser))
+    parser.add_argument("--search", action="store_true", help="search the NAS rows' genotypes; then one fold is scored")
+    parser.add_argument("--fine-tune", action="store_true", help="fine-tune the plain cascade end to end, too")
+    parser.add_argument("--no-nas", action="store_true", help="leave the NAS rows out")
+    options = parse(parser)
+    if options.search and (options.genotype or len(options.folds) > 1):
+        parser.error("--search: expected no --genotype and one fold, as others' scored cases would be searched on")
+    ablation = Ablation(options)
     ablation.everything()
     paper = read_json(Path(__file__).with_name("paper_tables.json"))
     parts = [ablation.table1(paper), ablation.paired()]
+    if options.fine_tune:
+        parts.append(ablation.fine_tunings())
     if "detection" in ablation.cascade.datasets:
         parts += [ablation.table2(paper), ablation.table7(paper)]
     text = "\n\n".join("\n".join(part) for part in parts)

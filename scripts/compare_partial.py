@@ -14,9 +14,8 @@ import argparse
 import os
 from pathlib import Path
 
-import numpy as np
+from paired import paired_table, validation_dice
 from runner import Runner, add_options, parse
-from scipy import stats
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json, write_json
 from soars_nnunet.profile import load_profile
@@ -65,7 +64,7 @@ def prepare(arm: str, options: argparse.Namespace) -> None:
 
 
 def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Dice by case and organ: every complete case by the network that did not train on it."""
+    """Dice by organ and case: every complete case by the network that did not train on it."""
     number = ARMS[arm]
     prepared = options.output / f"prepared_{number}.json"
     if not prepared.is_file():
@@ -76,36 +75,10 @@ def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     runner = Runner(argparse.Namespace(dataset=number, output=output, **kept))
     labels = read_json(runner.cascade.raw("baseline") / "dataset.json")["labels"]
     runner.plan(DEFAULT_PLANS, ["baseline"], ["final_validation=true"])
-    dice: dict[str, dict[str, float]] = {}
+    folds = range(options.folds)
     finished = "validation/summary.json"
-    for folder in runner.map(
-        lambda fold: runner.train("baseline", DEFAULT_PLANS, fold, finished=finished), range(options.folds)
-    ):
-        for entry in read_json(folder / finished)["metric_per_case"]:
-            case = Path(entry["reference_file"]).name
-            dice[case] = {name: entry["metrics"][str(value)]["Dice"] for name, value in labels.items() if value}
-    return dice
-
-
-def report(scores: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Markdown: mean Dice by organ and arm, and the paired difference to leaving the cases out, in points."""
-    base, *others = scores
-    header = ["organ", base, *(f"{arm} | difference [95 % interval]" for arm in others)]
-    lines = [f"| {' | '.join(header)} |", "|---" * (2 + 2 * len(others)) + "|"]
-    cases = sorted(scores[base])
-    for organ in scores[base][cases[0]]:
-        before = np.array([scores[base][case][organ] for case in cases], float)
-        cells = [organ, f"{np.nanmean(before):.3f}"]
-        for arm in others:
-            after = np.array([scores[arm][case][organ] for case in cases], float)
-            gain = 100 * (after - before)[np.isfinite(after - before)]
-            half = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / len(gain) ** 0.5
-            cells += [
-                f"{np.nanmean(after):.3f}",
-                f"{gain.mean():+.1f} [{gain.mean() - half:+.1f}, {gain.mean() + half:+.1f}]",
-            ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"{len(cases)} complete cases, each scored by a network that did not train on it."])
+    folders = runner.map(lambda fold: runner.train("baseline", DEFAULT_PLANS, fold, finished=finished), folds)
+    return validation_dice(folders, labels)
 
 
 def main() -> None:
@@ -119,7 +92,7 @@ def main() -> None:
     options = parse(parser)
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[name] = str((options.output / name).resolve())
-    text = report({arm: score(arm, options) for arm in ARMS})
+    text = paired_table({arm: score(arm, options) for arm in ARMS})
     (options.output / "partial.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

@@ -91,7 +91,7 @@ class Runner:
     def train(self, branch: str, plans: str, fold: int, trainer: str | None = None, finished: str = CHECKPOINT) -> Path:
         """Train a fold of a planned variant, unless its file ``finished`` is there; returns the fold's folder."""
         folder, trainer = self.folder(branch, plans, fold, trainer), trainer or BRANCHES[branch].trainer
-        name = f"{plans}_{branch}_{fold}"
+        name = f"{plans}_{branch}_{fold}" + ("" if trainer == BRANCHES[branch].trainer else f"_{trainer}")
         if not (folder / finished).is_file():
             command = ["nnUNetv2_train", self.cascade.datasets[branch], CONFIGURATION, str(fold), "-tr", trainer]
             seconds = self.run(f"train_{name}", *command, "-p", plans, "--c", "-device", self.options.device)

@@ -200,9 +200,9 @@ class Cascade:
         """The user's last choices for these plans, which ``soars-plan`` takes up again."""
         return preprocessed_folder() / self.source / f"soars_options_{plans}.json"
 
-    def channels(self, branch: str, plans: str) -> Path:
-        """Folder of the out-of-fold output of a branch (``anchor`` or ``detection``) on its training cases."""
-        return self.preprocessed(branch) / f"soars_channels_{plans}"
+    def channels(self, branch: str, plans: str, in_sample: bool = False) -> Path:
+        """Folder of the output of a branch (``anchor`` or ``detection``) on its training cases: out of fold, or not."""
+        return self.preprocessed(branch) / f"soars_channels_{plans}{'_in_sample' if in_sample else ''}"
 
     def model(self, branch: str, plans: str) -> Path:
         """Folder of a branch's trained folds."""

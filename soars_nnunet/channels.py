@@ -1,4 +1,4 @@
-"""Out-of-fold guidance: what each training case gets from models that never saw it.
+"""Out-of-fold guidance: what each training case gets from models that never saw it (and, to compare, that did).
 
 Anchor probabilities become channels of MidLevel and Detection; heat maps become channels of
 SmallHard, and their peaks the centres of its VOI crops. Test cases will be guided by models that
@@ -56,6 +56,7 @@ def make_channels(
     branches: Sequence[str] = ("anchor", "detection"),
     crops: bool = True,
     jittered: int | None = None,
+    in_sample: bool = False,
 ) -> list[str]:
     """Make the out-of-fold output of every branch that others are guided by, as far as models exist.
 
@@ -68,6 +69,8 @@ def make_channels(
         branches: Guiding branches to run; detection is left out while none of its folds is trained.
         crops: Also write SmallHard's crops, of which a dataset has one set, whatever the plans.
         jittered: Further crops a patient and target, see ``write_crops``.
+        in_sample: Only store what anchors that trained on each case make of it, for ablations; it lies beside
+            the out-of-fold channels.
 
     Returns:
         Keys of the branches whose output is complete.
@@ -82,7 +85,10 @@ def make_channels(
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     done = ["anchor"]
     anchor_plans = cascade.plans_of("anchor", plans)
-    out_of_fold(cascade, "anchor", anchor_plans, device, progress)
+    write_guidance(cascade, "anchor", anchor_plans, device, progress, in_sample)
+    if in_sample:
+        complete_guided_datasets(cascade, anchor_plans, False, progress)
+        return done
     complete_guided_datasets(cascade, anchor_plans, raw, progress)
     if "detection" in cascade.datasets and "detection" in branches:
         plans = cascade.plans_of("detection", plans)
@@ -90,7 +96,7 @@ def make_channels(
             command = cascade.train_command("detection", 0, plans)
             progress(f"Detection: not trained yet; after soars-plan run: {command}")
         else:
-            out_of_fold(cascade, "detection", plans, device, progress)
+            write_guidance(cascade, "detection", plans, device, progress)
             scores = score_detections(cascade, plans, progress)
             write_detections(cascade, plans, scores)
             for line in format_detections(scores):
@@ -101,17 +107,20 @@ def make_channels(
     return done
 
 
-def out_of_fold(cascade: Cascade, branch: str, plans: str, device: torch.device, progress: Progress) -> None:
+def write_guidance(
+    cascade: Cascade, branch: str, plans: str, device: torch.device, progress: Progress, in_sample: bool = False
+) -> None:
     """Store a branch's output on each training case, computed by the fold that validates on the case.
 
     Anchor stores organ probabilities, detection heat maps: float16 (C, z, y, x) on the preprocessed
-    grid. Finished cases are kept if split, models and plans are unchanged.
+    grid. Finished cases are kept if split, models and plans are unchanged. With ``in_sample`` the next fold computes
+    it, which trained on the case, as the paper presumably did (sec. 3.1 names no split).
 
     Raises:
         MissingArtifactError: If a fold is missing, or was trained on another split.
     """
     record = guidance_record(cascade, branch, plans)
-    splits, folder = cascade.splits(branch), cascade.channels(branch, plans)
+    splits, folder = cascade.splits(branch), cascade.channels(branch, plans, in_sample)
     if not (folder / "started.json").is_file() or read_json(folder / "started.json") != record:
         shutil.rmtree(folder, ignore_errors=True)
         write_json(folder / "started.json", record)
@@ -124,7 +133,7 @@ def out_of_fold(cascade: Cascade, branch: str, plans: str, device: torch.device,
             progress(f"{branch} [{count}/{total}] fold {fold}: {case}{' (kept)' if kept else ''}")
             if kept:
                 continue
-            model = model or BranchModel(cascade.model(branch, plans), [fold], device)
+            model = model or BranchModel(cascade.model(branch, plans), [(fold + in_sample) % len(splits)], device)
             data, _, _ = load_preprocessed(cascade.data(branch, plans), case)
             write_channels(folder, case, guidance(model, torch.from_numpy(data)).cpu().numpy())
     write_json(folder / "provenance.json", record)

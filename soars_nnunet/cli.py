@@ -162,7 +162,10 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
     parser.add_argument(
-        "--guidance", choices=("anchor", "none"), help="what guided branches see beside the CT (none: CT only)"
+        "--guidance",
+        choices=("anchor", "in-sample", "none"),
+        help="what guided branches see beside the CT: anchors out of fold (default), of models that trained on the "
+        "case, or nothing",
     )
     parser.add_argument("--set", nargs="+", metavar="[BRANCH.]KEY=VALUE", help="override regime values")
     parser.add_argument("--genotype", nargs="+", type=Path, metavar="FILE", help="genotype.json of searches")
@@ -188,7 +191,7 @@ def plan(arguments: argparse.Namespace) -> None:
         "regime": arguments.regime,
         "spacing_mm": arguments.spacing,
         "small_hard_spacing_mm": arguments.small_hard_spacing,
-        "guided": arguments.guidance and arguments.guidance == "anchor",
+        "guidance": arguments.guidance,
         "overrides": arguments.set,
     }
     choices = read_json(remembered) if remembered.is_file() else {}
@@ -235,6 +238,9 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
         help="N further training crops a patient and target, off the true centre as detections of other patients "
         "were (default: as many as before, at first none)",
     )
+    parser.add_argument(
+        "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"
+    )
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -252,8 +258,10 @@ def channels(arguments: argparse.Namespace) -> None:
         arguments.branches,
         not arguments.no_crops,
         arguments.jittered_crops,
+        arguments.in_sample,
     )
-    _say(f"out-of-fold output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
+    kind = "in-sample" if arguments.in_sample else "out-of-fold"
+    _say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
 
 
 def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:

@@ -44,7 +44,7 @@ HU_WINDOW = (-500.0, 1000.0)
 """Intensity window of the paper (sec. 4.1)."""
 
 
-REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guided", "overrides", "genotypes")
+REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guidance", "overrides", "genotypes")
 """Options that later runs for the same plans take up again unless they are given anew."""
 
 
@@ -57,8 +57,9 @@ class PlanOptions:
         plans_name: Name of the plans JSON; variants get their own.
         spacing_mm: (Z, Y, X) of Anchor, MidLevel and Detection; None for the median of the CTs.
         small_hard_spacing_mm: (Z, Y, X) of SmallHard; None for the median of the CTs.
-        guided: False leaves MidLevel, Detection and SmallHard with the CT alone (ablations of the paper's
-            tables 1 and 2); SmallHard keeps its VOIs.
+        guidance: ``none`` leaves MidLevel, Detection and SmallHard with the CT alone (ablations of the paper's
+            tables 1 and 2); SmallHard keeps its VOIs. ``in-sample`` trains MidLevel and Detection with anchors that
+            saw their cases; they are to be judged by cross-validation, not by their trainings' validation.
         overrides: ``KEY=VALUE`` regime values.
         genotypes: Genotype by branch; the published ones by default.
         num_processes: Preprocessing workers.
@@ -68,7 +69,7 @@ class PlanOptions:
     plans_name: str = "nnUNetPlans"
     spacing_mm: tuple[float, ...] | None = None
     small_hard_spacing_mm: tuple[float, ...] | None = None
-    guided: bool = True
+    guidance: str = "anchor"
     overrides: tuple[str, ...] = ()
     genotypes: dict[str, list[str]] | None = None
     num_processes: int = 2
@@ -125,12 +126,14 @@ def plan(
 
 def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path | None, str | None]:
     """Channels folder for the preprocessor (None: images as they are), and what is still missing."""
-    if BRANCHES[branch].guided_by is None or (branch != "small_hard" and not options.guided):
+    if BRANCHES[branch].guided_by is None or (branch != "small_hard" and options.guidance == "none"):
         return None, None
     guide = BRANCHES[branch].guided_by or ""
-    channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name))
+    in_sample = options.guidance == "in-sample" and guide == "anchor"
+    channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name), in_sample)
     if not (channels / "provenance.json").is_file() or not _is_completed(cascade, branch, channels):
-        return None, f"out-of-fold output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels"
+        kind, option = ("in-sample", " --in-sample") if in_sample else ("out-of-fold", "")
+        return None, f"{kind} output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels{option}"
     made_from = read_json(channels / "provenance.json")
     present = guidance_record(cascade, guide, cascade.plans_of(guide, options.plans_name))
     stale = [key for key in ("split_sha256", "models", "plans", "cases") if made_from.get(key) != present[key]]
@@ -157,7 +160,7 @@ def _write_plans(
     cascade: Cascade, branch: str, options: PlanOptions, channels: Path | None
 ) -> tuple[NetworkSize, dict[str, Any]]:
     dataset_json = read_json(cascade.raw(branch) / "dataset.json")
-    if not options.guided:
+    if options.guidance == "none":
         dataset_json = _without_guidance(cascade, branch, dataset_json)
     folder = cascade.preprocessed(branch)
     geometry = _case_geometry(cascade, branch, dataset_json)

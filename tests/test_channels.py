@@ -1,6 +1,7 @@
 """Out-of-fold guidance and VOI crops: what training sees is what prediction computes."""
 
 import itertools
+from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from conftest import OPTIONS
 from nnunetv2.experiment_planning import verify_dataset_integrity
 from scipy import ndimage
 
@@ -24,13 +26,14 @@ from soars_nnunet.artifacts import (
     read_json,
     write_json,
 )
-from soars_nnunet.channels import guidance, make_channels, out_of_fold
+from soars_nnunet.channels import guidance, make_channels, write_guidance
 from soars_nnunet.crops import write_crops
-from soars_nnunet.ct import AIR_HU, read_ct, to_network_frame
+from soars_nnunet.ct import AIR_HU, InputError, read_ct, to_network_frame
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.label_map import read_label_map
+from soars_nnunet.plan import plan
 from soars_nnunet.preprocess import load_preprocessed, read_channels, write_channels
 from soars_nnunet.stratify import training_cases
 
@@ -90,7 +93,7 @@ def test_another_split_is_refused(cascade_copy):
     with pytest.raises(MissingArtifactError, match="another split than .*splits_final.json"):
         make_channels(cascade_copy, DEFAULT_PLANS, CPU)
     write_json(path, splits)
-    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, ignore)
+    write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, ignore)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +116,14 @@ def test_rerun_keeps_finished_cases_and_mends_truncated_ones(cascade_copy):
     content = {path: path.read_bytes() for path in files}
     times = {path: path.stat().st_mtime_ns for path in files}
     lines = []
-    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
+    write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
     assert len(lines) == 4 and all(line.endswith("(kept)") for line in lines)
     assert times == {path: path.stat().st_mtime_ns for path in files}
     for path, kept in zip(files, (0, 20, 0.5, 0.98), strict=True):
         size = len(content[path])
         path.write_bytes(content[path][: int(kept * size) if kept < 1 else kept])
     lines.clear()
-    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
+    write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
     assert not [line for line in lines if "kept" in line]
     assert content == {path: path.read_bytes() for path in files}
 
@@ -129,8 +132,30 @@ def test_new_weights_make_new_channels(cascade_copy):
     folder = cascade_copy.model("anchor", DEFAULT_PLANS)
     (folder / "fold_1" / CHECKPOINT).write_bytes((folder / "fold_0" / CHECKPOINT).read_bytes())
     lines = []
-    out_of_fold(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
+    write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
     assert not [line for line in lines if "kept" in line]
+
+
+def test_in_sample_channels_are_of_the_model_that_trained_on_the_case(cascade_copy):
+    make_channels(cascade_copy, DEFAULT_PLANS, CPU, in_sample=True)
+    folder = cascade_copy.channels("anchor", DEFAULT_PLANS, in_sample=True)
+    assert folder != cascade_copy.channels("anchor", DEFAULT_PLANS)
+    variant = replace(OPTIONS, guidance="in-sample", plans_name="InSample")
+    assert plan(cascade_copy, variant, ["mid_level"]) == ["mid_level"]
+    for fold, split in enumerate(cascade_copy.splits()):
+        model = BranchModel(cascade_copy.model("anchor", DEFAULT_PLANS), [fold], CPU)
+        for case in split["train"]:  # of two folds: in the other's validation
+            ct, _, _ = load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)
+            expected = guidance(model, torch.from_numpy(ct)).half().float()
+            data, _, _ = load_preprocessed(cascade_copy.data("mid_level", "InSample"), case)
+            torch.testing.assert_close(torch.from_numpy(data[1:]), expected)
+
+
+def test_in_sample_plans_wait_for_in_sample_channels(cascade_copy):
+    lines = []
+    with pytest.raises(InputError, match="no branch could be planned"):
+        plan(cascade_copy, replace(OPTIONS, guidance="in-sample", plans_name="InSample"), ["mid_level"], lines.append)
+    assert "soars-channels --in-sample" in lines[0]
 
 
 def test_raw_channels_make_a_complete_nnunet_dataset(cascade_copy, monkeypatch):

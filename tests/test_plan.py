@@ -215,7 +215,7 @@ def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
 
 
 def test_mid_level_without_guidance_needs_no_channels(planned):
-    assert plan(planned.cascade, options(guided=False, plans_name="ctonly"), ["mid_level"]) == ["mid_level"]
+    assert plan(planned.cascade, options(guidance="none", plans_name="ctonly"), ["mid_level"]) == ["mid_level"]
     configuration = read_json(planned.cascade.plans("mid_level", "ctonly"))["configurations"][CONFIGURATION]
     assert configuration["normalization_schemes"] == ["CTNormalization"]
     assert configuration["architecture"]["arch_kwargs"]["genotype"] == ["2D3", "P3D5", "2D3", "P3D5"]

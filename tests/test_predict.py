@@ -304,7 +304,7 @@ def test_folds_can_be_chosen(untrained_cascade, image, prediction):
 
 
 def test_branches_can_do_without_guidance(cascade_copy, predictor, image, prediction):
-    options = replace(OPTIONS, guided=False, plans_name="CTOnly")
+    options = replace(OPTIONS, guidance="none", plans_name="CTOnly")
     waiting = []
     assert plan(cascade_copy, options, progress=waiting.append) == ["anchor", "mid_level", "detection"]
     assert "SmallHard: waits for out-of-fold output of Detection" in "\n".join(waiting)
