@@ -24,6 +24,7 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.ct import InputError, check_ct, list_cts, read_ct
+from soars_nnunet.memory import describe_memory, estimate_bytes, require_memory
 from soars_nnunet.predict import CascadePredictor, find_manifest
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ def predict_files(
     mirror: bool = False,
     organs: Sequence[str] | None = None,
     part: tuple[int, int] = (0, 1),
+    fast: bool = False,
+    memory_limit_gib: float | None = None,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -89,6 +92,9 @@ def predict_files(
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         organs: Only these; None for all.
         part: Which part of how many: every so manieth case, for processes side by side.
+        fast: One fold of each branch and larger steps.
+        memory_limit_gib: What the process may take in all; None for what is free. A CT for which that is estimated
+            not to suffice is refused before work on it starts.
 
     Returns:
         The label files of this part, empty if it has no cases.
@@ -117,7 +123,9 @@ def predict_files(
         postprocess=postprocess,
         mirror=mirror,
         organs=organs,
+        fast=fast,
     )
+    _say_memory(predictor, cases, progress)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     common = {
         "models": {key: model.fingerprint for key, model in predictor.models.items()},
@@ -151,6 +159,11 @@ def predict_files(
             return key, None
         return key, lone if lone is not None else read_ct(job.ct)
 
+    def predict(image: sitk.Image, job: _Job) -> tuple[sitk.Image, dict[str, Any]]:
+        if image.GetDimension() == 3:  # or else it will be refused
+            require_memory(_needed(predictor, image), memory_limit_gib, job.case)
+        return predictor.predict(image, job.case)
+
     def finish(case: str, writing: Future) -> None:
         if line := succeeds(case, writing.result):
             progress(line)
@@ -167,7 +180,7 @@ def predict_files(
             elif prepared:
                 progress(job.title)
                 key, image = prepared
-                done = succeeds(job.case, lambda image=image, job=job: predictor.predict(image, job.case))
+                done = succeeds(job.case, lambda image=image, job=job: predict(image, job))
                 while writing:
                     finish(*writing.pop())
                 if done:
@@ -186,6 +199,26 @@ class _Job:
     ct: Path
     labels: Path
     report: Path
+
+
+def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileReader) -> int:
+    """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
+    return estimate_bytes(header.GetSize()[::-1], header.GetSpacing()[::-1], predictor.models.values())
+
+
+def _say_memory(predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], progress: Progress) -> None:
+    """Say before work starts what the largest CT will take; files without a usable header are refused later."""
+    needed = 0
+    for _, path in cases:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            continue
+        if reader.GetDimension() == 3:
+            needed = max(needed, _needed(predictor, reader))
+    progress(f"{len(cases)} CT(s); {describe_memory(needed)}")
 
 
 def _write(labels: sitk.Image, report: dict[str, Any], job: _Job, key: dict[str, Any]) -> str:

@@ -1,0 +1,106 @@
+"""How much memory the prediction of a CT takes, before it starts: too little is an error, not a killed process.
+
+The figures are upper bounds of what the steps hold at a time, by image voxels, network voxels and classes;
+``scripts/benchmark_inference.py`` prints them beside what was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from soars_nnunet.ct import InputError
+from soars_nnunet.inference import BranchModel
+
+GIB = 2**30
+PREPROCESSING_BYTES = 34
+"""An image voxel: the image and its float32 copy, and nnU-Net's resampling in float64 (its copy, its spline)."""
+IMAGE_BYTES = 6
+"""An image voxel while networks run: the image and its float32 copy."""
+STITCHING_BYTES = 26
+"""An image voxel: the image and its float32 copy, labels and probabilities of two tiers, of one more, and merged."""
+NEIGHBOURS_BYTES = 10
+"""An image voxel: the next CT, which is being read, and the last labels, which are being written."""
+FLOAT = 4
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+
+
+def estimate_bytes(shape: Sequence[int], spacing_mm: Sequence[float], models: Iterable[BranchModel]) -> int:
+    """Upper bound of what one more CT takes, beside what the process holds already.
+
+    On a CPU the networks' share is in it; on a GPU their results at least, which are copied back.
+
+    Args:
+        shape: Voxels of the CT (Z, Y, X).
+        spacing_mm: Its voxel size (Z, Y, X).
+        models: The networks that will run on it.
+
+    Returns:
+        Bytes.
+    """
+    image = int(np.prod(shape, dtype=np.int64))
+    networks, held = 0, 0
+    for model in models:
+        patch = int(np.prod(model.configuration.patch_size, dtype=np.int64))
+        if model.settings["branch"] == "small_hard":
+            voxels = 2 * patch
+        else:
+            extent = np.asarray(shape) * np.asarray(spacing_mm) / np.asarray(model.spacing_mm)
+            voxels = max(patch, int(np.prod(np.ceil(extent))))
+        channels, classes = len(model.settings["channel_names"]), model.num_outputs
+        activations = model.network.compute_conv_feature_map_size(model.configuration.patch_size)
+        # input and its padded copy, sums of the windows and of the folds or the softmax
+        networks = max(networks, FLOAT * (voxels * (2 * channels + 3 * classes) + activations))
+        held += FLOAT * voxels * classes
+    stages = (PREPROCESSING_BYTES * image, IMAGE_BYTES * image + networks, STITCHING_BYTES * image)
+    return NEIGHBOURS_BYTES * image + max(stages) + held
+
+
+def available_bytes() -> int:
+    """Memory that this process may still take: of the machine, or of its container if that has less."""
+    free = psutil.virtual_memory().available
+    for limit, used in zip(CGROUP_LIMITS, CGROUP_USES, strict=True):
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return max(0, free)
+
+
+def describe_memory(needed: int) -> str:
+    """An estimate, in bytes, in words, with what there is."""
+    held = _held_bytes()
+    return (
+        f"estimated peak memory {(held + needed) / GIB:.1f} GiB, {(held + available_bytes()) / GIB:.1f} GiB may be used"
+    )
+
+
+def require_memory(needed: int, limit_gib: float | None, case: str) -> None:
+    """Check an estimate against the memory there is.
+
+    Args:
+        needed: Bytes beside what the process holds already.
+        limit_gib: The user's limit for the whole process, GiB; None for what is free.
+        case: Which CT needs it, for the message.
+
+    Raises:
+        InputError: If it does not fit.
+    """
+    held = _held_bytes()
+    usable = held + available_bytes()
+    if limit_gib is not None:
+        usable = min(usable, int(limit_gib * GIB))
+    if held + needed > usable:
+        raise InputError(
+            f"{case}: expected to need {(held + needed) / GIB:.1f} GiB of memory, {usable / GIB:.1f} GiB may be used; "
+            "close other programs, raise --memory-limit, name fewer organs with --roi-subset, or crop the CT"
+        )
+
+
+def _held_bytes() -> int:
+    """What the process holds already."""
+    return psutil.Process().memory_info().rss

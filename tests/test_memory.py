@@ -1,0 +1,60 @@
+"""Memory is estimated and checked before a CT is worked on."""
+
+import numpy as np
+import psutil
+import pytest
+import SimpleITK as sitk
+
+from soars_nnunet import cli, memory
+from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder
+from soars_nnunet.ct import InputError
+from soars_nnunet.memory import GIB, available_bytes, estimate_bytes, require_memory
+from soars_nnunet.predict import CascadePredictor
+
+
+def test_estimate_grows_with_the_image_the_grid_and_the_classes(untrained_cascade):
+    models = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS)).models
+    small, large = ((64, 128, 128), (128, 256, 256))
+    spacing = (4.0, 2.0, 2.0)
+    halved = tuple(mm / 2 for mm in spacing)
+    few = [models["anchor"]]
+    assert estimate_bytes(small, spacing, few) < estimate_bytes(small, spacing, models.values())
+    # the same patient on a finer image grid: what networks hold does not grow, what the image holds does
+    voxels = np.prod(large) - np.prod(small)
+    grown = estimate_bytes(large, halved, models.values()) - estimate_bytes(small, spacing, models.values())
+    assert 20 * voxels < grown < 60 * voxels
+    assert estimate_bytes(large, spacing, few) > estimate_bytes(large, halved, few)
+
+
+def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
+    (tmp_path / "max").write_text(f"{3 * GIB}\n")
+    (tmp_path / "now").write_text(f"{2 * GIB}\n")
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", (str(tmp_path / "max"),))
+    monkeypatch.setattr(memory, "CGROUP_USES", (str(tmp_path / "now"),))
+    assert available_bytes() == min(GIB, psutil.virtual_memory().available)
+    (tmp_path / "max").write_text("max\n")
+    assert available_bytes() > GIB
+
+
+def test_too_little_memory_is_one_clear_line(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 4 * GIB)
+    require_memory(3 * GIB, None, "a")
+    with pytest.raises(InputError, match="a: expected to need .* GiB of memory, .* GiB may be used; close"):
+        require_memory(5 * GIB, None, "a")
+    with pytest.raises(InputError, match="2.0 GiB may be used"):
+        require_memory(3 * GIB, 2.0, "a")
+
+
+def test_a_ct_over_the_limit_is_refused_before_work_and_the_others_are_done(untrained_cascade, tmp_path, capsys):
+    ct = sitk.ReadImage(str(raw_folder() / untrained_cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    sitk.WriteImage(ct, str(folder / "usual.nii.gz"))
+    sitk.WriteImage(sitk.Expand(ct, (6, 6, 6), sitk.sitkNearestNeighbor), str(folder / "huge.nii.gz"))
+    limit = psutil.Process().memory_info().rss / GIB + 0.25
+    arguments = ["-d", "7", "-i", str(folder), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    assert cli.cascade_predict([*arguments, "--memory-limit", f"{limit:.2f}"]) == 2
+    out, err = capsys.readouterr()
+    assert "2 CT(s); estimated peak memory" in out
+    assert "huge: expected to need" in err and "usual:" not in err and "Traceback" not in err
+    assert (tmp_path / "out" / "usual.nii.gz").is_file() and not (tmp_path / "out" / "huge.nii.gz").exists()
