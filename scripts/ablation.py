@@ -5,10 +5,12 @@
     python scripts/ablation.py -d 42 -o OUT --folds 0 -- --regime demo --spacing 3 3 3
 
 Works on a dataset stratified with ``--baseline``, in nnU-Net folders of its own: it owns the plans
-nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes to soars-plan. All rows train
-with the same regime and budget, by plain commands; finished steps are kept. Rows are
-compared on the validation cases of ``--folds`` by models that did not see them; detection, of which every
-fold is needed, on all cases. Small & hard rows but the baseline are segmented in VOIs round predicted peaks.
+nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes to soars-plan. The networks of a tier
+train with the same regime and steps in all rows, the baseline with its own network's, by plain commands; finished steps
+are kept. Rows are compared on the validation cases of ``--folds`` by models that did not see them; detection, of which
+every fold is needed, on all cases. Small & hard rows but the baseline are segmented in VOIs round predicted peaks. All
+networks run everywhere with tiles half a patch apart, as nnU-Net's validation does for the baseline. Distances are
+means over what all rows of the tier found, which no row's misses can flatter.
 ``--search`` searches every branch's genotype on the training cases of the one fold that is scored; without it the NAS
 rows have the published genotypes. ``--fine-tune`` adds the plain cascade fine-tuned end to end, anchors
 moving or frozen; ``--no-nas`` leaves the NAS rows out.
@@ -43,7 +45,8 @@ FINE_TUNED = {
     "fine-tuned, anchors frozen": ("FineTunedFrozen", "mid_level detection small_hard"),
 }
 """Plans name of each fine-tuning of the plain cascade, and what moves in it."""
-METRICS = ("dsc", "hd_mm", "asd_mm")
+METRICS = ("hd_mm", "asd_mm")
+"""Distances in table 1."""
 
 
 class Ablation(Runner):
@@ -134,14 +137,15 @@ class Ablation(Runner):
 
     def channels(self, plans: str, *options: str) -> None:
         """Out-of-fold output of a variant's guiding branches."""
-        name = ["-d", str(self.options.dataset), "--plans-name", plans, "--device", self.options.device]
+        name = ["-d", str(self.options.dataset), "--plans-name", plans, "--device", self.options.device, "--everywhere"]
         self.run(f"channels_{plans}{''.join(options)}", "soars-channels", *name, *options)
 
     def evaluate(self, plans: str) -> None:
         """Score a cascade on the folds' validation cases."""
         folds = [str(fold) for fold in self.options.folds]
         name = ["-d", str(self.options.dataset), "--plans-name", plans, "--device", self.options.device]
-        self.run(f"cross_validate_{plans}", "soars-cross-validate", *name, "--folds", *folds)
+        alike = ["--everywhere", "--step-size", "0.5"]
+        self.run(f"cross_validate_{plans}", "soars-cross-validate", *name, *alike, "--folds", *folds)
         done = self.cascade.manifest(plans).parent / "cross_validation"
         shutil.copyfile(done / f"evaluation_folds_{'_'.join(folds)}.json", self.evaluation(plans))
 
@@ -192,19 +196,26 @@ class Ablation(Runner):
         return self.output / f"evaluation_{name}.json"
 
     def table1(self, paper: dict) -> list[str]:
-        """Markdown of table 1: mean over organs of the tier, ours | the paper's."""
-        lines = ["| tier | row | DSC % | HD mm | ASD mm | paper DSC | HD | ASD |", "|---" * 8 + "|"]
+        """Markdown of table 1: means over the tier's organs and cases, ours | the paper's."""
+        lines = ["| tier | row | DSC % | missed | HD mm | ASD mm | paper DSC | HD | ASD |", "|---" * 9 + "|"]
         for tier, rows in self.rows().items():
-            for row, name in rows.items():
-                summary = next(r for r in read_json(self.evaluation(name))["per_tier"] if r["name"] == tier)
-                means = [summary[metric]["mean"] for metric in METRICS]
+            scores = {row: self.scores(name, tier) for row, name in rows.items()}
+            hits = ({key for key, score in of.items() if score["hd_mm"] is not None} for of in scores.values())
+            found = set.intersection(*hits)
+            for row, of in scores.items():
                 cells = [
-                    "-" if mean is None else f"{mean * scale:.2f}"
-                    for mean, scale in zip(means, (100, 1, 1), strict=True)
+                    f"{100 * np.mean([score['dsc'] for score in of.values()]):.2f}",
+                    f"{sum(score['hd_mm'] is None for score in of.values())} of {len(of)}",
+                    *(f"{np.mean([of[key][m] for key in found]):.2f}" if found else "-" for m in METRICS),
                 ]
                 theirs = [f"{value:.2f}" for value in paper["table1"][tier][row]]
                 lines.append(f"| {' | '.join([tier, row, *cells, *theirs])} |")
         return lines
+
+    def scores(self, name: str, tier: str) -> dict[tuple[str, str], dict]:
+        """Scores of an evaluation by case and drawn organ of a tier."""
+        rows = read_json(self.evaluation(name))["scores"]
+        return {(row["case"], row["organ"]): row for row in rows if row["tier"] == tier and row["dsc"] is not None}
 
     def paired(self) -> list[str]:
         """Markdown: mean difference of each row to the one above it, over cases (each the mean of its organs' DSC)."""
@@ -233,9 +244,8 @@ class Ablation(Runner):
     def case_means(self, name: str, tier: str) -> dict[str, float]:
         """Mean DSC of a case's organs of a tier."""
         values: dict[str, list[float]] = {}
-        for score in read_json(self.evaluation(name))["scores"]:
-            if score["tier"] == tier and score["dsc"] is not None:
-                values.setdefault(score["case"], []).append(score["dsc"])
+        for (case, _), score in self.scores(name, tier).items():
+            values.setdefault(case, []).append(score["dsc"])
         return {case: float(np.mean(dscs)) for case, dscs in values.items()}
 
     def detections(self) -> dict[str, dict[str, list[list[float]]]]:

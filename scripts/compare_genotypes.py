@@ -86,7 +86,7 @@ def main() -> None:
     """Parse, search, retrain, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
-    parser.add_argument("--branch", default="anchor", choices=("anchor", "mid_level", "small_hard"))
+    parser.add_argument("--branch", default="anchor", choices=("anchor", "mid_level"))
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="searches")
     parser.add_argument("--random", type=int, default=3, help="random genotypes")

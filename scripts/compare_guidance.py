@@ -4,8 +4,8 @@
     soars-stratify -d 7 -p openkbp7 --folds 3
     python scripts/compare_guidance.py -d 7 -o OUT -- --regime demo
 
-Works on a stratified dataset without a small & hard tier, in the environment's nnU-Net folders; what follows ``--``
-goes to soars-plan. One training of the anchors; then every fold of mid-level in each arm, with equal plans, steps and
+Works on a stratified dataset without a small & hard tier, in nnU-Net folders of its own; what follows ``--`` goes to
+soars-plan. One training of the anchors; then every fold of mid-level in each arm, with equal plans, steps and
 seed. The whole cascade of its own fold predicts every case, which its models did not see. Finished steps are kept.
 """
 
@@ -31,7 +31,9 @@ class Comparison(Runner):
     """Trains anchors once and mid-level once an arm."""
 
     def check_dataset(self) -> None:
-        """Cross-validation needs every branch; the comparison has two."""
+        """Cross-validation needs every branch; the comparison has two, and plans of its own."""
+        if self.cascade.plans("anchor", DEFAULT_PLANS).is_file():
+            sys.exit(f"error: {self.cascade.source} has plans; stratify it in nnU-Net folders for this alone")
         if set(self.cascade.datasets) - {"baseline"} != {"anchor", "mid_level"}:
             sys.exit("error: expected a dataset with anchors and mid-level organs alone; stratify with such a profile")
 
@@ -41,7 +43,7 @@ class Comparison(Runner):
         self.plan(DEFAULT_PLANS, ["anchor"])
         self.map(lambda fold: self.train("anchor", DEFAULT_PLANS, fold), folds)
         for options in ((), ("--in-sample",)):
-            self.run(f"channels{''.join(options)}", "soars-channels", *self.common(), *options)
+            self.run(f"channels{''.join(options)}", "soars-channels", *self.common(), "--everywhere", *options)
         for plans, guidance in ARMS.values():
             self.plan(plans, ["mid_level"], (), "--guidance", guidance)
         trainings = [(plans, fold) for fold in folds for plans, _ in ARMS.values()]
@@ -55,7 +57,8 @@ class Comparison(Runner):
     def cross_validate(self, plans: str) -> None:
         """Predict and score every case by its own fold."""
         if not self.evaluation(plans).is_file():
-            self.run(f"cross_validate_{plans}", "soars-cross-validate", *self.common(), "--plans-name", plans)
+            options = ("--plans-name", plans, "--everywhere")
+            self.run(f"cross_validate_{plans}", "soars-cross-validate", *self.common(), *options)
             done = self.cascade.manifest(plans).parent / "cross_validation" / "evaluation.json"
             shutil.copyfile(done, self.evaluation(plans))
 

@@ -12,6 +12,7 @@ goes to soars-plan. Works in nnU-Net folders of its own in OUT; finished steps a
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from paired import paired_table, validation_dice
@@ -67,9 +68,12 @@ def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Dice by organ and case: every complete case by the network that did not train on it."""
     number = ARMS[arm]
     prepared = options.output / f"prepared_{number}.json"
+    made_from = {name: str(getattr(options, name)) for name in ("complete", "partial", "profile", "folds")}
     if not prepared.is_file():
         prepare(arm, options)
-        write_json(prepared, arm)
+        write_json(prepared, made_from)
+    elif read_json(prepared) != made_from:
+        sys.exit(f"error: {options.output} holds datasets made from others ({prepared}); choose another folder")
     output = options.output / arm.replace(", ", "_").replace(" ", "_")
     kept = {name: getattr(options, name) for name in ("device", "jobs", "set", "plan")}
     runner = Runner(argparse.Namespace(dataset=number, output=output, **kept))

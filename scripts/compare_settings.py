@@ -47,7 +47,7 @@ def main() -> None:
     """Parse, train, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
-    parser.add_argument("--branch", default="anchor", choices=("anchor", "mid_level", "small_hard", "baseline"))
+    parser.add_argument("--branch", default="anchor", choices=("anchor", "mid_level", "baseline"))
     parser.add_argument("--arm", nargs="+", action="append", required=True, metavar="KEY=VALUE", help="regime values")
     comparison = Comparison(parse(parser))
     text = comparison.everything()

@@ -14,14 +14,15 @@ MEAN = "mean of organs"
 
 
 def validation_dice(folds: Iterable[Path], labels: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """DSC by organ and case from the summaries that nnU-Net's validation wrote in trained folds' folders."""
+    """DSC by organ and case from the summaries in trained folds' folders; only of organs that the reference has."""
     found: dict[str, dict[str, float]] = {name: {} for name, label in labels.items() if label}
     for folder in folds:
         for entry in read_json(folder / "validation" / "summary.json")["metric_per_case"]:
             case = Path(entry["reference_file"]).name
             for name, cases in found.items():
-                if np.isfinite(dice := entry["metrics"][str(labels[name])]["Dice"]):
-                    cases[case] = dice
+                metrics = entry["metrics"][str(labels[name])]
+                if np.isfinite(metrics["Dice"]) and metrics["n_ref"]:
+                    cases[case] = metrics["Dice"]
     return found
 
 
@@ -37,12 +38,12 @@ def paired_table(arms: Mapping[str, Dice], groups: Sequence[Sequence[str]] = ())
     for arm in others:
         header += [arm, "difference [95 % interval]", *(["by fold"] if groups else [])]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    tables = {arm: {**organs, MEAN: _case_means(organs)} for arm, organs in arms.items()}
+    tables = {arm: {**organs, MEAN: _case_means(organs)} for arm, organs in _common(arms).items()}
     for organ, before in tables[base].items():
         cells = [organ, str(len(before)), f"{np.mean(list(before.values())):.3f}"]
         for arm in others:
             after = tables[arm][organ]
-            gain = {case: 100 * (after[case] - before[case]) for case in before if case in after}
+            gain = {case: 100 * (after[case] - before[case]) for case in before}
             values = np.array(list(gain.values()))
             half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
             interval = f"{values.mean():+.1f} [{values.mean() - half:+.1f}, {values.mean() + half:+.1f}]"
@@ -52,6 +53,20 @@ def paired_table(arms: Mapping[str, Dice], groups: Sequence[Sequence[str]] = ())
                 cells.append(" ".join(f"{np.mean(gains):+.1f}" if gains else "-" for gains in by_fold))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _common(arms: Mapping[str, Dice]) -> dict[str, dict[str, dict[str, float]]]:
+    """The arms' values of the organs and cases that all of them have."""
+    pairs = [{(organ, case) for organ, cases in organs.items() for case in cases} for organs in arms.values()]
+    shared = set.intersection(*pairs)
+    return {
+        arm: {
+            organ: kept
+            for organ, cases in organs.items()
+            if (kept := {case: dsc for case, dsc in cases.items() if (organ, case) in shared})
+        }
+        for arm, organs in arms.items()
+    }
 
 
 def _case_means(organs: Dice) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, Cascade, read_json, write_json
 from soars_nnunet.cli import trainer_folder
+from soars_nnunet.training.base import design
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -92,16 +93,34 @@ class Runner:
         """Train a fold of a planned variant, unless its file ``finished`` is there; returns the fold's folder."""
         folder, trainer = self.folder(branch, plans, fold, trainer), trainer or BRANCHES[branch].trainer
         name = f"{plans}_{branch}_{fold}" + ("" if trainer == BRANCHES[branch].trainer else f"_{trainer}")
+        self.require_same_design(folder.parent, self.cascade.plans(branch, plans))
+        record = self.output / f"{name}.seconds.json"
         if not (folder / finished).is_file():
             command = ["nnUNetv2_train", self.cascade.datasets[branch], CONFIGURATION, str(fold), "-tr", trainer]
-            seconds = self.run(f"train_{name}", *command, "-p", plans, "--c", "-device", self.options.device)
-            write_json(self.output / f"{name}.seconds.json", seconds)
-        if (record := self.output / f"{name}.seconds.json").is_file():  # not where it was trained by hand
+            before, started = read_json(record) if record.is_file() else 0.0, time.monotonic()
+            try:
+                self.run(f"train_{name}", *command, "-p", plans, "--c", "-device", self.options.device)
+            finally:
+                write_json(record, before + time.monotonic() - started)
+        if record.is_file():  # not where it was trained by hand
             self.seconds[name] = read_json(record)
         return folder
 
+    @staticmethod
+    def require_same_design(model: Path, plans: Path) -> None:
+        """Exit if a model folder holds trainings of other plans than the present ones: they are no result of these."""
+        if not (model / "plans.json").is_file() or not any(model.glob("fold_*/checkpoint_*.pth")):
+            return
+        theirs, ours = (
+            design(read_json(path)["configurations"][CONFIGURATION]) for path in (model / "plans.json", plans)
+        )
+        if theirs != ours:
+            sys.exit(
+                f"error: {model} was trained by other plans than {plans}; use other nnU-Net folders, or move it away"
+            )
+
     def minutes(self) -> dict[str, float]:
-        """Wall time of every training, also of those run earlier."""
+        """Wall time of every training, also of those run earlier or in parts; not of a part that was killed."""
         return {name: round(seconds / 60, 1) for name, seconds in self.seconds.items()}
 
 

@@ -34,7 +34,7 @@ TARGET_FACTS = "targets.json"
 DETECTIONS = "detections.csv"
 GENOTYPE = "genotype.json"
 JITTERED = "-jitter"
-INFERENCE_REVISION = 2
+INFERENCE_REVISION = 3
 """Of what networks are asked and how; outputs of another one are made again."""
 UNANNOTATED = "unannotated.json"
 PREPROCESSING_RECORD = "soars/made_from.json"

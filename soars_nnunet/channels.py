@@ -57,6 +57,7 @@ def make_channels(
     crops: bool = True,
     jittered: int | None = None,
     in_sample: bool = False,
+    everywhere: bool = False,
 ) -> list[str]:
     """Make the out-of-fold output of every branch that others are guided by, as far as models exist.
 
@@ -71,6 +72,7 @@ def make_channels(
         jittered: Further crops a patient and target, see ``write_crops``.
         in_sample: Only store what anchors that trained on each case make of it, for ablations; it lies beside
             the out-of-fold channels.
+        everywhere: See ``BranchModel``.
 
     Returns:
         Keys of the branches whose output is complete.
@@ -85,7 +87,7 @@ def make_channels(
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     done = ["anchor"]
     anchor_plans = cascade.plans_of("anchor", plans)
-    write_guidance(cascade, "anchor", anchor_plans, device, progress, in_sample)
+    write_guidance(cascade, "anchor", anchor_plans, device, progress, in_sample, everywhere)
     if in_sample:
         complete_guided_datasets(cascade, anchor_plans, False, progress)
         return done
@@ -96,7 +98,7 @@ def make_channels(
             command = cascade.train_command("detection", 0, plans)
             progress(f"Detection: not trained yet; after soars-plan run: {command}")
         else:
-            write_guidance(cascade, "detection", plans, device, progress)
+            write_guidance(cascade, "detection", plans, device, progress, everywhere=everywhere)
             scores = score_detections(cascade, plans, progress)
             write_detections(cascade, plans, scores)
             for line in format_detections(scores):
@@ -108,18 +110,27 @@ def make_channels(
 
 
 def write_guidance(
-    cascade: Cascade, branch: str, plans: str, device: torch.device, progress: Progress, in_sample: bool = False
+    cascade: Cascade,
+    branch: str,
+    plans: str,
+    device: torch.device,
+    progress: Progress,
+    in_sample: bool = False,
+    everywhere: bool = False,
 ) -> None:
     """Store a branch's output on each training case, computed by the fold that validates on the case.
 
     Anchor stores organ probabilities, detection heat maps: float16 (C, z, y, x) on the preprocessed
     grid. Finished cases are kept if split, models and plans are unchanged. With ``in_sample`` the next fold computes
-    it, which trained on the case, as the paper presumably did (sec. 3.1 names no split).
+    it, which trained on the case, as the paper presumably did (sec. 3.1 names no split). ``everywhere``: see
+    ``BranchModel``.
 
     Raises:
         MissingArtifactError: If a fold is missing, or was trained on another split.
     """
     record = guidance_record(cascade, branch, plans)
+    record |= {"in_sample": True} if in_sample else {}
+    record |= {"everywhere": True} if everywhere else {}
     splits, folder = cascade.splits(branch), cascade.channels(branch, plans, in_sample)
     if not (folder / "started.json").is_file() or read_json(folder / "started.json") != record:
         shutil.rmtree(folder, ignore_errors=True)
@@ -133,7 +144,9 @@ def write_guidance(
             progress(f"{branch} [{count}/{total}] fold {fold}: {case}{' (kept)' if kept else ''}")
             if kept:
                 continue
-            model = model or BranchModel(cascade.model(branch, plans), [(fold + in_sample) % len(splits)], device)
+            if model is None:
+                chosen = [(fold + in_sample) % len(splits)]
+                model = BranchModel(cascade.model(branch, plans), chosen, device, everywhere=everywhere)
             data, _, _ = load_preprocessed(cascade.data(branch, plans), case)
             write_channels(folder, case, guidance(model, torch.from_numpy(data)).cpu().numpy())
     write_json(folder / "provenance.json", record)

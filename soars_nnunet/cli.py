@@ -80,6 +80,11 @@ def _add_tta(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tta", action="store_true", help=text)
 
 
+def _add_everywhere(parser: argparse.ArgumentParser) -> None:
+    text = "run networks also outside of the patient and of the anchors' reach (to compare with; slower)"
+    parser.add_argument("--everywhere", action="store_true", help=text)
+
+
 def _add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", choices=("sh", "fish", "powershell"), default="sh", help="syntax of the line")
 
@@ -241,6 +246,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"
     )
+    _add_everywhere(parser)
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -259,6 +265,7 @@ def channels(arguments: argparse.Namespace) -> None:
         not arguments.no_crops,
         arguments.jittered_crops,
         arguments.in_sample,
+        arguments.everywhere,
     )
     kind = "in-sample" if arguments.in_sample else "out-of-fold"
     _say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
@@ -275,6 +282,7 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
     _add_step_size(parser)
     _add_tta(parser)
+    _add_everywhere(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
     parser.add_argument(
@@ -311,6 +319,7 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         part=(arguments.part_id, arguments.num_parts),
         fast=arguments.fast,
         memory_limit_gib=arguments.memory_limit,
+        everywhere=arguments.everywhere,
     )
 
 
@@ -320,6 +329,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     _add_device(parser)
     _add_step_size(parser)
     _add_tta(parser)
+    _add_everywhere(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="only their validation cases; then nothing is decided")
 
 
@@ -342,6 +352,7 @@ def cross_validate(arguments: argparse.Namespace) -> None:
         arguments.tta,
         arguments.folds,
         _say,
+        arguments.everywhere,
     )
     _say(format_table(evaluation))
     stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"

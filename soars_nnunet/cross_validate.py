@@ -31,6 +31,7 @@ def cross_validate(
     mirror: bool = False,
     folds: Sequence[int] | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    everywhere: bool = False,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
@@ -46,6 +47,7 @@ def cross_validate(
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         folds: Only the validation cases of these; None for all.
         progress: Receives one line per case.
+        everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
 
     Returns:
         Scores of the volumes as predicted; the effect of the largest part by organ that any
@@ -83,6 +85,7 @@ def cross_validate(
             progress=progress,
             postprocess=False,
             mirror=mirror,
+            everywhere=everywhere,
         )
         written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
         for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():

@@ -27,7 +27,7 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
-from soars_nnunet.geometry.reach import reached
+from soars_nnunet.geometry.reach import Reach, join_reaches, reached
 from soars_nnunet.sliding_window import sliding_window, validate_steps
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.checkpoint import load_checkpoint
@@ -42,6 +42,7 @@ class BranchModel:
         device: Where the network runs.
         step_size: Sliding-window step as a fraction of the patch, for all axes; None for the plans' own.
         mirror: Average with the output for the mirrored input, left and right swapped in channels and classes.
+        everywhere: Run the network also where ``wanted`` would leave it out, to compare with.
 
     Raises:
         MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, or if the
@@ -55,7 +56,9 @@ class BranchModel:
         device: torch.device,
         step_size: float | None = None,
         mirror: bool = False,
+        everywhere: bool = False,
     ) -> None:
+        self.everywhere = everywhere
         self.folder = folder
         available = trained_folds(folder)
         if not available:
@@ -137,18 +140,23 @@ class BranchModel:
         """
         window = self.plans_manager.foreground_intensity_properties_per_channel["0"]
         tells = window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]
-        if self.settings["branch"] == "small_hard" or not tells:
+        if self.everywhere or self.settings["branch"] == "small_hard" or not tells:
             return None
         ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
         wanted = torch.from_numpy(body_hull(ct_hu, self.spacing_mm))
         region = None
-        if reach := self.settings.get("reach"):
+        if reach := self.reach():
             region = reached(data[1:].cpu().numpy(), reach, self.spacing_mm)
         if region is not None:
             within = torch.zeros_like(wanted)
             within[region] = True
             wanted &= within
         return wanted
+
+    def reach(self) -> Reach:
+        """Where the training cases of these folds had the organs, seen from the anchors; empty if that is not known."""
+        learnt = self.settings.get("reach") or []
+        return join_reaches([learnt[fold] if fold < len(learnt) else [] for fold in self.folds])
 
     @torch.inference_mode()
     def outputs(self, data: torch.Tensor) -> torch.Tensor:

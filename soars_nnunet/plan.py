@@ -6,7 +6,7 @@ missing. Plans are written as JSON because nnU-Net finds planners only inside it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import SimpleITK as sitk
 from soars_nnunet.artifacts import (
     BRANCHES,
     CONFIGURATION,
+    DEFAULT_PLANS,
     TARGET_FACTS,
     Cascade,
     MissingArtifactError,
@@ -31,7 +32,7 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import guidance_record
 from soars_nnunet.ct import InputError
-from soars_nnunet.geometry.reach import learn_reach
+from soars_nnunet.geometry.reach import learn_reach, organ_spans
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
 from soars_nnunet.profile import Profile
@@ -58,8 +59,8 @@ class PlanOptions:
         spacing_mm: (Z, Y, X) of Anchor, MidLevel and Detection; None for the median of the CTs.
         small_hard_spacing_mm: (Z, Y, X) of SmallHard; None for the median of the CTs.
         guidance: ``none`` leaves MidLevel, Detection and SmallHard with the CT alone (ablations of the paper's
-            tables 1 and 2); SmallHard keeps its VOIs. ``in-sample`` trains MidLevel and Detection with anchors that
-            saw their cases; they are to be judged by cross-validation, not by their trainings' validation.
+            tables 1 and 2); SmallHard keeps its VOIs. ``in-sample`` trains MidLevel, which guides no other, with
+            anchors that saw its cases; cross-validation judges it, not its training's validation.
         overrides: ``KEY=VALUE`` regime values.
         genotypes: Genotype by branch; the published ones by default.
         num_processes: Preprocessing workers.
@@ -129,20 +130,28 @@ def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path |
     if BRANCHES[branch].guided_by is None or (branch != "small_hard" and options.guidance == "none"):
         return None, None
     guide = BRANCHES[branch].guided_by or ""
-    in_sample = options.guidance == "in-sample" and guide == "anchor"
+    in_sample = _is_in_sample(branch, options)
     channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name), in_sample)
+    kind, option = ("in-sample", " --in-sample") if in_sample else ("out-of-fold", "")
     if not (channels / "provenance.json").is_file() or not _is_completed(cascade, branch, channels):
-        kind, option = ("in-sample", " --in-sample") if in_sample else ("out-of-fold", "")
         return None, f"{kind} output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels{option}"
     made_from = read_json(channels / "provenance.json")
     present = guidance_record(cascade, guide, cascade.plans_of(guide, options.plans_name))
-    stale = [key for key in ("split_sha256", "models", "plans", "cases") if made_from.get(key) != present[key]]
+    checked = ("split_sha256", "models", "plans", "cases", "inference")
+    stale = [key for key in checked if made_from.get(key) != present[key]]
     if stale:
+        command = f"soars-channels -d {cascade.source}{option}"
+        if options.plans_name != DEFAULT_PLANS:
+            command += f" --plans-name {options.plans_name}"
         raise MissingArtifactError(
             f"{channels}: made from another {', '.join(stale).replace('split_sha256', 'split')} of "
-            f"{BRANCHES[guide].suffix} than the present one; rerun: soars-channels -d {cascade.source}"
+            f"{BRANCHES[guide].suffix} than the present one; rerun: {command}"
         )
     return (None, None) if branch == "small_hard" else (channels, None)
+
+
+def _is_in_sample(branch: str, options: PlanOptions) -> bool:
+    return branch == "mid_level" and options.guidance == "in-sample"
 
 
 def _is_completed(cascade: Cascade, branch: str, channels: Path) -> bool:
@@ -173,6 +182,8 @@ def _write_plans(
     shape = shapes.max(0) if branch == "small_hard" else np.median(shapes, axis=0)
     size = choose_size(tuple(shape), tuple(spacing), settings["max_patch_voxels"], settings["max_patch_mm"])
     _complete_settings(settings, cascade, branch, dataset_json)
+    if _is_in_sample(branch, options):
+        settings["in_sample"] = True  # another design than out of fold
     genotype = (options.genotypes or {}).get(branch) or published_genotype(branch)
     validate_genotype(genotype)
     plans = _plans(cascade.datasets[branch], options.plans_name, spacing, geometry, shape, size, settings, genotype)
@@ -185,16 +196,17 @@ def _write_plans(
 
 
 def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, Any]) -> None:
-    """Complete plans by where the branch's organs lie relative to the anchors, which prediction uses."""
+    """Complete plans by where the branch's organs lie relative to the anchors, in the training cases of each fold."""
     from soars_nnunet.preprocess import load_preprocessed
 
-    def cases() -> Iterator[tuple[np.ndarray, np.ndarray, list[float]]]:
-        for case in sorted({case for split in cascade.splits(branch) for side in split.values() for case in side}):
-            data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
-            yield data[1:], labels[0], configuration["spacing"]
-
     configuration = plans["configurations"][CONFIGURATION]
-    configuration["soars"]["reach"] = learn_reach(cases(), len(branch_labels(cascade, branch)))
+    num_organs = len(branch_labels(cascade, branch))
+    spans = {}
+    for case in sorted({case for split in cascade.splits(branch) for case in split["train"]}):
+        data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
+        spans[case] = organ_spans(data[1:], labels[0], configuration["spacing"], num_organs)
+    reaches = [learn_reach([spans[case] for case in split["train"]]) for split in cascade.splits(branch)]
+    configuration["soars"]["reach"] = reaches
     write_json(cascade.plans(branch, plans_name), plans)
 
 

@@ -92,6 +92,7 @@ class CascadePredictor:
         organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
             run, and so claim no voxel. None for all.
         fast: One fold of each branch and steps of ``FAST_STEP``, unless folds or a step are given.
+        everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
 
     Raises:
         InputError: If the cascade has no such organ.
@@ -108,9 +109,8 @@ class CascadePredictor:
         mirror: bool = False,
         organs: Sequence[str] | None = None,
         fast: bool = False,
+        everywhere: bool = False,
     ) -> None:
-        if fast and step_size is None:
-            step_size = FAST_STEP
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
         if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
@@ -118,8 +118,13 @@ class CascadePredictor:
         self.profile = Profile.from_dict(self.manifest["profile"])
         self.organs = self._chosen(organs)
         self.models = {
-            key: _load(
-                path.parent / branch["model"], folds, len(branch["training_patients"]), device, step_size, mirror, fast
+            key: BranchModel(
+                (path.parent / branch["model"]).resolve(),
+                _folds(path.parent / branch["model"], folds, len(branch["training_patients"]), fast),
+                torch.device(device),
+                FAST_STEP if fast and step_size is None else step_size,
+                mirror,
+                everywhere,
             )
             for key, branch in self.manifest["branches"].items()
             if organs is None or key in self._needed()
@@ -318,19 +323,12 @@ class CascadePredictor:
         return self._notes
 
 
-def _load(
-    folder: Path,
-    folds: Sequence[int] | None,
-    num_folds: int,
-    device: torch.device | str,
-    step_size: float | None,
-    mirror: bool,
-    fast: bool,
-) -> BranchModel:
-    """Load a branch; by default the trained folds of the split, not extra ones that nnU-Net splits at random."""
+def _folds(folder: Path, folds: Sequence[int] | None, num_folds: int, fast: bool) -> Sequence[int]:
+    """Folds to average; by default the trained ones of the split, not extra ones that nnU-Net splits at random."""
+    if folds is not None:
+        return folds
     known = [fold for fold in trained_folds(folder) if fold < num_folds]
-    chosen = folds if folds is not None else known[:1] if fast else known
-    return BranchModel(folder.resolve(), chosen, torch.device(device), step_size, mirror)
+    return known[:1] if fast else known
 
 
 def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:

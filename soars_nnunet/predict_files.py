@@ -71,6 +71,7 @@ def predict_files(
     part: tuple[int, int] = (0, 1),
     fast: bool = False,
     memory_limit_gib: float | None = None,
+    everywhere: bool = False,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -95,6 +96,7 @@ def predict_files(
         fast: One fold of each branch and larger steps.
         memory_limit_gib: What the process may take in all; None for what is free. A CT for which that is estimated
             not to suffice is refused before work on it starts.
+        everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
 
     Returns:
         The label files of this part, empty if it has no cases.
@@ -124,6 +126,7 @@ def predict_files(
         mirror=mirror,
         organs=organs,
         fast=fast,
+        everywhere=everywhere,
     )
     _say_memory(predictor, cases, progress)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
@@ -133,6 +136,7 @@ def predict_files(
         "inference": INFERENCE_REVISION,
         "steps": {key: model.steps for key, model in predictor.models.items()},
         "mirror": mirror,
+        "everywhere": everywhere,
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }

@@ -16,6 +16,7 @@ from scipy import ndimage
 from soars_nnunet import crops
 from soars_nnunet.artifacts import (
     CHECKPOINT,
+    CONFIGURATION,
     DEFAULT_PLANS,
     TARGET_FACTS,
     UNANNOTATED,
@@ -136,19 +137,26 @@ def test_new_weights_make_new_channels(cascade_copy):
     assert not [line for line in lines if "kept" in line]
 
 
-def test_in_sample_channels_are_of_the_model_that_trained_on_the_case(cascade_copy):
-    make_channels(cascade_copy, DEFAULT_PLANS, CPU, in_sample=True)
-    folder = cascade_copy.channels("anchor", DEFAULT_PLANS, in_sample=True)
-    assert folder != cascade_copy.channels("anchor", DEFAULT_PLANS)
-    variant = replace(OPTIONS, guidance="in-sample", plans_name="InSample")
-    assert plan(cascade_copy, variant, ["mid_level"]) == ["mid_level"]
+@pytest.mark.parametrize("order", [("in-sample", "anchor"), ("anchor", "in-sample")])
+def test_in_sample_channels_are_of_the_model_that_trained_on_the_case(cascade_copy, order):
+    for in_sample in (False, True):
+        make_channels(cascade_copy, DEFAULT_PLANS, CPU, in_sample=in_sample)
+    for guidance_kind in order:  # one must not take the other's files for its own
+        variant = replace(OPTIONS, guidance=guidance_kind, plans_name=guidance_kind)
+        assert plan(cascade_copy, variant, ["mid_level"]) == ["mid_level"]
     for fold, split in enumerate(cascade_copy.splits()):
         model = BranchModel(cascade_copy.model("anchor", DEFAULT_PLANS), [fold], CPU)
-        for case in split["train"]:  # of two folds: in the other's validation
-            ct, _, _ = load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)
-            expected = guidance(model, torch.from_numpy(ct)).half().float()
-            data, _, _ = load_preprocessed(cascade_copy.data("mid_level", "InSample"), case)
-            torch.testing.assert_close(torch.from_numpy(data[1:]), expected)
+        for guidance_kind, side in (("in-sample", "train"), ("anchor", "val")):  # of two folds: the other's validation
+            for case in split[side]:
+                ct, _, _ = load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)
+                data, _, _ = load_preprocessed(cascade_copy.data("mid_level", guidance_kind), case)
+                torch.testing.assert_close(
+                    torch.from_numpy(data[1:]), guidance(model, torch.from_numpy(ct)).half().float()
+                )
+    settings = [
+        read_json(cascade_copy.plans("mid_level", name))["configurations"][CONFIGURATION]["soars"] for name in order
+    ]
+    assert [settings[order.index(name)].get("in_sample") for name in ("in-sample", "anchor")] == [True, None]
 
 
 def test_in_sample_plans_wait_for_in_sample_channels(cascade_copy):

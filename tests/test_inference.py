@@ -158,17 +158,23 @@ def test_missing_folds_and_folders_are_named(model_copy, tmp_path):
 def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade, branch):
     model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU)
     num_anchors = len(model.settings["guidance"])
-    assert len(model.settings["reach"]) == num_anchors, "soars-plan learns it"
+    assert [len(reach) for reach in model.settings["reach"]] == [num_anchors] * 2, "soars-plan learns it for each fold"
     data = first_case(untrained_cascade, branch)
     data[1:] = 0
     middle = [n // 2 for n in data.shape[1:]]
     data[1 : 1 + num_anchors, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
     model.settings["reach"] = None
     everything, body = model.outputs(data), model.wanted(data)
-    model.settings["reach"] = [[[0.0] * 3, [40.0] * 3]] * num_anchors
+    model.settings["reach"] = [[[[0.0] * 3, [40.0] * 3]] * num_anchors, []]
     near, output = model.wanted(data), model.outputs(data)
     assert 0 < near.sum() < 0.5 * body.sum() and not (near & ~body).any()
     torch.testing.assert_close(output[:, near], everything[:, near])
     assert (output[:, ~near].argmax(0) == 0).all()
+    model.everywhere = True
+    assert model.wanted(data) is None
+    model.everywhere, model.folds = False, [0, 1]  # nothing is known of the other
+    assert torch.equal(model.wanted(data), body)
+    model.folds = [0]
+    assert torch.equal(model.wanted(data), near)
     data[1:] *= 0.5  # no anchor is certain
     assert torch.equal(model.wanted(data), body)

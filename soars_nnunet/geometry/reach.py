@@ -7,7 +7,7 @@ only if enough cases show it together with each organ. Axes are (Z, Y, X).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,32 +51,69 @@ def anchor_positions(anchors: np.ndarray, spacing_mm: Sequence[float]) -> np.nda
     return positions
 
 
-def learn_reach(cases: Iterable[tuple[np.ndarray, np.ndarray, Sequence[float]]], num_organs: int) -> Reach:
-    """Span of the organs relative to each anchor over the training cases.
+def organ_spans(anchors: np.ndarray, labels: np.ndarray, spacing_mm: Sequence[float], num_organs: int) -> np.ndarray:
+    """Where a case's organs lie relative to its anchors.
 
     Args:
-        cases: Anchors (A, z, y, x), labels (z, y, x) with the branch's organs 1 to ``num_organs``, spacing in mm.
+        anchors: (A, z, y, x) probabilities.
+        labels: (z, y, x), the branch's organs are 1 to ``num_organs``.
+        spacing_mm: Voxel size (z, y, x).
         num_organs: Classes of the branch without background.
+
+    Returns:
+        (A, organs, 2, 3): lowest and highest voxel, mm (Z, Y, X) from the anchor's median; NaN where the anchor is
+        uncertain or the organ has no voxel.
+    """
+    ends_mm = np.full((num_organs, 2, 3), np.nan)
+    for organ in range(num_organs):
+        found = _ends_mm(labels == organ + 1, spacing_mm)
+        if found is not None:
+            ends_mm[organ] = found
+    return ends_mm[None] - anchor_positions(anchors, spacing_mm)[:, None, None]
+
+
+def learn_reach(cases: Sequence[np.ndarray]) -> Reach:
+    """Span of the organs relative to each anchor over training cases.
+
+    Args:
+        cases: ``organ_spans`` of each.
 
     Returns:
         By anchor; None where fewer than ``MIN_CASES`` cases show it whole together with some organ. Empty without
         cases.
     """
-    spans: list[list[list[np.ndarray]]] = []
-    for anchors, labels, spacing_mm in cases:
-        spans = spans or [[[] for _ in range(num_organs)] for _ in anchors]
-        positions = anchor_positions(anchors, spacing_mm)
-        for organ in range(num_organs):
-            ends_mm = _ends_mm(labels == organ + 1, spacing_mm)
-            for span, position in zip(spans, positions, strict=True):
-                if ends_mm is not None and np.isfinite(position).all():
-                    span[organ].append(ends_mm - position)
-    return [
-        [np.min(np.concatenate(span), axis=0)[0].tolist(), np.max(np.concatenate(span), axis=0)[1].tolist()]
-        if span and min(map(len, span)) >= MIN_CASES
-        else None
-        for span in spans
-    ]
+    if not len(cases):
+        return []
+    reach: Reach = []
+    for spans in np.stack(cases, axis=1):  # (cases, organs, 2, 3) of an anchor
+        seen = np.isfinite(spans).all(axis=(2, 3)).sum(axis=0)
+        if not len(seen) or seen.min() < MIN_CASES:
+            reach.append(None)
+            continue
+        low, high = np.nanmin(spans[:, :, 0], axis=(0, 1)), np.nanmax(spans[:, :, 1], axis=(0, 1))
+        reach.append([low.tolist(), high.tolist()])
+    return reach
+
+
+def join_reaches(reaches: Sequence[Reach]) -> Reach:
+    """Reach of several folds together: as far as any of them saw; an anchor that one of them lacks is not used.
+
+    Args:
+        reaches: Of the folds; each with as many anchors, or empty where nothing is known.
+
+    Returns:
+        By anchor; empty if there is no fold, or one of which nothing is known.
+    """
+    if not reaches or not all(reaches):
+        return []
+    joined: Reach = []
+    for spans in zip(*reaches, strict=True):
+        known = [span for span in spans if span is not None]
+        if len(known) < len(spans):
+            joined.append(None)
+        else:
+            joined.append([np.min(known, axis=0)[0].tolist(), np.max(known, axis=0)[1].tolist()])
+    return joined
 
 
 def _ends_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray | None:

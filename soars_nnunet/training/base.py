@@ -254,14 +254,8 @@ class SOARSTrainer(nnUNetTrainer):
             self.print_to_log_file("Without classes that nobody drew in a case: Mean Validation Dice: ", dice)
 
     def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
-        """What all folds of a model have in common; values of the search and of prediction are not part of a model."""
-        settings = configuration.get("soars") or {}
-        return {
-            **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
-            "soars": {
-                k: v for k, v in settings.items() if k not in ("step_size", "reach") and not k.startswith("search_")
-            },
-        }
+        """What all folds of this trainer's model have in common."""
+        return design(configuration)
 
     def on_train_start(self) -> None:
         """Refuse to mix two designs in one model folder, then start as nnU-Net does.
@@ -280,3 +274,17 @@ class SOARSTrainer(nnUNetTrainer):
                     "give the new plans a name of their own (soars-plan --plans-name) or move the folder away"
                 )
         super().on_train_start()
+
+
+def design(configuration: dict[str, Any]) -> dict[str, Any]:
+    """What all folds of a model have in common; values of the search and of prediction are not part of a model.
+
+    Args:
+        configuration: Of the plans JSON.
+    """
+    settings = configuration.get("soars") or {}
+    apart = ("step_size", "reach")
+    return {
+        **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
+        "soars": {k: v for k, v in settings.items() if k not in apart and not k.startswith("search_")},
+    }

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from soars_nnunet.geometry.reach import MARGIN_MM, MIN_CASES, anchor_positions, learn_reach, reached
+from soars_nnunet.geometry.reach import (
+    MARGIN_MM,
+    MIN_CASES,
+    anchor_positions,
+    join_reaches,
+    learn_reach,
+    organ_spans,
+    reached,
+)
 
 SHAPE, SPACING_MM = (60, 50, 50), (4.0, 5.0, 5.0)
 PLACES = [(20, 20, 20), (40, 30, 20), (20, 30, 35), (30, 12, 30)]
@@ -24,10 +32,14 @@ def organ_at(centre, half=2):
     return labels
 
 
+def learn(cases, num_organs):
+    return learn_reach([organ_spans(*case, num_organs) for case in cases])
+
+
 @pytest.fixture
 def reach():
     """The organ lies 5 to 8 voxels above the first anchor."""
-    return learn_reach(((anchors_at(), organ_at((20 + 5 + i, 20, 20)), SPACING_MM) for i in range(MIN_CASES)), 1)
+    return learn(((anchors_at(), organ_at((20 + 5 + i, 20, 20)), SPACING_MM) for i in range(MIN_CASES)), 1)
 
 
 def test_positions_are_medians_and_strays_do_not_move_them():
@@ -82,28 +94,38 @@ def test_anchors_that_contradict_each_other_are_not_believed(reach):
 def test_an_organ_that_the_border_cuts_leaves_its_side_open():
     labels = [organ_at((25, 20, 20)) for _ in range(MIN_CASES)]
     labels[0][:25, 20, 20] = 1
-    region = reached(anchors_at(), learn_reach([(anchors_at(), one, SPACING_MM) for one in labels], 1), SPACING_MM)
+    region = reached(anchors_at(), learn([(anchors_at(), one, SPACING_MM) for one in labels], 1), SPACING_MM)
     assert region[0].start == 0 and region[0].stop < SHAPE[0] and region[1].start > 0
 
 
 def test_every_organ_must_have_been_seen_with_an_anchor():
     """Brain scans show the first organ alone; it would hide where the second one is."""
     cases = [(anchors_at(), organ_at((25, 20, 20)), SPACING_MM)] * MIN_CASES
-    assert learn_reach(cases, 1)[0] is not None and learn_reach(cases, 2) == [None] * len(PLACES)
+    assert learn(cases, 1)[0] is not None and learn(cases, 2) == [None] * len(PLACES)
     both = organ_at((25, 20, 20))
     both[5:8, 30, 30] = 2
-    reach = learn_reach([*cases, *[(anchors_at(), both, SPACING_MM)] * MIN_CASES], 2)
+    reach = learn([*cases, *[(anchors_at(), both, SPACING_MM)] * MIN_CASES], 2)
     assert reached(anchors_at(), reach, SPACING_MM)[0].start == 0
 
 
 def test_an_anchor_seldom_seen_whole_is_not_used():
     cases = [(anchors_at(missing=(1,) if i else ()), organ_at((30, 20, 20)), SPACING_MM) for i in range(MIN_CASES)]
-    reach = learn_reach(cases, 1)
+    reach = learn(cases, 1)
     assert reach[1] is None and reach[0] is not None
-    assert learn_reach([], 1) == []
+    assert learn([], 1) == []
 
 
 def test_cases_without_an_organ_teach_nothing():
     cases = [(anchors_at(), np.zeros(SHAPE), SPACING_MM)] * MIN_CASES
-    assert learn_reach(cases, 1) == [None] * len(PLACES)
-    assert reached(anchors_at(), learn_reach(cases, 1), SPACING_MM) is None
+    assert learn(cases, 1) == [None] * len(PLACES)
+    assert reached(anchors_at(), learn(cases, 1), SPACING_MM) is None
+
+
+def test_folds_together_reach_as_far_as_any_and_know_what_all_know(reach):
+    further = learn([(anchors_at(), organ_at((45, 20, 20)), SPACING_MM)] * MIN_CASES, 1)
+    joined = join_reaches([reach, further])
+    for whole, first, second in zip(joined, reach, further, strict=True):
+        np.testing.assert_allclose(whole[0], np.minimum(first[0], second[0]))
+        np.testing.assert_allclose(whole[1], np.maximum(first[1], second[1]))
+    assert join_reaches([reach, [None, *further[1:]]])[0] is None
+    assert join_reaches([reach, []]) == [] == join_reaches([])
