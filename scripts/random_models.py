@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, Cascade, write_json
+from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
 from soars_nnunet.cli import trainer_folder
 from soars_nnunet.networks.phnn import PHNN
 
@@ -37,8 +37,10 @@ def make_models(work: Path, spacing_mm: list[str], plan: list[str]) -> Cascade:
         plan: Further options of soars-plan.
     """
     folders(work)
-    done = work / "models_are_done"
+    done, made_from = work / "models.json", {"spacing_mm": spacing_mm, "plan": plan}
     if done.is_file():
+        if read_json(done) != made_from:
+            raise SystemExit(f"error: {work} holds models of other options ({done}); choose another folder")
         return Cascade.load(DATASET)
     dataset = ["-d", str(DATASET)]
     size = ["--shape", "128", "140", "140", "--spacing", "3", "3", "3"]
@@ -58,7 +60,7 @@ def make_models(work: Path, spacing_mm: list[str], plan: list[str]) -> Cascade:
     stock = ["-overwrite_target_spacing", *spacing_mm, "-overwrite_plans_name", STOCK_PLANS]
     run("nnUNetv2_plan_experiment", "-d", baseline[7:10], *stock)
     write_weights(baseline, STOCK_TRAINER, STOCK_PLANS, 0)
-    done.touch()
+    write_json(done, made_from)
     return cascade
 
 

@@ -11,12 +11,21 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, raw_folder, read_json
+from soars_nnunet.artifacts import Cascade, raw_folder, read_json
 from soars_nnunet.ct import InputError
 from soars_nnunet.evaluation.command import add_evaluate_arguments, run_evaluate
 from soars_nnunet.html_report import command as html_report
 from soars_nnunet.importing.public_sets import add_arguments as _add_import
 from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
+from soars_nnunet.options import (
+    add_dataset,
+    add_device,
+    add_everywhere,
+    add_plans,
+    add_step_size,
+    add_tta,
+    to_device,
+)
 from soars_nnunet.profile import load_profile
 
 Command = Callable[[argparse.Namespace], None]
@@ -58,33 +67,6 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("-d", "--dataset", required=required, help="source dataset: id or name in nnUNet_raw")
-
-
-def _add_plans(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plans-name", default=DEFAULT_PLANS, help="plans of a variant (default: %(default)s)")
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: cuda where there is one)")
-
-
-def _add_step_size(parser: argparse.ArgumentParser) -> None:
-    text = "sliding-window step as a fraction of the patch (default: the plans' step_size, by axis)"
-    parser.add_argument("--step-size", type=float, help=text)
-
-
-def _add_tta(parser: argparse.ArgumentParser) -> None:
-    text = "also predict mirrored, left and right swapped; twice the time"
-    parser.add_argument("--tta", action="store_true", help=text)
-
-
-def _add_everywhere(parser: argparse.ArgumentParser) -> None:
-    text = "run networks also outside of the patient and of the anchors' reach (to compare with; slower)"
-    parser.add_argument("--everywhere", action="store_true", help=text)
-
-
 def _add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", choices=("sh", "fish", "powershell"), default="sh", help="syntax of the line")
 
@@ -101,7 +83,7 @@ def env(arguments: argparse.Namespace) -> None:
 
 
 def _add_stratify(parser: argparse.ArgumentParser) -> None:
-    _add_dataset(parser)
+    add_dataset(parser)
     parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
     parser.add_argument(
         "--ids", nargs="+", type=int, metavar="ID", help="dataset ids: A M D S, with --baseline A M D S B"
@@ -159,8 +141,8 @@ _STATES = {
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
-    _add_dataset(parser)
-    _add_plans(parser)
+    add_dataset(parser)
+    add_plans(parser)
     parser.add_argument("--regime", help="hyper-parameters: paper, nnunet or demo (default: paper)")
     parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard baseline")
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
@@ -184,7 +166,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 )
 def plan(arguments: argparse.Namespace) -> None:
     """Write nnU-Net plans and run nnU-Net's preprocessing."""
-    from soars_nnunet.plan import PlanOptions
+    from soars_nnunet.plan import REMEMBERED, PlanOptions
     from soars_nnunet.plan import plan as run
 
     cascade = Cascade.load(arguments.dataset)
@@ -200,6 +182,10 @@ def plan(arguments: argparse.Namespace) -> None:
         "overrides": arguments.set,
     }
     choices = read_json(remembered) if remembered.is_file() else {}
+    if unknown := sorted(set(choices) - set(REMEMBERED)):
+        raise InputError(
+            f"{remembered}: expected options of this version, got {', '.join(unknown)}; delete it and give them anew"
+        )
     if arguments.genotype:
         found: dict[str, dict] = {}
         for path in arguments.genotype:
@@ -228,9 +214,9 @@ def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:
 
 
 def _add_channels(parser: argparse.ArgumentParser) -> None:
-    _add_dataset(parser)
-    _add_plans(parser)
-    _add_device(parser)
+    add_dataset(parser)
+    add_plans(parser)
+    add_device(parser)
     parser.add_argument("--raw", action="store_true", help="also write anchor channels as nnU-Net channel files")
     parser.add_argument(
         "--branches", nargs="+", choices=("anchor", "detection"), default=("anchor", "detection"), help="default: both"
@@ -246,7 +232,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"
     )
-    _add_everywhere(parser)
+    add_everywhere(parser)
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -258,7 +244,7 @@ def channels(arguments: argparse.Namespace) -> None:
     done = make_channels(
         cascade,
         arguments.plans_name,
-        _device(arguments.device),
+        to_device(arguments.device),
         arguments.raw,
         _say,
         arguments.branches,
@@ -277,12 +263,12 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("-d", "--dataset", help="source dataset (optional where only one cascade is trained)")
     group.add_argument("-m", "--models", type=Path, help="folder of a cascade's manifest.json")
-    _add_plans(parser)
-    _add_device(parser)
+    add_plans(parser)
+    add_device(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
-    _add_step_size(parser)
-    _add_tta(parser)
-    _add_everywhere(parser)
+    add_step_size(parser)
+    add_tta(parser)
+    add_everywhere(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
     parser.add_argument(
@@ -309,7 +295,7 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         arguments.output,
         manifest,
         folds=arguments.folds,
-        device=_device(arguments.device),
+        device=to_device(arguments.device),
         step_size=arguments.step_size,
         overwrite=arguments.overwrite,
         progress=_say,
@@ -324,12 +310,12 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
 
 
 def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
-    _add_dataset(parser)
-    _add_plans(parser)
-    _add_device(parser)
-    _add_step_size(parser)
-    _add_tta(parser)
-    _add_everywhere(parser)
+    add_dataset(parser)
+    add_plans(parser)
+    add_device(parser)
+    add_step_size(parser)
+    add_tta(parser)
+    add_everywhere(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="only their validation cases; then nothing is decided")
 
 
@@ -347,7 +333,7 @@ def cross_validate(arguments: argparse.Namespace) -> None:
     evaluation, effects, folder = run(
         cascade,
         arguments.plans_name,
-        _device(arguments.device),
+        to_device(arguments.device),
         arguments.step_size,
         arguments.tta,
         arguments.folds,
@@ -409,15 +395,3 @@ def import_(arguments: argparse.Namespace) -> None:
     done = import_set(table, arguments.source, arguments.dataset, *chosen, _say)
     _say("\n".join([*done.lines(), *table.notes, done.next_step()]))
     done.require_all()
-
-
-def _device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed
-    import torch
-
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"--device: expected cpu, cuda or mps, got '{name}'")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: expected a usable NVIDIA GPU, found none; use --device cpu")
-    return torch.device(name)

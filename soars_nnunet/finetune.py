@@ -23,7 +23,7 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.ct import InputError
-from soars_nnunet.plan import write_manifest
+from soars_nnunet.manifest import write_manifest
 from soars_nnunet.preprocess import preprocess
 from soars_nnunet.regime import override_settings, regimes
 from soars_nnunet.stratify import branch_labels

@@ -1,7 +1,7 @@
 """How much memory the prediction of a CT takes, before it starts: too little is an error, not a killed process.
 
-The figures are upper bounds of what the steps hold at a time, by image voxels, network voxels and classes;
-``scripts/benchmark_inference.py`` prints them beside what was measured.
+The figures count what the steps hold at a time, by image voxels, network voxels and classes;
+``scripts/benchmark_inference.py`` prints the estimate beside what was measured.
 """
 
 from __future__ import annotations
@@ -25,11 +25,19 @@ STITCHING_BYTES = 26
 NEIGHBOURS_BYTES = 10
 """An image voxel: the next CT, which is being read, and the last labels, which are being written."""
 FLOAT = 4
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+CGROUPS = (
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Folder of a container's memory (v2, v1), its limit, what it uses, and cache in that which can be given back."""
 
 
-def estimate_bytes(shape: Sequence[int], spacing_mm: Sequence[float], models: Iterable[BranchModel]) -> int:
+def estimate_bytes(
+    shape: Sequence[int],
+    spacing_mm: Sequence[float],
+    models: Iterable[BranchModel],
+    vois_mm: Iterable[Sequence[float]] = (),
+) -> int:
     """Upper bound of what one more CT takes, beside what the process holds already.
 
     On a CPU the networks' share is in it; on a GPU their results at least, which are copied back.
@@ -38,24 +46,25 @@ def estimate_bytes(shape: Sequence[int], spacing_mm: Sequence[float], models: It
         shape: Voxels of the CT (Z, Y, X).
         spacing_mm: Its voxel size (Z, Y, X).
         models: The networks that will run on it.
+        vois_mm: Extents (Z, Y, X) of all small & hard VOIs.
 
     Returns:
         Bytes.
     """
     image = int(np.prod(shape, dtype=np.int64))
+    extent_mm = np.asarray(shape) * np.asarray(spacing_mm)
     networks, held = 0, 0
     for model in models:
         patch = int(np.prod(model.configuration.patch_size, dtype=np.int64))
-        if model.settings["branch"] == "small_hard":
-            voxels = 2 * patch
-        else:
-            extent = np.asarray(shape) * np.asarray(spacing_mm) / np.asarray(model.spacing_mm)
-            voxels = max(patch, int(np.prod(np.ceil(extent))))
+        regions = list(vois_mm) if model.settings["branch"] == "small_hard" else [extent_mm]
+        voxels = [max(patch, int(np.prod(np.ceil(np.asarray(mm) / model.spacing_mm)))) for mm in regions]
+        largest = max(voxels, default=0)
         channels, classes = len(model.settings["channel_names"]), model.num_outputs
+        # input and its padded copy; sums of the windows, of the folds and of both sides, or the softmax
+        copies = 2 * channels + (5 if model.mirror else 3) * classes
         activations = model.network.compute_conv_feature_map_size(model.configuration.patch_size)
-        # input and its padded copy, sums of the windows and of the folds or the softmax
-        networks = max(networks, FLOAT * (voxels * (2 * channels + 3 * classes) + activations))
-        held += FLOAT * voxels * classes
+        networks = max(networks, FLOAT * (largest * copies + activations))
+        held += FLOAT * sum(voxels) * classes
     stages = (PREPROCESSING_BYTES * image, IMAGE_BYTES * image + networks, STITCHING_BYTES * image)
     return NEIGHBOURS_BYTES * image + max(stages) + held
 
@@ -63,10 +72,12 @@ def estimate_bytes(shape: Sequence[int], spacing_mm: Sequence[float], models: It
 def available_bytes() -> int:
     """Memory that this process may still take: of the machine, or of its container if that has less."""
     free = psutil.virtual_memory().available
-    for limit, used in zip(CGROUP_LIMITS, CGROUP_USES, strict=True):
+    for folder, limit, used, cached in CGROUPS:
         try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-        except (OSError, ValueError):  # no such group, or "max"
+            lines = (Path(folder) / "memory.stat").read_text().splitlines()
+            cache = next(int(line.split()[1]) for line in lines if line.split()[0] == cached)
+            free = min(free, int((Path(folder) / limit).read_text()) - int((Path(folder) / used).read_text()) + cache)
+        except (OSError, ValueError, StopIteration):  # no such group, or "max"
             continue
     return max(0, free)
 
@@ -84,20 +95,19 @@ def require_memory(needed: int, limit_gib: float | None, case: str) -> None:
 
     Args:
         needed: Bytes beside what the process holds already.
-        limit_gib: The user's limit for the whole process, GiB; None for what is free.
+        limit_gib: The user's limit for the whole process, GiB, which he answers for; None for what is free.
         case: Which CT needs it, for the message.
 
     Raises:
         InputError: If it does not fit.
     """
     held = _held_bytes()
-    usable = held + available_bytes()
-    if limit_gib is not None:
-        usable = min(usable, int(limit_gib * GIB))
+    usable = held + available_bytes() if limit_gib is None else int(limit_gib * GIB)
     if held + needed > usable:
+        remedy = "close other programs, or give --memory-limit" if limit_gib is None else "raise --memory-limit"
         raise InputError(
             f"{case}: expected to need {(held + needed) / GIB:.1f} GiB of memory, {usable / GIB:.1f} GiB may be used; "
-            "close other programs, raise --memory-limit, name fewer organs with --roi-subset, or crop the CT"
+            f"{remedy}, name fewer organs with --roi-subset, or crop the CT"
         )
 
 

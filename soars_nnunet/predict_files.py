@@ -207,7 +207,8 @@ class _Job:
 
 def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileReader) -> int:
     """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
-    return estimate_bytes(header.GetSize()[::-1], header.GetSpacing()[::-1], predictor.models.values())
+    vois_mm = [facts["size_mm"] for facts in predictor.manifest["targets"].values()]
+    return estimate_bytes(header.GetSize()[::-1], header.GetSpacing()[::-1], predictor.models.values(), vois_mm)
 
 
 def _say_memory(predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], progress: Progress) -> None:

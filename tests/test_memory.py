@@ -24,15 +24,20 @@ def test_estimate_grows_with_the_image_the_grid_and_the_classes(untrained_cascad
     grown = estimate_bytes(large, halved, models.values()) - estimate_bytes(small, spacing, models.values())
     assert 20 * voxels < grown < 60 * voxels
     assert estimate_bytes(large, spacing, few) > estimate_bytes(large, halved, few)
+    vois = [(60.0, 60.0, 60.0)] * 10
+    assert estimate_bytes(small, spacing, models.values(), vois) > estimate_bytes(small, spacing, models.values())
+    mirrored = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), mirror=True).models["anchor"]
+    coarse = (40.0, 20.0, 20.0)  # few image voxels: the networks take the most
+    assert estimate_bytes(small, coarse, [mirrored]) > estimate_bytes(small, coarse, few)
 
 
 def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
-    (tmp_path / "max").write_text(f"{3 * GIB}\n")
-    (tmp_path / "now").write_text(f"{2 * GIB}\n")
-    monkeypatch.setattr(memory, "CGROUP_LIMITS", (str(tmp_path / "max"),))
-    monkeypatch.setattr(memory, "CGROUP_USES", (str(tmp_path / "now"),))
+    (tmp_path / "memory.max").write_text(f"{3 * GIB}\n")
+    (tmp_path / "memory.current").write_text(f"{2 * GIB + GIB // 2}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 5\ninactive_file {GIB // 2}\n")  # cache that can be given back
+    monkeypatch.setattr(memory, "CGROUPS", ((str(tmp_path), *memory.CGROUPS[0][1:]),))
     assert available_bytes() == min(GIB, psutil.virtual_memory().available)
-    (tmp_path / "max").write_text("max\n")
+    (tmp_path / "memory.max").write_text("max\n")
     assert available_bytes() > GIB
 
 
@@ -41,8 +46,9 @@ def test_too_little_memory_is_one_clear_line(monkeypatch):
     require_memory(3 * GIB, None, "a")
     with pytest.raises(InputError, match="a: expected to need .* GiB of memory, .* GiB may be used; close"):
         require_memory(5 * GIB, None, "a")
-    with pytest.raises(InputError, match="2.0 GiB may be used"):
+    with pytest.raises(InputError, match="2.0 GiB may be used; raise"):
         require_memory(3 * GIB, 2.0, "a")
+    require_memory(5 * GIB, 100.0, "a")
 
 
 def test_a_ct_over_the_limit_is_refused_before_work_and_the_others_are_done(untrained_cascade, tmp_path, capsys):
