@@ -5,8 +5,9 @@
     python scripts/compare_guidance.py -d 7 -o OUT -- --regime demo
 
 Works on a stratified dataset without a small & hard tier, in nnU-Net folders of its own; what follows ``--`` goes to
-soars-plan. One training of the anchors; then every fold of mid-level in each arm, with equal plans, and equal
-steps and seed under a regime that fixes them, as demo does. The whole cascade of its own fold predicts every case, which its models did not see. Finished steps are kept.
+soars-plan. One training of the anchors; then every fold of mid-level in each arm, with equal plans, and equal steps
+and seed under a regime that fixes them, as demo does. The whole cascade of its own fold predicts every case, which
+its models did not see. Finished steps are kept.
 """
 
 import argparse

@@ -3,11 +3,12 @@
 
     python scripts/compare_partial.py COMPLETE PARTIAL -p openkbp7 -o OUT -- --regime demo --spacing 4 5 5
 
-COMPLETE and PARTIAL are raw nnU-Net datasets with the same labels; PARTIAL/cases.json lists, by case, organs
-that are there but that nobody drew. The complete cases are split in folds; one P-HNN of all organs
-(SOARSBaselineTrainer) trains on a fold's complete training cases alone or with all partial cases, and is scored on
-the complete validation cases by nnU-Net's own validation. Equal steps and seeds under a regime that fixes them, as demo
-does; patch and spacing follow each arm's data, unless given. What follows ``--`` goes to soars-plan. Works in nnU-Net folders of its own in OUT; finished steps are kept.
+COMPLETE and PARTIAL are raw nnU-Net datasets with the same labels; PARTIAL/cases.json lists, by case, organs that are
+there but that nobody drew. The complete cases are split in folds; one P-HNN of all organs (SOARSBaselineTrainer)
+trains on a fold's complete training cases alone or with all partial cases, and is scored on the complete validation
+cases by nnU-Net's own validation. Equal steps and seeds under a regime that fixes them, as demo does; patch and
+spacing follow each arm's data, unless given. What follows ``--`` goes to soars-plan. Works in nnU-Net folders of its
+own in OUT; finished steps are kept.
 """
 
 import argparse
