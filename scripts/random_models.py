@@ -25,7 +25,7 @@ def folders(work: Path) -> None:
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[name] = str(work.resolve() / name)
         (work / name).mkdir(parents=True, exist_ok=True)
-    os.environ |= {"nnUNet_extTrainer": trainer_folder(), "nnUNet_def_n_proc": "1", "nnUNet_n_proc_DA": "0"}
+    os.environ |= {"nnUNet_extTrainer": trainer_folder(), "nnUNet_def_n_proc": "1", "nnUNet_n_proc_DA": "1"}
 
 
 def make_models(work: Path, spacing_mm: list[str], plan: list[str]) -> Cascade:
@@ -59,6 +59,7 @@ def make_models(work: Path, spacing_mm: list[str], plan: list[str]) -> Cascade:
     run("nnUNetv2_extract_fingerprint", "-d", baseline[7:10], "-np", "1", "--clean")
     stock = ["-overwrite_target_spacing", *spacing_mm, "-overwrite_plans_name", STOCK_PLANS]
     run("nnUNetv2_plan_experiment", "-d", baseline[7:10], *stock)
+    run("nnUNetv2_preprocess", "-d", baseline[7:10], "-plans_name", STOCK_PLANS, "-c", CONFIGURATION, "-np", "1")
     write_weights(baseline, STOCK_TRAINER, STOCK_PLANS, 0)
     write_json(done, made_from)
     return cascade
