@@ -16,7 +16,7 @@ import os
 import sys
 from pathlib import Path
 
-from paired import paired_table, validation_dice
+from paired import mean_of, paired_table, validation_dice
 from runner import Runner, add_options, parse
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json, write_json
@@ -65,8 +65,8 @@ def prepare(arm: str, options: argparse.Namespace) -> None:
     write_json(Cascade.load(number).preprocessed("baseline") / "splits_final.json", splits)
 
 
-def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Dice by organ and case: every complete case by the network that did not train on it."""
+def score(arm: str, options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
+    """DSC by seed, organ and case: every complete case by the network that did not train on it."""
     number = ARMS[arm]
     prepared = options.output / f"prepared_{number}.json"
     made_from = {name: str(getattr(options, name)) for name in ("complete", "partial", "profile", "folds")}
@@ -79,11 +79,16 @@ def score(arm: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     kept = {name: getattr(options, name) for name in ("device", "jobs", "set", "plan")}
     runner = Runner(argparse.Namespace(dataset=number, output=output, **kept))
     labels = read_json(runner.cascade.raw("baseline") / "dataset.json")["labels"]
-    runner.plan(DEFAULT_PLANS, ["baseline"], ["final_validation=true"])
-    folds = range(options.folds)
+    plans = [f"Seed{seed}" if seed else DEFAULT_PLANS for seed in range(options.seeds)]
+    for seed, name in enumerate(plans):
+        runner.plan(name, ["baseline"], ["final_validation=true", f"seed={seed}"])
+    trainings = [(name, fold) for name in plans for fold in range(options.folds)]
     finished = "validation/summary.json"
-    folders = runner.map(lambda fold: runner.train("baseline", DEFAULT_PLANS, fold, finished=finished), folds)
-    return validation_dice(folders, labels)
+    folders = runner.map(lambda training: runner.train("baseline", *training, finished=finished), trainings)
+    return [
+        validation_dice(folders[start : start + options.folds], labels)
+        for start in range(0, len(folders), options.folds)
+    ]
 
 
 def main() -> None:
@@ -93,11 +98,17 @@ def main() -> None:
     parser.add_argument("partial", type=Path, help="raw nnU-Net dataset with cases.json")
     parser.add_argument("-p", "--profile", required=True)
     parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each arm and fold")
     add_options(parser, dataset=False)
     options = parse(parser)
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[name] = str((options.output / name).resolve())
-    text = paired_table({arm: score(arm, options) for arm in ARMS})
+    dice = {arm: score(arm, options) for arm in ARMS}
+    parts = [paired_table({arm: mean_of(trainings) for arm, trainings in dice.items()})]
+    if options.seeds > 1:
+        for seed in range(options.seeds):
+            parts += [f"Seed {seed} alone:", paired_table({arm: trainings[seed] for arm, trainings in dice.items()})]
+    text = "\n\n".join(parts)
     (options.output / "partial.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

@@ -55,6 +55,15 @@ def paired_table(arms: Mapping[str, Dice], groups: Sequence[Sequence[str]] = ())
     return "\n".join(lines)
 
 
+def mean_of(trainings: Sequence[Dice]) -> dict[str, dict[str, float]]:
+    """DSC by organ and case, averaged over trainings that differ in their seed; of what all of them scored."""
+    alike = list(_common({str(index): dice for index, dice in enumerate(trainings)}).values())
+    return {
+        organ: {case: float(np.mean([dice[organ][case] for dice in alike])) for case in cases}
+        for organ, cases in alike[0].items()
+    }
+
+
 def _common(arms: Mapping[str, Dice]) -> dict[str, dict[str, dict[str, float]]]:
     """The arms' values of the organs and cases that all of them have."""
     pairs = [{(organ, case) for organ, cases in organs.items() for case in cases} for organs in arms.values()]
