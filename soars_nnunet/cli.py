@@ -275,7 +275,7 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
         "--roi-subset", nargs="+", metavar="ORGAN", help="only these; runs no branch that they do not need"
     )
     parser.add_argument(
-        "--fast", action="store_true", help="one fold of each branch, steps of 0.75: quicker, less accurate"
+        "--fast", action="store_true", help="one fold of each branch, large tiles: quicker, less accurate"
     )
     parser.add_argument(
         "--memory-limit", type=float, metavar="GIB", help="refuse a CT that would need more (default: what is free)"

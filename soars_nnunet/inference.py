@@ -28,9 +28,12 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
-from soars_nnunet.sliding_window import sliding_window, validate_steps
+from soars_nnunet.sliding_window import background, large_tiles, sliding_window, validate_steps
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.checkpoint import load_checkpoint
+
+MAX_TILE_VOXELS = 4_000_000
+"""Of a large tile; P-HNN with 32 channels at full resolution takes about 460 bytes a voxel: 1.8 GB."""
 
 
 class BranchModel:
@@ -43,6 +46,7 @@ class BranchModel:
         step_size: Sliding-window step as a fraction of the patch, for all axes; None for the plans' own.
         mirror: Average with the output for the mirrored input, left and right swapped in channels and classes.
         everywhere: Run the network also where ``wanted`` would leave it out, to compare with.
+        large_tiles: Run it, VOIs excepted, on tiles of up to ``MAX_TILE_VOXELS`` instead of the training patch's size.
 
     Raises:
         MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, or if the
@@ -57,8 +61,9 @@ class BranchModel:
         step_size: float | None = None,
         mirror: bool = False,
         everywhere: bool = False,
+        large_tiles: bool = False,
     ) -> None:
-        self.everywhere = everywhere
+        self.everywhere, self.large_tiles = everywhere, large_tiles
         self.folder = folder
         available = trained_folds(folder)
         if not available:
@@ -181,9 +186,26 @@ class BranchModel:
         assert total is not None
         return total.div_(len(self.weights))
 
-    def _window(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
+    def tile(self, shape: Sequence[int]) -> tuple[Sequence[int], Sequence[float]]:
+        """Tile (z, y, x) for a volume of a shape, and its steps as fractions of it."""
         patch = self.configuration.patch_size
-        return sliding_window(self.network, data, self.num_outputs, patch, self.steps, self.device, wanted)
+        if not self.large_tiles or self.settings["branch"] == "small_hard":
+            return patch, self.steps
+        return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
+
+    def _window(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
+        if wanted is None or not self.large_tiles:
+            return sliding_window(self.network, data, self.num_outputs, *self.tile(data.shape[1:]), self.device, wanted)
+        # few tiles: none lies outside, so the volume is cut to what is wanted
+        output = background(self.num_outputs, data.shape[1:])
+        if wanted.any():
+            box = tuple(slice(int(hits.min()), int(hits.max()) + 1) for hits in wanted.nonzero(as_tuple=True))
+            part = data[(slice(None), *box)]
+            tile = self.tile(part.shape[1:])
+            output[(slice(None), *box)] = sliding_window(
+                self.network, part, self.num_outputs, *tile, self.device, wanted[box]
+            )
+        return output
 
     def _mirror_order(self) -> dict[str, list[int]]:
         order = self.settings["mirror"]

@@ -24,6 +24,8 @@ STITCHING_BYTES = 26
 """An image voxel: the image and its float32 copy, labels and probabilities of two tiers, of one more, and merged."""
 NEIGHBOURS_BYTES = 10
 """An image voxel: the next CT, which is being read, and the last labels, which are being written."""
+LAYER_COPIES = 1.5
+"""What convolutions take on a tile, by the sum of their outputs: not all are alive at a time, some are copied."""
 FLOAT = 4
 CGROUPS = (
     ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
@@ -56,14 +58,16 @@ def estimate_bytes(
     networks, held = 0, 0
     for model in models:
         patch = int(np.prod(model.configuration.patch_size, dtype=np.int64))
-        regions = list(vois_mm) if model.settings["branch"] == "small_hard" else [extent_mm]
-        voxels = [max(patch, int(np.prod(np.ceil(np.asarray(mm) / model.spacing_mm)))) for mm in regions]
+        regions_mm = list(vois_mm) if model.settings["branch"] == "small_hard" else [extent_mm]
+        shapes = [np.ceil(np.asarray(mm) / model.spacing_mm).astype(int) for mm in regions_mm]
+        voxels = [max(patch, int(shape.prod())) for shape in shapes]
         largest = max(voxels, default=0)
         channels, classes = len(model.settings["channel_names"]), model.num_outputs
         # input and its padded copy; sums of the windows, of the folds and of both sides, or the softmax
         copies = 2 * channels + (5 if model.mirror else 3) * classes
-        activations = model.network.compute_conv_feature_map_size(model.configuration.patch_size)
-        networks = max(networks, FLOAT * (largest * copies + activations))
+        tiles = [model.tile(shape)[0] for shape in shapes]
+        activations = max((model.network.compute_conv_feature_map_size(tile) for tile in tiles), default=0)
+        networks = max(networks, FLOAT * int(largest * copies + LAYER_COPIES * activations))
         held += FLOAT * sum(voxels) * classes
     stages = (PREPROCESSING_BYTES * image, IMAGE_BYTES * image + networks, STITCHING_BYTES * image)
     return NEIGHBOURS_BYTES * image + max(stages) + held

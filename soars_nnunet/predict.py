@@ -39,8 +39,6 @@ from soars_nnunet.postprocess import load_postprocessing
 from soars_nnunet.profile import Profile
 from soars_nnunet.report import organ_rows
 
-FAST_STEP = 0.75
-"""Sliding-window step of fast prediction, which also takes one fold instead of all."""
 ABSENT_FRACTION = 0.5
 """A peak below this part of the low-confidence height means that the target is not in the scan; ours."""
 
@@ -91,7 +89,7 @@ class CascadePredictor:
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
             run, and so claim no voxel. None for all.
-        fast: One fold of each branch and steps of ``FAST_STEP``, unless folds or a step are given.
+        fast: One fold of each branch, unless folds are given, and large tiles.
         everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
 
     Raises:
@@ -122,9 +120,10 @@ class CascadePredictor:
                 (path.parent / branch["model"]).resolve(),
                 _folds(path.parent / branch["model"], folds, len(branch["training_patients"]), fast),
                 torch.device(device),
-                FAST_STEP if fast and step_size is None else step_size,
+                step_size,
                 mirror,
                 everywhere,
+                large_tiles=fast,
             )
             for key, branch in self.manifest["branches"].items()
             if organs is None or key in self._needed()

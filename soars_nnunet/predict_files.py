@@ -93,7 +93,7 @@ def predict_files(
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         organs: Only these; None for all.
         part: Which part of how many: every so manieth case, for processes side by side.
-        fast: One fold of each branch and larger steps.
+        fast: One fold of each branch, unless folds are given, and large tiles.
         memory_limit_gib: What the process may take in all; None for what is free. A CT for which that is estimated
             not to suffice is refused before work on it starts.
         everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
@@ -137,6 +137,7 @@ def predict_files(
         "steps": {key: model.steps for key, model in predictor.models.items()},
         "mirror": mirror,
         "everywhere": everywhere,
+        "large_tiles": fast,
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }

@@ -10,6 +10,7 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
+from soars_nnunet import inference
 from soars_nnunet.artifacts import CHECKPOINT, DEFAULT_PLANS, MissingArtifactError
 from soars_nnunet.ct import read_ct, to_network_frame
 from soars_nnunet.inference import BranchModel
@@ -178,3 +179,23 @@ def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade,
     assert torch.equal(model.wanted(data), near)
     data[1:] *= 0.5  # no anchor is certain
     assert torch.equal(model.wanted(data), body)
+
+
+def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, monkeypatch):
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, large_tiles=True)
+    data = first_case(untrained_cascade, "anchor")
+    data[:, :6] = data[:, :, :5] = 0  # air
+    wanted = model.wanted(data)
+    box = tuple(slice(int(hits.min()), int(hits.max()) + 1) for hits in wanted.nonzero(as_tuple=True))
+    assert data[0][box].numel() < data[0].numel()
+    output = model.outputs(data)
+    with torch.inference_mode():
+        expected = model.network(data[(slice(None), *box)][None])[0]
+    torch.testing.assert_close(output[(slice(None), *box)][:, wanted[box]], expected[:, wanted[box]])
+    assert (output[:, ~wanted].argmax(0) == 0).all()
+    small = BranchModel(untrained_cascade.model("small_hard", DEFAULT_PLANS), [0], CPU, large_tiles=True)
+    assert small.tile((90, 90, 90))[0] == small.configuration.patch_size
+    monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 20**3)
+    tile, steps = model.tile(data.shape[1:])
+    assert np.prod(tile) <= 20**3
+    assert not torch.equal(model.outputs(data), output), "tiles see less around them"

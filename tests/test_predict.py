@@ -18,7 +18,7 @@ from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, to_network_f
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.plan import plan
-from soars_nnunet.predict import FAST_STEP, CascadePredictor, find_manifest
+from soars_nnunet.predict import CascadePredictor, find_manifest
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.report import organ_rows
 
@@ -303,13 +303,13 @@ def test_folds_can_be_chosen(untrained_cascade, image, prediction):
         CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[7])
 
 
-def test_fast_takes_one_fold_and_larger_steps(untrained_cascade, predictor):
+def test_fast_takes_one_fold_and_large_tiles(untrained_cascade, predictor):
     fast = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), fast=True)
     assert {tuple(model.folds) for model in fast.models.values()} == {(0,)}
-    assert all(model.steps == [FAST_STEP] * 3 for model in fast.models.values())
-    assert all(max(model.steps) < FAST_STEP and len(model.folds) == 2 for model in predictor.models.values())
-    chosen = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[0, 1], step_size=0.5, fast=True)
-    assert all(model.steps == [0.5] * 3 and len(model.folds) == 2 for model in chosen.models.values())
+    assert all(model.large_tiles for model in fast.models.values())
+    assert all(not model.large_tiles and len(model.folds) == 2 for model in predictor.models.values())
+    both = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[0, 1], fast=True)
+    assert all(model.large_tiles and len(model.folds) == 2 for model in both.models.values())
 
 
 def test_branches_can_do_without_guidance(cascade_copy, predictor, image, prediction):
