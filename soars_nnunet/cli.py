@@ -21,6 +21,7 @@ from soars_nnunet.options import (
     add_dataset,
     add_device,
     add_everywhere,
+    add_large_tiles,
     add_plans,
     add_step_size,
     add_tta,
@@ -269,14 +270,13 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     add_step_size(parser)
     add_tta(parser)
     add_everywhere(parser)
+    add_large_tiles(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
     parser.add_argument(
         "--roi-subset", nargs="+", metavar="ORGAN", help="only these; runs no branch that they do not need"
     )
-    parser.add_argument(
-        "--fast", action="store_true", help="one fold of each branch, large tiles: quicker, less accurate"
-    )
+    parser.add_argument("--fast", action="store_true", help="--large-tiles, and one fold of each branch: less accurate")
     parser.add_argument(
         "--memory-limit", type=float, metavar="GIB", help="refuse a CT that would need more (default: what is free)"
     )
@@ -306,6 +306,7 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         fast=arguments.fast,
         memory_limit_gib=arguments.memory_limit,
         everywhere=arguments.everywhere,
+        large_tiles=arguments.large_tiles,
     )
 
 
@@ -316,6 +317,7 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     add_step_size(parser)
     add_tta(parser)
     add_everywhere(parser)
+    add_large_tiles(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="only their validation cases; then nothing is decided")
 
 
@@ -339,6 +341,7 @@ def cross_validate(arguments: argparse.Namespace) -> None:
         arguments.folds,
         _say,
         arguments.everywhere,
+        arguments.large_tiles,
     )
     _say(format_table(evaluation))
     stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"

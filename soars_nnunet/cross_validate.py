@@ -32,6 +32,7 @@ def cross_validate(
     folds: Sequence[int] | None = None,
     progress: Callable[[str], None] = lambda text: None,
     everywhere: bool = False,
+    large_tiles: bool = False,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
@@ -48,6 +49,7 @@ def cross_validate(
         folds: Only the validation cases of these; None for all.
         progress: Receives one line per case.
         everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
+        large_tiles: Run networks, those of VOIs excepted, on tiles as large as memory allows.
 
     Returns:
         Scores of the volumes as predicted; the effect of the largest part by organ that any
@@ -86,6 +88,7 @@ def cross_validate(
             postprocess=False,
             mirror=mirror,
             everywhere=everywhere,
+            large_tiles=large_tiles,
         )
         written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
         for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():

@@ -34,6 +34,12 @@ def add_tta(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tta", action="store_true", help=text)
 
 
+def add_large_tiles(parser: argparse.ArgumentParser) -> None:
+    """Fewer tiles."""
+    text = "whole volumes instead of tiles of the training patch's size (not for VOIs): several times quicker"
+    parser.add_argument("--large-tiles", action="store_true", help=text)
+
+
 def add_everywhere(parser: argparse.ArgumentParser) -> None:
     """No region left out."""
     text = "run networks also outside of the patient and of the anchors' reach (to compare with; slower)"

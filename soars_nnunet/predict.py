@@ -90,6 +90,7 @@ class CascadePredictor:
         organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
             run, and so claim no voxel. None for all.
         fast: One fold of each branch, unless folds are given, and large tiles.
+        large_tiles: See ``BranchModel``.
         everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
 
     Raises:
@@ -108,6 +109,7 @@ class CascadePredictor:
         organs: Sequence[str] | None = None,
         fast: bool = False,
         everywhere: bool = False,
+        large_tiles: bool = False,
     ) -> None:
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
@@ -123,7 +125,7 @@ class CascadePredictor:
                 step_size,
                 mirror,
                 everywhere,
-                large_tiles=fast,
+                fast or large_tiles,
             )
             for key, branch in self.manifest["branches"].items()
             if organs is None or key in self._needed()

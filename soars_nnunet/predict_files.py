@@ -72,6 +72,7 @@ def predict_files(
     fast: bool = False,
     memory_limit_gib: float | None = None,
     everywhere: bool = False,
+    large_tiles: bool = False,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -97,6 +98,7 @@ def predict_files(
         memory_limit_gib: What the process may take in all; None for what is free. A CT for which that is estimated
             not to suffice is refused before work on it starts.
         everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
+        large_tiles: Run networks, those of VOIs excepted, on tiles as large as memory allows.
 
     Returns:
         The label files of this part, empty if it has no cases.
@@ -127,6 +129,7 @@ def predict_files(
         organs=organs,
         fast=fast,
         everywhere=everywhere,
+        large_tiles=large_tiles,
     )
     _say_memory(predictor, cases, progress)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
@@ -137,7 +140,7 @@ def predict_files(
         "steps": {key: model.steps for key, model in predictor.models.items()},
         "mirror": mirror,
         "everywhere": everywhere,
-        "large_tiles": fast,
+        "large_tiles": fast or large_tiles,
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }
