@@ -186,15 +186,20 @@ class BranchModel:
         assert total is not None
         return total.div_(len(self.weights))
 
+    @property
+    def uses_large_tiles(self) -> bool:
+        """Whether it was asked to, and segments by appearance: heat maps and VOIs know the patch's size."""
+        return self.large_tiles and self.settings["branch"] in ("anchor", "mid_level")
+
     def tile(self, shape: Sequence[int]) -> tuple[Sequence[int], Sequence[float]]:
         """Tile (z, y, x) for a volume of a shape, and its steps as fractions of it."""
         patch = self.configuration.patch_size
-        if not self.large_tiles or self.settings["branch"] == "small_hard":
+        if not self.uses_large_tiles:
             return patch, self.steps
         return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
 
     def _window(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
-        if wanted is None or not self.large_tiles:
+        if wanted is None or not self.uses_large_tiles:
             return sliding_window(self.network, data, self.num_outputs, *self.tile(data.shape[1:]), self.device, wanted)
         # few tiles: none lies outside, so the volume is cut to what is wanted
         output = background(self.num_outputs, data.shape[1:])
