@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from soars_nnunet.geometry.voi import sample_on_box
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.preprocess import load_preprocessed, preprocessing_record, read_channels, write_channels
 from soars_nnunet.stratify import branch_dataset_json, branch_labels
+from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 Progress = Callable[[str], None]
 
@@ -57,7 +59,7 @@ def make_channels(
     crops: bool = True,
     jittered: int | None = None,
     in_sample: bool = False,
-    everywhere: bool = False,
+    tiling: Tiling = DEFAULT_TILING,
 ) -> list[str]:
     """Make the out-of-fold output of every branch that others are guided by, as far as models exist.
 
@@ -72,7 +74,7 @@ def make_channels(
         jittered: Further crops a patient and target, see ``write_crops``.
         in_sample: Only store what anchors that trained on each case make of it, for ablations; it lies beside
             the out-of-fold channels.
-        everywhere: See ``BranchModel``.
+        tiling: Where the networks run, and on how large tiles; the same as in prediction is best.
 
     Returns:
         Keys of the branches whose output is complete.
@@ -87,7 +89,7 @@ def make_channels(
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     done = ["anchor"]
     anchor_plans = cascade.plans_of("anchor", plans)
-    write_guidance(cascade, "anchor", anchor_plans, device, progress, in_sample, everywhere)
+    write_guidance(cascade, "anchor", anchor_plans, device, progress, in_sample, tiling)
     if in_sample:
         complete_guided_datasets(cascade, anchor_plans, False, progress)
         return done
@@ -98,7 +100,7 @@ def make_channels(
             command = cascade.train_command("detection", 0, plans)
             progress(f"Detection: not trained yet; after soars-plan run: {command}")
         else:
-            write_guidance(cascade, "detection", plans, device, progress, everywhere=everywhere)
+            write_guidance(cascade, "detection", plans, device, progress, tiling=tiling)
             scores = score_detections(cascade, plans, progress)
             write_detections(cascade, plans, scores)
             for line in format_detections(scores):
@@ -116,21 +118,20 @@ def write_guidance(
     device: torch.device,
     progress: Progress,
     in_sample: bool = False,
-    everywhere: bool = False,
+    tiling: Tiling = DEFAULT_TILING,
 ) -> None:
     """Store a branch's output on each training case, computed by the fold that validates on the case.
 
     Anchor stores organ probabilities, detection heat maps: float16 (C, z, y, x) on the preprocessed
     grid. Finished cases are kept if split, models and plans are unchanged. With ``in_sample`` the next fold computes
-    it, which trained on the case, as the paper presumably did (sec. 3.1 names no split). ``everywhere``: see
-    ``BranchModel``.
+    it, which trained on the case, as the paper presumably did (sec. 3.1 names no split).
 
     Raises:
         MissingArtifactError: If a fold is missing, or was trained on another split.
     """
     record = guidance_record(cascade, branch, plans)
     record |= {"in_sample": True} if in_sample else {}
-    record |= {"everywhere": True} if everywhere else {}
+    record |= {"tiling": asdict(tiling)} if tiling != DEFAULT_TILING else {}
     splits, folder = cascade.splits(branch), cascade.channels(branch, plans, in_sample)
     if not (folder / "started.json").is_file() or read_json(folder / "started.json") != record:
         shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +147,7 @@ def write_guidance(
                 continue
             if model is None:
                 chosen = [(fold + in_sample) % len(splits)]
-                model = BranchModel(cascade.model(branch, plans), chosen, device, everywhere=everywhere)
+                model = BranchModel(cascade.model(branch, plans), chosen, device, tiling)
             data, _, _ = load_preprocessed(cascade.data(branch, plans), case)
             write_channels(folder, case, guidance(model, torch.from_numpy(data)).cpu().numpy())
     write_json(folder / "provenance.json", record)

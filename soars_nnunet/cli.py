@@ -20,12 +20,11 @@ from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
 from soars_nnunet.options import (
     add_dataset,
     add_device,
-    add_everywhere,
-    add_large_tiles,
     add_plans,
-    add_step_size,
+    add_tiling,
     add_tta,
     to_device,
+    to_tiling,
 )
 from soars_nnunet.profile import load_profile
 
@@ -233,7 +232,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"
     )
-    add_everywhere(parser)
+    add_tiling(parser)
 
 
 @_command("Make the out-of-fold anchor probabilities, and heat maps and VOI crops once they can be.", _add_channels)
@@ -252,7 +251,7 @@ def channels(arguments: argparse.Namespace) -> None:
         not arguments.no_crops,
         arguments.jittered_crops,
         arguments.in_sample,
-        arguments.everywhere,
+        to_tiling(arguments),
     )
     kind = "in-sample" if arguments.in_sample else "out-of-fold"
     _say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
@@ -267,10 +266,8 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     add_plans(parser)
     add_device(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
-    add_step_size(parser)
+    add_tiling(parser)
     add_tta(parser)
-    add_everywhere(parser)
-    add_large_tiles(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
     parser.add_argument(
@@ -296,7 +293,7 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         manifest,
         folds=arguments.folds,
         device=to_device(arguments.device),
-        step_size=arguments.step_size,
+        tiling=to_tiling(arguments),
         overwrite=arguments.overwrite,
         progress=_say,
         postprocess=not arguments.no_postprocessing,
@@ -305,8 +302,6 @@ def cascade_predict(arguments: argparse.Namespace) -> None:
         part=(arguments.part_id, arguments.num_parts),
         fast=arguments.fast,
         memory_limit_gib=arguments.memory_limit,
-        everywhere=arguments.everywhere,
-        large_tiles=arguments.large_tiles,
     )
 
 
@@ -314,10 +309,8 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser)
     add_plans(parser)
     add_device(parser)
-    add_step_size(parser)
+    add_tiling(parser)
     add_tta(parser)
-    add_everywhere(parser)
-    add_large_tiles(parser)
     parser.add_argument("--folds", nargs="+", type=int, help="only their validation cases; then nothing is decided")
 
 
@@ -336,12 +329,10 @@ def cross_validate(arguments: argparse.Namespace) -> None:
         cascade,
         arguments.plans_name,
         to_device(arguments.device),
-        arguments.step_size,
+        to_tiling(arguments),
         arguments.tta,
         arguments.folds,
         _say,
-        arguments.everywhere,
-        arguments.large_tiles,
     )
     _say(format_table(evaluation))
     stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"

@@ -21,18 +21,17 @@ from soars_nnunet.label_map import check_same_grid, read_label_map
 from soars_nnunet.postprocess import ComponentEffect, component_dices, write_postprocessing
 from soars_nnunet.predict_files import predict_files
 from soars_nnunet.stratify import training_cases
+from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 
 def cross_validate(
     cascade: Cascade,
     plans: str,
     device: torch.device | str = "cpu",
-    step_size: float | None = None,
+    tiling: Tiling = DEFAULT_TILING,
     mirror: bool = False,
     folds: Sequence[int] | None = None,
     progress: Callable[[str], None] = lambda text: None,
-    everywhere: bool = False,
-    large_tiles: bool = False,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
@@ -44,12 +43,10 @@ def cross_validate(
         cascade: Stratified dataset with all branches trained on these folds.
         plans: Plans of the variant.
         device: Where the networks run.
-        step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
+        tiling: Where the networks run, and on how large tiles.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         folds: Only the validation cases of these; None for all.
         progress: Receives one line per case.
-        everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
-        large_tiles: Run networks, those of VOIs excepted, on tiles as large as memory allows.
 
     Returns:
         Scores of the volumes as predicted; the effect of the largest part by organ that any
@@ -83,12 +80,10 @@ def cross_validate(
             manifest,
             folds=[fold],
             device=device,
-            step_size=step_size,
+            tiling=tiling,
             progress=progress,
             postprocess=False,
             mirror=mirror,
-            everywhere=everywhere,
-            large_tiles=large_tiles,
         )
         written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
         for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():

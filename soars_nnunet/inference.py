@@ -28,12 +28,10 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
-from soars_nnunet.sliding_window import background, large_tiles, sliding_window, validate_steps
+from soars_nnunet.sliding_window import background, sliding_window, validate_steps
+from soars_nnunet.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.checkpoint import load_checkpoint
-
-MAX_TILE_VOXELS = 4_000_000
-"""Of a large tile; P-HNN with 32 channels at full resolution takes about 460 bytes a voxel: 1.8 GB."""
 
 
 class BranchModel:
@@ -43,10 +41,8 @@ class BranchModel:
         folder: nnU-Net model folder with ``plans.json``, ``dataset.json`` and ``fold_*``.
         folds: Folds to average; None for all that have a final checkpoint.
         device: Where the network runs.
-        step_size: Sliding-window step as a fraction of the patch, for all axes; None for the plans' own.
+        tiling: Where it runs, and on how large tiles.
         mirror: Average with the output for the mirrored input, left and right swapped in channels and classes.
-        everywhere: Run the network also where ``wanted`` would leave it out, to compare with.
-        large_tiles: Run it, VOIs excepted, on tiles of up to ``MAX_TILE_VOXELS`` instead of the training patch's size.
 
     Raises:
         MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, or if the
@@ -58,12 +54,10 @@ class BranchModel:
         folder: Path,
         folds: Sequence[int] | None,
         device: torch.device,
-        step_size: float | None = None,
+        tiling: Tiling = DEFAULT_TILING,
         mirror: bool = False,
-        everywhere: bool = False,
-        large_tiles: bool = False,
     ) -> None:
-        self.everywhere, self.large_tiles = everywhere, large_tiles
+        self.tiling = tiling
         self.folder = folder
         available = trained_folds(folder)
         if not available:
@@ -85,7 +79,7 @@ class BranchModel:
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.weights = [load_checkpoint(folder / f"fold_{fold}" / CHECKPOINT)["network_weights"] for fold in self.folds]
         self.device = device
-        self.steps = self.settings["step_size"] if step_size is None else [step_size] * 3
+        self.steps = self.settings["step_size"] if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
         self.network = SOARSTrainer.build_network_architecture(
             self.plans_manager,
@@ -145,7 +139,7 @@ class BranchModel:
         """
         window = self.plans_manager.foreground_intensity_properties_per_channel["0"]
         tells = window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]
-        if self.everywhere or self.settings["branch"] == "small_hard" or not tells:
+        if self.tiling.everywhere or self.settings["branch"] == "small_hard" or not tells:
             return None
         ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
         wanted = torch.from_numpy(body_hull(ct_hu, self.spacing_mm))
@@ -189,7 +183,7 @@ class BranchModel:
     @property
     def uses_large_tiles(self) -> bool:
         """Whether it was asked to, and segments by appearance: heat maps and VOIs know the patch's size."""
-        return self.large_tiles and self.settings["branch"] in ("anchor", "mid_level")
+        return self.tiling.large and self.settings["branch"] in ("anchor", "mid_level")
 
     def tile(self, shape: Sequence[int]) -> tuple[Sequence[int], Sequence[float]]:
         """Tile (z, y, x) for a volume of a shape, and its steps as fractions of it."""

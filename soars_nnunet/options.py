@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from soars_nnunet.artifacts import DEFAULT_PLANS
+from soars_nnunet.tiling import Tiling
 
 
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -22,28 +23,26 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: cuda where there is one)")
 
 
-def add_step_size(parser: argparse.ArgumentParser) -> None:
-    """How far tiles are apart."""
-    text = "sliding-window step as a fraction of the patch (default: the plans' step_size, by axis)"
-    parser.add_argument("--step-size", type=float, help=text)
-
-
 def add_tta(parser: argparse.ArgumentParser) -> None:
     """Mirrored as well."""
     text = "also predict mirrored, left and right swapped; twice the time"
     parser.add_argument("--tta", action="store_true", help=text)
 
 
-def add_large_tiles(parser: argparse.ArgumentParser) -> None:
-    """Fewer tiles."""
-    text = "whole volumes instead of tiles of the training patch's size (not for VOIs): several times quicker"
+def add_tiling(parser: argparse.ArgumentParser) -> None:
+    """Where networks run, and on how large tiles."""
+    parser.add_argument(
+        "--step-size", type=float, help="sliding-window step as a fraction of the patch (default: the plans', by axis)"
+    )
+    text = "run networks also outside of the patient and of the anchors' reach (to compare with; slower)"
+    parser.add_argument("--everywhere", action="store_true", help=text)
+    text = "anchors and mid-level on whole volumes instead of tiles of the training patch's size: several times quicker"
     parser.add_argument("--large-tiles", action="store_true", help=text)
 
 
-def add_everywhere(parser: argparse.ArgumentParser) -> None:
-    """No region left out."""
-    text = "run networks also outside of the patient and of the anchors' reach (to compare with; slower)"
-    parser.add_argument("--everywhere", action="store_true", help=text)
+def to_tiling(arguments: argparse.Namespace) -> Tiling:
+    """What ``add_tiling`` asked for."""
+    return Tiling(arguments.step_size, arguments.everywhere, arguments.large_tiles)
 
 
 def to_device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed

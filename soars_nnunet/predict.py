@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from soars_nnunet.inference import BranchModel
 from soars_nnunet.postprocess import load_postprocessing
 from soars_nnunet.profile import Profile
 from soars_nnunet.report import organ_rows
+from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 ABSENT_FRACTION = 0.5
 """A peak below this part of the low-confidence height means that the target is not in the scan; ours."""
@@ -83,15 +84,13 @@ class CascadePredictor:
         manifest: Manifest of a trained cascade, or the folder that holds it.
         folds: Folds of every branch to average; None for each branch's trained folds.
         device: Where the networks run.
-        step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
+        tiling: Where the networks run, and on how large tiles.
         postprocess: Keep only the largest part of the organs for which ``soars-cross-validate``
             found that it helps these weights.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
             run, and so claim no voxel. None for all.
         fast: One fold of each branch, unless folds are given, and large tiles.
-        large_tiles: See ``BranchModel``.
-        everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
 
     Raises:
         InputError: If the cascade has no such organ.
@@ -103,14 +102,14 @@ class CascadePredictor:
         manifest: Path,
         folds: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
-        step_size: float | None = None,
+        tiling: Tiling = DEFAULT_TILING,
         postprocess: bool = True,
         mirror: bool = False,
         organs: Sequence[str] | None = None,
         fast: bool = False,
-        everywhere: bool = False,
-        large_tiles: bool = False,
     ) -> None:
+        if fast:
+            tiling = replace(tiling, large=True)
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
         if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
@@ -122,10 +121,8 @@ class CascadePredictor:
                 (path.parent / branch["model"]).resolve(),
                 _folds(path.parent / branch["model"], folds, len(branch["training_patients"]), fast),
                 torch.device(device),
-                step_size,
+                tiling,
                 mirror,
-                everywhere,
-                fast or large_tiles,
             )
             for key, branch in self.manifest["branches"].items()
             if organs is None or key in self._needed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.ct import InputError, check_ct, list_cts, read_ct
 from soars_nnunet.memory import describe_memory, estimate_bytes, require_memory
 from soars_nnunet.predict import CascadePredictor, find_manifest
+from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -62,7 +63,7 @@ def predict_files(
     *,
     folds: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
-    step_size: float | None = None,
+    tiling: Tiling = DEFAULT_TILING,
     overwrite: bool = False,
     progress: Progress = lambda text: None,
     postprocess: bool = True,
@@ -71,8 +72,6 @@ def predict_files(
     part: tuple[int, int] = (0, 1),
     fast: bool = False,
     memory_limit_gib: float | None = None,
-    everywhere: bool = False,
-    large_tiles: bool = False,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -87,7 +86,7 @@ def predict_files(
         manifest: Of the trained cascade.
         folds: Folds of every branch to average.
         device: Where the networks run.
-        step_size: Sliding-window step as a fraction of the patch; None for the plans' own.
+        tiling: Where the networks run, and on how large tiles.
         overwrite: Predict again where a verified result exists.
         progress: Receives one line per case.
         postprocess: Keep only the largest part where ``soars-cross-validate`` found that it helps.
@@ -97,8 +96,6 @@ def predict_files(
         fast: One fold of each branch, unless folds are given, and large tiles.
         memory_limit_gib: What the process may take in all; None for what is free. A CT for which that is estimated
             not to suffice is refused before work on it starts.
-        everywhere: Run networks also outside of the patient and of the anchors' reach, to compare with.
-        large_tiles: Run networks, those of VOIs excepted, on tiles as large as memory allows.
 
     Returns:
         The label files of this part, empty if it has no cases.
@@ -123,13 +120,11 @@ def predict_files(
         manifest,
         folds=folds,
         device=device,
-        step_size=step_size,
+        tiling=tiling,
         postprocess=postprocess,
         mirror=mirror,
         organs=organs,
         fast=fast,
-        everywhere=everywhere,
-        large_tiles=large_tiles,
     )
     _say_memory(predictor, cases, progress)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
@@ -139,8 +134,7 @@ def predict_files(
         "inference": INFERENCE_REVISION,
         "steps": {key: model.steps for key, model in predictor.models.items()},
         "mirror": mirror,
-        "everywhere": everywhere,
-        "large_tiles": fast or large_tiles,
+        "tiling": {key: asdict(model.tiling) for key, model in predictor.models.items()},
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }

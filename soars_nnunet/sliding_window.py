@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from math import prod
 
 import torch
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
@@ -38,33 +37,6 @@ def tiles(shape: Sequence[int], patch: Sequence[int], steps: Sequence[float]) ->
     ]
     for corner in itertools.product(*starts):
         yield tuple(slice(start, start + width) for start, width in zip(corner, patch, strict=True))
-
-
-def large_tiles(
-    shape: Sequence[int], patch: Sequence[int], steps: Sequence[float], max_voxels: int
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Tiles as large as a limit allows that overlap, in voxels, as much as those of the training patch's size.
-
-    Args:
-        shape: Volume (Z, Y, X).
-        patch: Training patch (Z, Y, X).
-        steps: Its steps as fractions of it.
-        max_voxels: Limit; a tile is never smaller than the patch.
-
-    Returns:
-        Tile (Z, Y, X), and its steps as fractions of the tile.
-    """
-    overlap = [width - int(width * step) for width, step in zip(patch, steps, strict=True)]
-    counts = [1, 1, 1]
-
-    def tile() -> tuple[int, ...]:
-        widths = (-(-(n + (count - 1) * o) // count) for n, o, count in zip(shape, overlap, counts, strict=True))
-        return tuple(max(width, least) for width, least in zip(widths, patch, strict=True))
-
-    while prod(tile()) > max_voxels and any(width > least for width, least in zip(tile(), patch, strict=True)):
-        ratios = [width / least for width, least in zip(tile(), patch, strict=True)]
-        counts[ratios.index(max(ratios))] += 1
-    return tile(), tuple((width - o) / width for width, o in zip(tile(), overlap, strict=True))
 
 
 @torch.inference_mode()

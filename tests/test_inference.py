@@ -17,6 +17,7 @@ from soars_nnunet.inference import BranchModel
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.sliding_window import tiles
 from soars_nnunet.stratify import training_cases
+from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 CPU = torch.device("cpu")
 
@@ -171,9 +172,9 @@ def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade,
     assert 0 < near.sum() < 0.5 * body.sum() and not (near & ~body).any()
     torch.testing.assert_close(output[:, near], everything[:, near])
     assert (output[:, ~near].argmax(0) == 0).all()
-    model.everywhere = True
+    model.tiling = Tiling(everywhere=True)
     assert model.wanted(data) is None
-    model.everywhere, model.folds = False, [0, 1]  # nothing is known of the other
+    model.tiling, model.folds = DEFAULT_TILING, [0, 1]  # nothing is known of the other
     assert torch.equal(model.wanted(data), body)
     model.folds = [0]
     assert torch.equal(model.wanted(data), near)
@@ -182,7 +183,7 @@ def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade,
 
 
 def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, monkeypatch):
-    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, large_tiles=True)
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling(large=True))
     data = first_case(untrained_cascade, "anchor")
     data[:, :6] = data[:, :, :5] = 0  # air
     wanted = model.wanted(data)
@@ -193,8 +194,9 @@ def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, mon
         expected = model.network(data[(slice(None), *box)][None])[0]
     torch.testing.assert_close(output[(slice(None), *box)][:, wanted[box]], expected[:, wanted[box]])
     assert (output[:, ~wanted].argmax(0) == 0).all()
-    small = BranchModel(untrained_cascade.model("small_hard", DEFAULT_PLANS), [0], CPU, large_tiles=True)
-    assert small.tile((90, 90, 90))[0] == small.configuration.patch_size
+    for branch in ("detection", "small_hard"):
+        other = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+        assert other.tile((90, 90, 90))[0] == other.configuration.patch_size
     monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 20**3)
     tile, steps = model.tile(data.shape[1:])
     assert np.prod(tile) <= 20**3

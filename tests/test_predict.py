@@ -306,10 +306,10 @@ def test_folds_can_be_chosen(untrained_cascade, image, prediction):
 def test_fast_takes_one_fold_and_large_tiles(untrained_cascade, predictor):
     fast = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), fast=True)
     assert {tuple(model.folds) for model in fast.models.values()} == {(0,)}
-    assert all(model.large_tiles for model in fast.models.values())
-    assert all(not model.large_tiles and len(model.folds) == 2 for model in predictor.models.values())
+    assert all(model.tiling.large for model in fast.models.values())
+    assert all(not model.tiling.large and len(model.folds) == 2 for model in predictor.models.values())
     both = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[0, 1], fast=True)
-    assert all(model.large_tiles and len(model.folds) == 2 for model in both.models.values())
+    assert all(model.tiling.large and len(model.folds) == 2 for model in both.models.values())
 
 
 def test_branches_can_do_without_guidance(cascade_copy, predictor, image, prediction):

@@ -12,6 +12,7 @@ from soars_nnunet.artifacts import DEFAULT_PLANS, MissingArtifactError, raw_fold
 from soars_nnunet.ct import InputError
 from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.predict_files import locate_manifest, predict_files
+from soars_nnunet.tiling import Tiling
 
 
 @pytest.fixture
@@ -70,7 +71,9 @@ def test_finished_cases_are_kept_and_damaged_ones_made_again(manifest, formats, 
         np.testing.assert_array_equal(labels_of(path), expected)
 
 
-@pytest.mark.parametrize("change", [{"folds": [0]}, {"step_size": 0.9}, {"overwrite": True}])
+@pytest.mark.parametrize(
+    "change", [{"folds": [0]}, {"tiling": Tiling(step_size=0.9)}, {"tiling": Tiling(large=True)}, {"overwrite": True}]
+)
 def test_other_choices_predict_again(manifest, ct, tmp_path, change):
     lines = []
     (path,) = predict_files(ct, tmp_path, manifest)

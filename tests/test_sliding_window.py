@@ -6,7 +6,8 @@ import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from soars_nnunet.regime import load_regime
-from soars_nnunet.sliding_window import BACKGROUND_LOGIT, large_tiles, sliding_window, tiles
+from soars_nnunet.sliding_window import BACKGROUND_LOGIT, sliding_window, tiles
+from soars_nnunet.tiling import large_tiles
 
 CPU = torch.device("cpu")
 
