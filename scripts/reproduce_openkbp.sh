@@ -8,7 +8,7 @@
 # Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
 # Sides are swapped in half of the patches, which doubles what paired organs can learn from.
 # "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
-# cross-validation of the training cases; "as predicted" and "CT only" do neither.
+# cross-validation of the training cases; "as predicted" and "CT only" do neither, and run everywhere, as no anchors bound the latter.
 set -euo pipefail
 [ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \
     || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]" >&2; exit 2; }
@@ -73,8 +73,8 @@ predict() { # output, options
     soars-evaluate -p "$out/$1" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/$1.txt"
 }
 predict final --tta
-predict cascade --no-postprocessing
-predict ct_only --no-postprocessing --plans-name CTOnly
+predict cascade --no-postprocessing --everywhere
+predict ct_only --no-postprocessing --everywhere --plans-name CTOnly
 python - "$out" <<'PY'
 import json
 import sys
