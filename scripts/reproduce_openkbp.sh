@@ -9,6 +9,7 @@
 # Sides are swapped in half of the patches, which doubles what paired organs can learn from.
 # "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
 # cross-validation of the training cases; "as predicted" and "CT only" do neither, and run everywhere, as no anchors bound the latter.
+# "large" and "fast" are "as predicted" with --large-tiles and --fast; their scores are in large.txt and fast.txt, times on the screen.
 set -euo pipefail
 [ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \
     || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]" >&2; exit 2; }
@@ -69,11 +70,13 @@ step "soars-cross-validate: every training case by its own fold's models"
 soars-cross-validate -d 7 --device "$device"
 step "prediction and evaluation of the test cases"
 predict() { # output, options
-    soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" "${@:2}"
+    time soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" "${@:2}"
     soars-evaluate -p "$out/$1" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/$1.txt"
 }
 predict final --tta
 predict cascade --no-postprocessing --everywhere
+predict large --no-postprocessing --large-tiles
+predict fast --no-postprocessing --fast
 predict ct_only --no-postprocessing --everywhere --plans-name CTOnly
 python - "$out" <<'PY'
 import json

@@ -108,8 +108,7 @@ class CascadePredictor:
         organs: Sequence[str] | None = None,
         fast: bool = False,
     ) -> None:
-        if fast:
-            tiling = replace(tiling, large=True)
+        self.tiling = replace(tiling, large=True) if fast else tiling
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
         if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
@@ -121,7 +120,7 @@ class CascadePredictor:
                 (path.parent / branch["model"]).resolve(),
                 _folds(path.parent / branch["model"], folds, len(branch["training_patients"]), fast),
                 torch.device(device),
-                tiling,
+                self.tiling,
                 mirror,
             )
             for key, branch in self.manifest["branches"].items()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +104,10 @@ def predict_files(
     Raises:
         InputError: If there are no CTs, or, after the others were done, if some were unusable or failed.
     """
-    if not 0 <= part[0] < part[1]:
-        raise InputError(f"part: expected an id from 0 to the number of parts less one, got id {part[0]} of {part[1]}")
-    cases = (list_cts(source) if isinstance(source, Path) else source)[part[0] :: part[1]]
+    cases = _selected(source, output, part)
     if not cases:
         progress(f"part {part[0]} of {part[1]}: no case")
         return []
-    if output.is_file():
-        raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
-    for case, path in cases:
-        if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
-            raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     # a lone bad input is reported before models are loaded
     lone = check_ct(read_ct(cases[0][1]), cases[0][0]) if len(cases) == 1 else None
     predictor = CascadePredictor(
@@ -132,66 +126,37 @@ def predict_files(
         "models": {key: model.fingerprint for key, model in predictor.models.items()},
         "plans": {key: model.plans_hash for key, model in predictor.models.items()},
         "inference": INFERENCE_REVISION,
-        "steps": {key: model.steps for key, model in predictor.models.items()},
         "mirror": mirror,
-        "tiling": {key: asdict(model.tiling) for key, model in predictor.models.items()},
+        "tiling": asdict(predictor.tiling),
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }
+    run = _Run(predictor, common, overwrite, memory_limit_gib, progress, lone)
     jobs = [
         _Job(f"[{index}/{len(cases)}] {case}", case, path, output / f"{case}{_ending(path)}", output / f"{case}.json")
         for index, (case, path) in enumerate(cases, 1)
     ]
-    failed: dict[str, str] = {}
-
-    def succeeds(case: str, step: Callable[[], Any]) -> Any:
-        try:
-            return step()
-        except FAILURES as error:
-            logger.debug(case, exc_info=True)
-            refused = isinstance(error, InputError)
-            text = " ".join(str(error).split())
-            failed[case] = text if refused else f"{case}: {type(error).__name__}: {text}"
-            progress(f"  {'refused' if refused else 'failed'}: {failed[case]}")
-            return None
-
-    def prepare(job: _Job) -> tuple[dict[str, Any], sitk.Image | None]:
-        key = {"input": file_hash(job.ct), **common}
-        if not overwrite and _is_finished(job.labels, job.report, key):
-            return key, None
-        return key, lone if lone is not None else read_ct(job.ct)
-
-    def predict(image: sitk.Image, job: _Job) -> tuple[sitk.Image, dict[str, Any]]:
-        if image.GetDimension() == 3:  # or else it will be refused
-            require_memory(_needed(predictor, image), memory_limit_gib, job.case)
-        return predictor.predict(image, job.case)
-
-    def finish(case: str, writing: Future) -> None:
-        if line := succeeds(case, writing.result):
-            progress(line)
-
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        reading = reader.submit(prepare, jobs[0])
-        writing: list[tuple[str, Future]] = []
-        for job, following in zip(jobs, [*jobs[1:], None], strict=True):
-            prepared = succeeds(job.case, reading.result)
-            if following:
-                reading = reader.submit(prepare, following)
-            if prepared and prepared[1] is None:
-                progress(f"{job.title}: finished already, verified")
-            elif prepared:
-                progress(job.title)
-                key, image = prepared
-                done = succeeds(job.case, lambda image=image, job=job: predict(image, job))
-                while writing:
-                    finish(*writing.pop())
-                if done:
-                    writing.append((job.case, writer.submit(_write, *done, job, key)))
-        while writing:
-            finish(*writing.pop())
-    if failed:
-        raise InputError(f"{len(failed)} of {len(cases)} CTs were refused or failed: " + "; ".join(failed.values()))
+    run.all(jobs)
+    if run.failed:
+        raise InputError(
+            f"{len(run.failed)} of {len(cases)} CTs were refused or failed: " + "; ".join(run.failed.values())
+        )
     return [job.labels for job in jobs]
+
+
+def _selected(
+    source: Path | Sequence[tuple[str, Path]], output: Path, part: tuple[int, int]
+) -> Sequence[tuple[str, Path]]:
+    """Cases of a part; refuses an output that is no folder or would overwrite a CT."""
+    if not 0 <= part[0] < part[1]:
+        raise InputError(f"part: expected an id from 0 to the number of parts less one, got id {part[0]} of {part[1]}")
+    cases = (list_cts(source) if isinstance(source, Path) else source)[part[0] :: part[1]]
+    if cases and output.is_file():
+        raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
+    for case, path in cases:
+        if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
+            raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
+    return cases
 
 
 @dataclass(frozen=True)
@@ -201,6 +166,71 @@ class _Job:
     ct: Path
     labels: Path
     report: Path
+
+
+@dataclass
+class _Run:
+    """Predicts one case after the other, reading the next and writing the last one meanwhile."""
+
+    predictor: CascadePredictor
+    common: dict[str, Any]
+    overwrite: bool
+    memory_limit_gib: float | None
+    progress: Progress
+    lone: sitk.Image | None
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def all(self, jobs: Sequence[_Job]) -> None:
+        """Every job; ``failed`` says afterwards which did not succeed, and why."""
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            reading = reader.submit(self.prepare, jobs[0])
+            writing: list[tuple[str, Future]] = []
+            for job, following in zip(jobs, [*jobs[1:], None], strict=True):
+                prepared = self.attempt(job.case, reading.result)
+                if following:
+                    reading = reader.submit(self.prepare, following)
+                if prepared and prepared[1] is None:
+                    self.progress(f"{job.title}: finished already, verified")
+                elif prepared:
+                    self.progress(job.title)
+                    key, image = prepared
+                    done = self.attempt(job.case, partial(self.predict, image, job))
+                    while writing:
+                        self.finish(*writing.pop())
+                    if done:
+                        writing.append((job.case, writer.submit(_write, *done, job, key)))
+            while writing:
+                self.finish(*writing.pop())
+
+    def attempt(self, case: str, step: Callable[[], Any]) -> Any:
+        """Result of a step; None, noted and said, if it fails by what one case may fail by."""
+        try:
+            return step()
+        except FAILURES as error:
+            logger.debug(case, exc_info=True)
+            refused = isinstance(error, InputError)
+            text = " ".join(str(error).split())
+            self.failed[case] = text if refused else f"{case}: {type(error).__name__}: {text}"
+            self.progress(f"  {'refused' if refused else 'failed'}: {self.failed[case]}")
+            return None
+
+    def prepare(self, job: _Job) -> tuple[dict[str, Any], sitk.Image | None]:
+        """What a result depends on, and the CT; None for it where a verified result exists."""
+        key = {"input": file_hash(job.ct), **self.common}
+        if not self.overwrite and _is_finished(job.labels, job.report, key):
+            return key, None
+        return key, self.lone if self.lone is not None else read_ct(job.ct)
+
+    def predict(self, image: sitk.Image, job: _Job) -> tuple[sitk.Image, dict[str, Any]]:
+        """Labels and report, if there is memory enough."""
+        if image.GetDimension() == 3:  # or else it will be refused
+            require_memory(_needed(self.predictor, image), self.memory_limit_gib, job.case)
+        return self.predictor.predict(image, job.case)
+
+    def finish(self, case: str, writing: Future) -> None:
+        """Wait for a case's files and say what is in them."""
+        if line := self.attempt(case, writing.result):
+            self.progress(line)
 
 
 def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileReader) -> int:
