@@ -26,6 +26,8 @@ ARMS = {
     "anchors out of fold": ("OutOfFold", "anchor"),
 }
 """Plans name and ``--guidance`` of each arm."""
+TILES = ("--everywhere", "--large-tiles")
+"""How all networks run: anchors and their reach are no part of the arm from CT alone."""
 
 
 class Comparison(Runner):
@@ -44,7 +46,7 @@ class Comparison(Runner):
         self.plan(DEFAULT_PLANS, ["anchor"])
         self.map(lambda fold: self.train("anchor", DEFAULT_PLANS, fold), folds)
         for options in ((), ("--in-sample",)):
-            self.run(f"channels{''.join(options)}", "soars-channels", *self.common(), "--everywhere", *options)
+            self.run(f"channels{''.join(options)}", "soars-channels", *self.common(), *TILES, *options)
         for plans, guidance in ARMS.values():
             self.plan(plans, ["mid_level"], (), "--guidance", guidance)
         trainings = [(plans, fold) for fold in folds for plans, _ in ARMS.values()]
@@ -58,8 +60,8 @@ class Comparison(Runner):
     def cross_validate(self, plans: str) -> None:
         """Predict and score every case by its own fold."""
         if not self.evaluation(plans).is_file():
-            options = ("--plans-name", plans, "--everywhere")
-            self.run(f"cross_validate_{plans}", "soars-cross-validate", *self.common(), *options)
+            command = ("soars-cross-validate", *self.common(), "--plans-name", plans, *TILES)
+            self.run(f"cross_validate_{plans}", *command)
             done = self.cascade.manifest(plans).parent / "cross_validation" / "evaluation.json"
             shutil.copyfile(done, self.evaluation(plans))
 

@@ -345,6 +345,13 @@ def provenance() -> dict[str, str]:
     return {"soars_nnunet": __version__, **{name: version(name) for name in ("nnunetv2", "torch", "SimpleITK")}}
 
 
+def grid_and_units(plans: Any) -> str:
+    """Spacing (Z, Y, X) of a network's grid and what its CT channel's numbers mean, in words; equal if they are."""
+    ct = plans["foreground_intensity_properties_per_channel"]["0"]
+    spacing = " x ".join(f"{mm:g}" for mm in plans["configurations"][CONFIGURATION]["spacing"])
+    return f"{spacing} mm and {ct['std']:g} HU a unit"
+
+
 def json_hash(data: Any) -> str:
     """SHA-256 of a JSON-able value, independent of key order."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -20,11 +20,11 @@ import torch
 
 from soars_nnunet.artifacts import (
     CHECKPOINT,
-    CONFIGURATION,
     INFERENCE_REVISION,
     Cascade,
     MissingArtifactError,
     file_hash,
+    grid_and_units,
     json_hash,
     provenance,
     raw_folder,
@@ -181,17 +181,17 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
     """What a branch's out-of-fold output depends on: split, models, plans, preprocessed cases.
 
     Raises:
-        MissingArtifactError: If a fold is missing, or was trained on another split or spacing.
+        MissingArtifactError: If a fold is missing, or was trained on another split, spacing or CT unit.
     """
     cascade.require_folds(branch, plans)
     splits = cascade.splits(branch)
     model = cascade.model(branch, plans)
-    trained = read_json(model / "plans.json")["configurations"][CONFIGURATION]
-    planned = read_json(cascade.plans(branch, plans))["configurations"][CONFIGURATION]
-    if trained["spacing"] != planned["spacing"]:
+    trained = grid_and_units(read_json(model / "plans.json"))
+    planned = grid_and_units(read_json(cascade.plans(branch, plans)))
+    if trained != planned:
         raise MissingArtifactError(
-            f"{model}: trained at {trained['spacing']} mm, its cases are now preprocessed at {planned['spacing']} mm; "
-            "rerun soars-plan with the former --spacing, or retrain the folds"
+            f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
+            "rerun soars-plan with the former --spacing and hu_per_unit, or retrain the folds"
         )
     cascade.require_same_split(branch, plans)
     return {

@@ -18,6 +18,7 @@ from soars_nnunet.artifacts import (
     CONFIGURATION,
     Cascade,
     MissingArtifactError,
+    grid_and_units,
     raw_folder,
     read_json,
     write_json,
@@ -146,10 +147,10 @@ def _plans(
     networks = {}
     for key, model in models.items():
         their = model["configurations"][CONFIGURATION]
-        if key in ("mid_level", "detection") and their["spacing"] != configuration["spacing"]:
+        if key in ("mid_level", "detection") and grid_and_units(model) != grid_and_units(models["anchor"]):
             raise InputError(
-                f"{key} works at {their['spacing']} mm, the anchors at {configuration['spacing']} mm: one graph needs "
-                "one grid; retrain one of them at the other's spacing"
+                f"{key} works at {grid_and_units(model)}, the anchors at {grid_and_units(models['anchor'])}: one graph "
+                "needs one grid; retrain one of them as the other is"
             )
         networks[key] = {
             **their["architecture"]["arch_kwargs"],

@@ -247,6 +247,8 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
         patches = training * (1 - settings["search_alpha_share"]) * settings["patches_per_volume"]
         settings["search_iterations_per_epoch"] = int(np.ceil(patches / settings["search_batch_size"]))
     validate_steps(settings["step_size"])
+    if not isinstance(settings["hu_per_unit"], int | float) or not settings["hu_per_unit"] > 0:
+        raise InputError(f"hu_per_unit: expected a positive number of HU, got {settings['hu_per_unit']}")
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]
     settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []
@@ -326,7 +328,9 @@ def _plans(
         "configurations": {CONFIGURATION: configuration},
         "experiment_planner_used": "soars-plan",
         "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {str(i): _intensities(i) for i in range(num_channels)},
+        "foreground_intensity_properties_per_channel": {
+            str(i): _intensities(i, settings["hu_per_unit"]) for i in range(num_channels)
+        },
     }
 
 
@@ -346,12 +350,16 @@ def _resampling() -> dict[str, Any]:
     }
 
 
-def _intensities(channel: int) -> dict[str, float]:
-    """Properties that make nnU-Net's CTNormalization map the window to 0..1; unused for guidance channels."""
+def _intensities(channel: int, hu_per_unit: float) -> dict[str, float]:
+    """Properties by which nnU-Net's CTNormalization clips to the window and maps its floor to 0; unused for guidance.
+
+    With the whole window as one unit, soft tissues would differ by 0.1 where guidance channels go from 0 to 1: in the
+    first feature maps, which have one normalisation for all that they add up, the CT would be lost beside them.
+    """
     low, high = HU_WINDOW if channel == 0 else (0.0, 1.0)
     return {
         "mean": low,
-        "std": high - low,
+        "std": hu_per_unit if channel == 0 else 1.0,
         "min": low,
         "max": high,
         "median": low,

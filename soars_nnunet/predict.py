@@ -21,6 +21,7 @@ from soars_nnunet.artifacts import (
     CHECKPOINT,
     MANIFEST,
     MissingArtifactError,
+    grid_and_units,
     name_hashes,
     patient_of,
     read_json,
@@ -159,12 +160,12 @@ class CascadePredictor:
             raise MissingArtifactError(
                 "the manifest has a detection but no small & hard branch; run soars-channels, soars-plan and train it"
             )
+        anchor = grid_and_units(self.models["anchor"].plans_manager.plans)
         for key in ("mid_level", "detection"):
             model = self.models.get(key)
-            if model and model.settings["guidance"] and model.spacing_mm != self.models["anchor"].spacing_mm:
+            if model and model.settings["guidance"] and (own := grid_and_units(model.plans_manager.plans)) != anchor:
                 raise MissingArtifactError(
-                    f"{key} works at {model.spacing_mm} mm, its anchors at {self.models['anchor'].spacing_mm} mm; "
-                    "retrain one of them at the other's spacing"
+                    f"{key} works at {own}, its anchors at {anchor}; retrain one of them as the other is"
                 )
 
     @property

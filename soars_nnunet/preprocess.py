@@ -148,9 +148,11 @@ def load_preprocessed(folder: Path, case: str) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict) -> dict[str, Any]:
-    """What a preprocessed folder depends on: grid-shaping plans values, files (size and time), channels."""
-    configuration = read_json(plans)["configurations"][CONFIGURATION]
+    """What a preprocessed folder depends on: grid and intensities of the plans, files (size and time), channels."""
+    contents = read_json(plans)
+    configuration = contents["configurations"][CONFIGURATION]
     shaping = {key: configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
+    shaping["intensities"] = contents["foreground_intensity_properties_per_channel"]
     files = {case: [_stamp(path) for path in (*f["images"], f["label"])] for case, f in cases.items()}
     return {
         "plans": json_hash(shaping),

@@ -136,14 +136,14 @@ def test_mirroring_needs_both_sides(planned):
         plan(one_sided, options("p_mirror=0.5"), ["anchor"])
 
 
-def test_window_of_the_paper_becomes_zero_to_one_and_clips(planned):
+def test_window_of_the_paper_is_clipped_and_its_floor_becomes_zero(planned):
     folder = planned.cascade.data("anchor", PLANS)
     listed = get_filenames_of_train_images_and_targets(str(planned.cascade.raw("anchor")))
     low = high = 0
     for case, files in listed.items():
         hu = SimpleITKIOWithReorient().read_images(files["images"])[0]
         data, seg, _ = load_preprocessed(folder, case)
-        np.testing.assert_allclose(data, (np.clip(hu, -500, 1000) + 500) / 1500, atol=1e-6)
+        np.testing.assert_allclose(data, (np.clip(hu, -500, 1000) + 500) / 150, atol=1e-5)
         low, high = low + (hu < -600).sum(), high + (hu > 1000).sum()
         labels = SimpleITKIOWithReorient().read_seg(files["label"])[0]
         # nnU-Net marks zeros at the border with -1, which its transforms turn to background
@@ -177,9 +177,10 @@ def test_variants_share_preprocessed_files_unless_they_need_others(planned):
     names = sorted(path.name for path in default.iterdir())
     assert sorted(path.name for path in alike.iterdir()) == names
     assert all(os.path.samefile(alike / name, default / name) for name in names if name.startswith("phantom"))
-    other, default = folders("max_patch_voxels=[8,8,8]", name="OtherPatch")
-    assert sorted(path.name for path in other.iterdir()) == names
-    assert not any(os.path.samefile(other / name, default / name) for name in names if name.startswith("phantom"))
+    for override, name in (("max_patch_voxels=[8,8,8]", "OtherPatch"), ("hu_per_unit=1500", "OtherUnit")):
+        other, default = folders(override, name=name)
+        assert sorted(path.name for path in other.iterdir()) == names
+        assert not any(os.path.samefile(other / name, default / name) for name in names if name.startswith("phantom"))
 
 
 def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
@@ -220,6 +221,14 @@ def test_mid_level_without_guidance_needs_no_channels(planned):
     assert configuration["normalization_schemes"] == ["CTNormalization"]
     assert configuration["architecture"]["arch_kwargs"]["genotype"] == ["2D3", "P3D5", "2D3", "P3D5"]
     assert not planned.cascade.plans("mid_level", PLANS).exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-150", '"150"', "null"])
+def test_unusable_ct_unit_is_refused(planned, value):
+    before = planned.cascade.plans("anchor", PLANS).read_bytes()
+    with pytest.raises(InputError, match="hu_per_unit: expected a positive number"):
+        plan(planned.cascade, options(f"hu_per_unit={value}"), ["anchor"])
+    assert planned.cascade.plans("anchor", PLANS).read_bytes() == before
 
 
 @pytest.mark.parametrize("spacing", [(9.0, 9.0), (9.0, 9.0, 0.0), (9.0, -1.0, 9.0), (9.0, float("nan"), 9.0)])

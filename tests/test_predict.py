@@ -312,6 +312,15 @@ def test_fast_takes_one_fold_and_large_tiles(untrained_cascade, predictor):
     assert all(model.tiling.large and len(model.folds) == 2 for model in both.models.values())
 
 
+def test_guided_branches_must_share_the_anchors_ct_unit(cascade_copy):
+    path = cascade_copy.model("mid_level", DEFAULT_PLANS) / "plans.json"
+    plans = read_json(path)
+    plans["foreground_intensity_properties_per_channel"]["0"]["std"] = 1500.0
+    write_json(path, plans)
+    with pytest.raises(MissingArtifactError, match="mid_level works at .* 1500 HU a unit, its anchors at .* 150 HU"):
+        CascadePredictor(cascade_copy.manifest(DEFAULT_PLANS))
+
+
 def test_branches_can_do_without_guidance(cascade_copy, predictor, image, prediction):
     options = replace(OPTIONS, guidance="none", plans_name="CTOnly")
     waiting = []

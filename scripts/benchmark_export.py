@@ -1,0 +1,178 @@
+#!/usr/bin/env python
+"""Time and memory from network outputs to one label volume: ours organ by organ against nnU-Net's export.
+
+    python scripts/benchmark_export.py WORK [--grid 120 512 512 --image 158 528 528] [--classes 43]
+
+WORK is the folder of benchmark_inference.py, whose stock plans nnU-Net exports by. Outputs are made of a phantom's
+organs at the networks' grid: smooth logits of all classes for nnU-Net; softmaxes of anchors and mid-level, and of a VOI
+a target, for ours. Each variant is a fresh process. Seconds and memory are those of the export alone, above the outputs
+that are held already, which are given beside. With fewer ``--classes`` the first organs of each tier are taken.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from random_models import DATASET, STOCK_PLANS, folders
+from torch.nn import functional
+
+from soars_nnunet.artifacts import CONFIGURATION, Cascade, read_json
+from soars_nnunet.geometry.grid import Grid
+from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
+from soars_nnunet.geometry.voi import target_extents_mm, voi_box, voi_size_mm
+from soars_nnunet.phantom import make_phantom
+from soars_nnunet.profile import Organ, Profile
+
+VARIANTS = ("ours", "stock")
+GIB = 2**30
+HEIGHT = 8.0
+"""Logit of an organ inside of it; outside it has the opposite sign, between them it is smooth."""
+EXTENT_MM = (360.0, 480.0, 480.0)
+"""What the volume covers (Z, Y, X)."""
+
+
+def logits(labels: np.ndarray, values: list[int]) -> torch.Tensor:
+    """(1 + len(values), Z, Y, X) float32: background, then each label."""
+    found = torch.empty(1 + len(values), *labels.shape)
+    organs = np.isin(labels, values)
+    for channel, mask in enumerate([~organs, *(labels == value for value in values)]):
+        inside = torch.from_numpy(mask.astype(np.float32))[None, None]
+        found[channel] = functional.avg_pool3d(inside, 3, 1, 1)[0, 0].mul_(2 * HEIGHT).sub_(HEIGHT)
+    return found
+
+
+def measure(step: Callable[[], np.ndarray]) -> dict[str, float]:
+    """Seconds of a step, memory held before and peak above that."""
+    process = psutil.Process()
+    before = peak = process.memory_info().rss
+    running = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not running.wait(0.02):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    labels = step()
+    seconds = time.perf_counter() - started
+    running.set()
+    watcher.join()
+    organs = len(np.unique(labels)) - 1
+    return {"seconds": seconds, "gib": (peak - before) / GIB, "held_gib": before / GIB, "organs": organs}
+
+
+def first_organs(profile: Profile, classes: int) -> list[Organ]:
+    """As many organs as there are foreground classes, of every tier its share."""
+    share = (classes - 1) / len(profile.organs)
+    tiers: dict[str, list[Organ]] = {}
+    for organ in profile.organs:
+        tiers.setdefault(organ.tier, []).append(organ)
+    return [organ for organs in tiers.values() for organ in organs[: max(1, round(share * len(organs)))]]
+
+
+def whole_grid(image: tuple[int, ...], shape: tuple[int, ...], spacing_mm: np.ndarray) -> Grid:
+    """A network grid that covers an image."""
+    return Grid(image, tuple((0, size) for size in image), shape, tuple(spacing_mm.tolist()))
+
+
+def stock(labels: np.ndarray, organs: list[Organ], image: tuple[int, ...], cascade: Cascade) -> dict[str, float]:
+    """nnU-Net's own export of all classes."""
+    from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    plans = PlansManager(read_json(cascade.plans("baseline", STOCK_PLANS)))
+    names = {"background": 0, **{organ.name: 1 + index for index, organ in enumerate(organs)}}
+    manager = plans.get_label_manager({**read_json(cascade.raw("baseline") / "dataset.json"), "labels": names})
+    outputs = logits(labels, [organ.label for organ in organs])
+    properties = {
+        "spacing": [mm / voxels for mm, voxels in zip(EXTENT_MM, image, strict=True)],
+        "shape_before_cropping": image,
+        "shape_after_cropping_and_before_resampling": image,
+        "bbox_used_for_cropping": [[0, size] for size in image],
+    }
+    configuration = plans.get_configuration(CONFIGURATION)
+    export = convert_predicted_logits_to_segmentation_with_correct_shape
+    return measure(lambda: export(outputs, plans, configuration, manager, properties, False, torch.get_num_threads()))
+
+
+def ours(labels: np.ndarray, organs: list[Organ], image: tuple[int, ...], cascade: Cascade) -> dict[str, float]:
+    """Each tier organ by organ, then VOIs, by precedence."""
+    profile = cascade.profile
+    spacing = np.array(EXTENT_MM) / image
+    step = np.array(image) / labels.shape
+    whole = whole_grid(image, labels.shape, spacing)
+    inputs: list[tuple[torch.Tensor, Grid, list[int], tuple[int, ...]]] = []
+    for tier in ("anchor", "mid_level"):
+        values = [organ.label for organ in organs if organ.tier == tier]
+        inputs.append((torch.softmax(logits(labels, values), 0), whole, [0, *values], (0, 0, 0)))
+    values = [organ.label for organ in organs if organ.tier == "small_hard"]
+    for members in profile.targets.values():
+        own = [organ.label for organ in members]
+        hits = np.argwhere(np.isin(labels, own))
+        if not len(hits) or not set(own) & set(values):
+            continue
+        extent_mm = target_extents_mm(labels, [own], spacing * step)
+        box = voi_box(hits.mean(0) * step, voi_size_mm(extent_mm[None])[0], spacing)
+        inside = tuple(slice(max(0, int(lo / s)), int(hi / s) + 1) for (lo, hi), s in zip(box, step, strict=True))
+        part = labels[inside]
+        shape = tuple(hi - lo for lo, hi in box)
+        final = [0, *(value if value in own else 0 for value in values)]
+        grid = whole_grid(shape, part.shape, spacing)
+        inputs.append((torch.softmax(logits(part, values), 0), grid, final, tuple(lo for lo, _ in box)))
+
+    def candidates() -> Iterator[Candidate]:
+        for probabilities, grid, final, offset in inputs:
+            yield tier_argmax(probabilities, grid).to_candidate(final, offset)
+
+    precedence = np.array([0, *(organ.precedence for organ in sorted(profile.organs, key=lambda o: o.label))])
+    return measure(lambda: merge_tiers(image, candidates(), precedence))
+
+
+def main() -> None:
+    """Measure each variant in a fresh process; print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--grid", type=int, nargs=3, default=[120, 512, 512], metavar=("Z", "Y", "X"))
+    parser.add_argument("--image", type=int, nargs=3, default=[158, 528, 528], metavar=("Z", "Y", "X"))
+    parser.add_argument("--classes", type=int, nargs="+", default=[43], help="with the background")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    folders(options.work)
+    if options.variant:
+        cascade = Cascade.load(DATASET)
+        spacing = tuple(mm / voxels for mm, voxels in zip(EXTENT_MM, options.grid, strict=True))
+        labels = make_phantom(0, tuple(options.grid), spacing).labels
+        organs = first_organs(cascade.profile, options.classes[0])
+        run = {"ours": ours, "stock": stock}[options.variant]
+        print(json.dumps(run(labels, organs, tuple(options.image), cascade)))
+        return
+    shapes = "x".join(map(str, options.grid)) + " to " + "x".join(map(str, options.image))
+    print("| grids | classes | variant | s | GiB | outputs GiB | labels |", "|---" * 7 + "|", sep="\n", flush=True)
+    rows = {}
+    for classes in options.classes:
+        for variant in options.variants:
+            command = [sys.executable, __file__, str(options.work), "--variant", variant, "--classes", str(classes)]
+            command += ["--grid", *map(str, options.grid), "--image", *map(str, options.image)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                print(f"| {shapes} | {classes} | {variant} | died ({done.returncode}) | - | - | - |", flush=True)
+                continue
+            row = rows[f"{shapes} {classes} {variant}"] = json.loads(done.stdout.splitlines()[-1])
+            cells = [f"{row['seconds']:.2f}", f"{row['gib']:.2f}", f"{row['held_gib']:.2f}", str(row["organs"])]
+            print(f"| {shapes} | {classes} | {variant} | {' | '.join(cells)} |", flush=True)
+    (options.work / "export.json").write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+#!/usr/bin/env python
+"""Whether what prediction leaves out changes labels: the cascade against the straightforward path, weights the same.
+
+    python scripts/compare_inference.py -d 42 -i CTS -r LABELS
+
+The straightforward path runs every network everywhere, interpolates every channel of every softmax to the whole image
+(of a VOI, to the whole VOI), takes the argmax and lets the organ of higher precedence, then of higher probability, win.
+Neither path keeps largest parts.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch.nn import functional
+
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade
+from soars_nnunet.ct import from_network_frame, list_cts, read_ct, to_network_frame
+from soars_nnunet.geometry.grid import Grid, box_overlap
+from soars_nnunet.label_map import read_label_map
+from soars_nnunet.predict import CascadePredictor, Inference
+from soars_nnunet.tiling import DEFAULT_TILING, Tiling
+
+
+def full_argmax(probabilities: torch.Tensor, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Channel (Z, Y, X) and its probability, over all channels interpolated to the whole image at once."""
+    channels, best = np.zeros(grid.image_shape, np.uint8), np.ones(grid.image_shape, np.float32)
+    inside = tuple(slice(lo, hi) for lo, hi in grid.crop)
+    full = functional.interpolate(probabilities[None], grid.crop_shape, mode="trilinear", align_corners=False)[0]
+    best[inside], winner = (part.numpy() for part in full.max(0))
+    channels[inside] = winner
+    return channels, best
+
+
+def proposals(
+    predictor: CascadePredictor, found: Inference
+) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray]]:
+    """Of every tier and VOI: first voxel, final labels (Z, Y, X) and their probability."""
+    by_name = predictor.profile.by_name
+    for tier, (probabilities, grid) in found.tiers.items():
+        final = np.array([0, *(by_name[name].label for name in predictor.manifest["branches"][tier]["classes"])])
+        channels, best = full_argmax(probabilities, grid)
+        yield (0, 0, 0), final[channels], best
+    for voi in found.vois:
+        organs = [by_name[name] for name in predictor.manifest["branches"]["small_hard"]["classes"]]
+        final = np.array([0, *(organ.label if organ.target == voi.target else 0 for organ in organs)])
+        channels, best = full_argmax(voi.probabilities, voi.grid)
+        yield tuple(lo for lo, _ in voi.box), final[channels], best
+
+
+def straightforward(predictor: CascadePredictor, image: sitk.Image) -> np.ndarray:
+    """Labels (Z, Y, X) on the image's own grid."""
+    ct_hu, properties = to_network_frame(image)
+    merged = np.zeros(ct_hu.shape[1:], np.uint8)
+    # precedence is a whole number and a probability at most 1: their sum orders by the one, then by the other
+    score = np.zeros(ct_hu.shape[1:])
+    precedence = predictor.profile_precedence().astype(float)
+    for offset, labels, probability in proposals(predictor, predictor.infer(ct_hu, properties)):
+        z, y, x = ((lo, lo + size) for lo, size in zip(offset, labels.shape, strict=True))
+        on_image, on_box = box_overlap((z, y, x), merged.shape)
+        labels, probability = labels[on_box], probability[on_box]
+        ours = np.where(labels > 0, 2 * (precedence[labels] - precedence.min() + 1) + probability, 0)
+        wins = ours > score[on_image]
+        score[on_image][wins] = ours[wins]
+        merged[on_image][wins] = labels[wins]
+    return sitk.GetArrayFromImage(from_network_frame(merged, image))
+
+
+def dice(first: np.ndarray, second: np.ndarray, label: int) -> float:
+    """DSC of a label; NaN where neither has it."""
+    a, b = first == label, second == label
+    return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b) or np.nan)
+
+
+def main() -> None:
+    """Parse, predict both ways, print what differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-d", "--dataset", required=True, type=int)
+    parser.add_argument("-i", "--input", required=True, type=Path, help="folder of CTs")
+    parser.add_argument("-r", "--reference", required=True, type=Path, help="folder of label maps")
+    parser.add_argument("--plans-name", default=DEFAULT_PLANS)
+    parser.add_argument("--large-tiles", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    manifest = Cascade.load(options.dataset).manifest(options.plans_name)
+    tiling = Tiling(large=True) if options.large_tiles else DEFAULT_TILING
+    ours = CascadePredictor(manifest, None, options.device, tiling, postprocess=False)
+    plain = CascadePredictor(manifest, None, options.device, Tiling(everywhere=True), postprocess=False)
+    print(
+        "| case | foreground voxels | agree % | largest DSC difference | organ |",
+        "|---" * 5 + "|",
+        sep="\n",
+        flush=True,
+    )
+    shares, largest = [], []
+    for case, path in list_cts(options.input):
+        image = read_ct(path)
+        first, second = sitk.GetArrayFromImage(ours.predict(image, case)[0]), straightforward(plain, image)
+        truth = sitk.GetArrayFromImage(read_label_map(next(options.reference.glob(f"{case}.*"))))
+        foreground = (first > 0) | (second > 0)
+        shares.append(float((first == second)[foreground].mean()))
+        gaps = {
+            organ: abs(np.nan_to_num(dice(first, truth, label) - dice(second, truth, label)))
+            for organ, label in ours.labels.items()
+            if label
+        }
+        organ = max(gaps, key=gaps.get)
+        largest.append(gaps[organ])
+        print(f"| {case} | {foreground.sum()} | {100 * shares[-1]:.4f} | {largest[-1]:.5f} | {organ} |", flush=True)
+    print(f"least agreement {100 * min(shares):.4f} %, largest difference of an organ's DSC {max(largest):.5f}")
+
+
+if __name__ == "__main__":
+    main()
