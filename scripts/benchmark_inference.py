@@ -1,18 +1,18 @@
 #!/usr/bin/env python
 """Time and memory to segment 42 organs: the cascade against one network of 43 classes under nnU-Net's predictor.
 
-    python scripts/benchmark_inference.py WORK [--sizes small medium large full] [--variants cascade stock]
+    python scripts/benchmark_inference.py WORK [--sizes small medium large full] [--variants cascade large stock]
 
 Draws one phantom CT a size and makes networks with random weights: the cascade's four and a 43-class P-HNN planned by
 soars-plan, and nnU-Net's default U-Net planned by nnU-Net. All work at --spacing, by one fold, with tiles half a patch
 apart and without mirroring. Each run is a fresh process of the plain command, measured until it ends; memory is the
 proportional set (PSS) of it and its workers, sampled; stages are told by the lines that the commands print or the
 report that they write. "everywhere" is the cascade without leaving out what is outside of the patient or the anchors'
-reach. Random weights know no anatomy: nothing is out of reach, and organs are strewn over the whole volume.
+reach, "large" runs anchors and mid-level on large tiles. Random weights know no anatomy: nothing is out of reach, and
+organs are strewn over the whole volume.
 """
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -24,7 +24,7 @@ import psutil
 import SimpleITK as sitk
 from random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 
-from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json
+from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
 
 SIZES = {
     "small": ((120, 160, 160), (3.0, 3.0, 3.0)),
@@ -33,8 +33,9 @@ SIZES = {
     "full": ((360, 512, 512), (1.9, 0.95, 0.95)),
 }
 """Voxels and mm (Z, Y, X) of the CTs."""
-VARIANTS = ("cascade", "everywhere", "stock", "phnn")
-OURS = ("cascade", "everywhere")
+OURS = {"cascade": [], "everywhere": ["--everywhere"], "large": ["--large-tiles"]}
+"""Further options of each variant of the cascade."""
+VARIANTS = (*OURS, "stock", "phnn")
 GIB = 2**30
 SAMPLE_S = 0.1
 STAGES = {"Predicting ": "network", "sending off": "export"}
@@ -57,8 +58,8 @@ def command_of(variant: str, ct: Path, output: Path, cascade: Cascade) -> list[s
     """The command that a user types."""
     if variant in OURS:
         options = ["--folds", "0", "--step-size", "0.5", "--device", "cpu", "--overwrite"]
-        options += ["--everywhere"] if variant == "everywhere" else []
-        return ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, *options]
+        command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source]
+        return [*command, *options, *OURS[variant]]
     trainer = STOCK_TRAINER if variant == "stock" else BRANCHES["baseline"].trainer
     plans = STOCK_PLANS if variant == "stock" else DEFAULT_PLANS
     options = ["-d", cascade.datasets["baseline"], "-c", CONFIGURATION, "-f", "0", "-tr", trainer, "-p", plans]
@@ -141,7 +142,8 @@ def main() -> None:
     folders(options.work)
     cascade = make_models(options.work, options.spacing, options.plan)
     print("| CT | variant | s | GiB | estimated | s by stage |", "|---" * 6 + "|", sep="\n", flush=True)
-    rows = {}
+    results = options.work / "inference.json"
+    rows = read_json(results) if results.is_file() else {}
     for size in options.sizes:
         ct = draw(options.work, size)
         for variant in options.variants:
@@ -162,7 +164,7 @@ def main() -> None:
                 stages,
             ]
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    (options.work / "inference.json").write_text(json.dumps(rows, indent=1))
+            write_json(results, rows)
 
 
 if __name__ == "__main__":

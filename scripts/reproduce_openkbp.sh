@@ -25,7 +25,7 @@ device="${DEVICE:-cpu}"
 eval "$(soars-env)"
 . scripts/trainings.sh
 
-regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5)
+regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5 hu_per_unit=1500)
 
 raw="$nnUNet_raw/Dataset007_OpenKBP"
 mkdir -p "$raw"/{imagesTr,labelsTr,imagesTs,labelsTs} "$nnUNet_preprocessed" "$nnUNet_results"

@@ -354,7 +354,8 @@ def _intensities(channel: int, hu_per_unit: float) -> dict[str, float]:
     """Properties by which nnU-Net's CTNormalization clips to the window and maps its floor to 0; unused for guidance.
 
     With the whole window as one unit, soft tissues would differ by 0.1 where guidance channels go from 0 to 1: in the
-    first feature maps, which have one normalisation for all that they add up, the CT would be lost beside them.
+    first feature maps, which have one normalisation for all that they add up, the CT would be lost beside them. Heat
+    maps fill a VOI, so there the CT needs a smaller unit than beside anchors, which are empty in most places.
     """
     low, high = HU_WINDOW if channel == 0 else (0.0, 1.0)
     return {
