@@ -1,0 +1,99 @@
+#!/usr/bin/env python
+"""Time of a network's pass over one tile in several ways, as ratios in one run, and whether labels stay the same.
+
+    python scripts/benchmark_forward.py [--tile 48 96 96] [--channels 32 64 128 256] [--device cpu] [--rounds 5]
+
+Mid-level as published (21 organs, CT and 9 anchors) with random weights. "as predicted" adds up the blocks' scores at
+low resolution and interpolates to full size once; "all sums" interpolates every block's scores, as training does. The
+rows take turns round by round; the median is printed. Labels are those of the argmax.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from soars_nnunet.networks.genotype import published_genotype
+from soars_nnunet.networks.phnn import PHNN
+
+NUM_CLASSES, NUM_CHANNELS = 22, 10
+STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
+BATCH = 4
+
+Way = Callable[[], torch.Tensor]
+
+
+def ways(network: PHNN, tiles: torch.Tensor) -> Iterator[tuple[str, Way]]:
+    """Name and pass over ``BATCH`` tiles (B, C, Z, Y, X), which gives labels (B, Z, Y, X)."""
+    device = tiles.device.type
+
+    def each(run: Callable[[torch.Tensor], torch.Tensor]) -> Way:
+        return lambda: torch.cat([run(tile[None]).argmax(1) for tile in tiles])
+
+    def all_sums(tile: torch.Tensor) -> torch.Tensor:
+        network.deep_supervision = True
+        try:
+            return network(tile)[0]
+        finally:
+            network.deep_supervision = False
+
+    def low_precision(tile: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device, torch.bfloat16):
+            return network(tile)
+
+    yield "as predicted", each(network)
+    yield "all sums", each(all_sums)
+    yield f"{BATCH} tiles a batch", lambda: network(tiles).argmax(1)
+    twin = PHNN(NUM_CHANNELS, NUM_CLASSES, published_genotype("mid_level"), **shape_of(network)).to(tiles.device).eval()
+    twin.load_state_dict(network.state_dict())
+    twin.to(memory_format=torch.channels_last_3d)
+    yield "channels-last", each(lambda tile: twin(tile.contiguous(memory_format=torch.channels_last_3d)))
+    yield "torch.compile", each(torch.compile(network))
+    yield "bf16 autocast", each(low_precision)
+
+
+def shape_of(network: PHNN) -> dict:
+    """Arguments that make the same network again."""
+    widths = [score.in_channels for score in network.score_convs]
+    return {"features_per_stage": widths, "strides": STRIDES, "deep_supervision": False}
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Measure all ways in turns; print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tile", type=int, nargs=3, default=[48, 96, 96], metavar=("Z", "Y", "X"))
+    parser.add_argument("--channels", type=int, nargs=4, default=[32, 64, 128, 256])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--skip", nargs="*", default=[], help="rows to leave out")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    arguments = {"features_per_stage": options.channels, "strides": STRIDES, "deep_supervision": False}
+    network = PHNN(NUM_CHANNELS, NUM_CLASSES, published_genotype("mid_level"), **arguments)
+    network.apply(network.initialize).to(options.device).eval()
+    tiles = torch.rand(BATCH, NUM_CHANNELS, *options.tile, device=options.device)
+    chosen = {name: way for name, way in ways(network, tiles) if name not in options.skip}
+    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    labels = {}
+    for turn in range(options.rounds + 1):  # the first one compiles and warms up
+        for name, way in chosen.items():
+            started = time.perf_counter()
+            labels[name] = way()
+            if options.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    print(f"{BATCH} tiles of {'x'.join(map(str, options.tile))}, {torch.get_num_threads()} threads, {options.device}")
+    print("| way | s | ratio | labels that differ |", "|---" * 4 + "|", sep="\n")
+    base = float(np.median(seconds["as predicted"]))
+    for name, values in seconds.items():
+        differing = (labels[name] != labels["as predicted"]).double().mean().item()
+        median = float(np.median(values))
+        print(f"| {name} | {median:.2f} | {median / base:.2f} | {differing:.2e} |")
+
+
+if __name__ == "__main__":
+    main()

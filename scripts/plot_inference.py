@@ -1,0 +1,64 @@
+#!/usr/bin/env python
+"""Draw what benchmark_inference.py and benchmark_export.py measured, seconds and memory over the CT's voxels.
+
+    python scripts/plot_inference.py WORK OUTPUT.png
+
+Crosses are runs that did not end; dashed lines go on in proportion to the voxels from the last measured size.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from benchmark_inference import SIZES, VARIANTS
+
+from soars_nnunet.artifacts import read_json
+
+NAMES = {
+    "cascade": "cascade",
+    "everywhere": "cascade, everywhere",
+    "large": "cascade, large tiles",
+    "stock": "nnU-Net, 43 classes",
+    "phnn": "P-HNN, 43 classes, nnU-Net's predictor",
+}
+PANELS = {"seconds": "seconds", "gib": "peak memory, GiB"}
+
+
+def voxels(size: str) -> float:
+    """Millions of voxels of a CT."""
+    return float(np.prod(SIZES[size][0])) / 1e6
+
+
+def main() -> None:
+    """Read, draw, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    rows = read_json(options.work / "inference.json")
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(10, 3.6), layout="constrained")
+    for axis, (key, title) in zip(axes, PANELS.items(), strict=True):
+        for index, variant in enumerate(VARIANTS):
+            runs = {size: rows[f"{size} {variant}"] for size in SIZES if f"{size} {variant}" in rows}
+            ended = {size: run for size, run in runs.items() if not run["died"]}
+            if not ended:
+                continue
+            x, y, colour = [voxels(size) for size in ended], [run[key] for run in ended.values()], f"C{index}"
+            axis.plot(x, y, "o-", color=colour, label=NAMES[variant])
+            beyond = [voxels(size) for size in SIZES if voxels(size) > max(x)]
+            if beyond:
+                axis.plot([x[-1], *beyond], [y[-1], *(y[-1] * more / x[-1] for more in beyond)], "--", color=colour)
+            died = [(voxels(size), run[key]) for size, run in runs.items() if run["died"]]
+            axis.plot(*zip(*died, strict=True), "x", color=colour) if died else None
+        axis.set(xlabel="million voxels of the CT", ylabel=title, yscale="log")
+        axis.grid(alpha=0.3, which="both")
+    axes[0].legend(fontsize=8)
+    figure.savefig(options.output, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
