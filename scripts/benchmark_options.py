@@ -1,0 +1,83 @@
+#!/usr/bin/env python
+"""What each option of soars-cascade-predict gains and costs with trained weights: seconds, memory, DSC.
+
+    python scripts/benchmark_options.py -d 42 -i CTS -r LABELS -o OUT [--rounds 3]
+
+Every row is the plain command on the whole folder in a fresh process, without largest parts; the rows take turns,
+medians are printed. DSC is the mean over cases and the organs that were written, which --roi-subset makes fewer.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from benchmark_inference import measure
+from compare_inference import dice
+
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
+from soars_nnunet.label_map import read_label_map
+
+ROWS = {
+    "as predicted by default": [],
+    "--everywhere": ["--everywhere"],
+    "--large-tiles": ["--large-tiles"],
+    "--fast": ["--fast"],
+    "--tta": ["--tta"],
+    "--roi-subset (the anchors)": ["--roi-subset"],
+}
+"""Options of each row; the last one's organs follow."""
+
+
+def mean_dice(predicted: Path, reference: Path) -> float:
+    """Mean over cases and organs, by the labels of the predicted dataset.json."""
+    labels = read_json(predicted / "dataset.json")["labels"]
+    values = []
+    for path in sorted(predicted.glob("*.nii.gz")):
+        ours = sitk.GetArrayFromImage(read_label_map(path))
+        truth = sitk.GetArrayFromImage(read_label_map(reference / path.name))
+        values += [dice(ours, truth, label) for label in labels.values() if label and (truth == label).any()]
+    return float(np.mean(values))
+
+
+def main() -> None:
+    """Parse, run the rows in turns, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-d", "--dataset", required=True, type=int)
+    parser.add_argument("-i", "--input", required=True, type=Path, help="folder of CTs (.nii.gz)")
+    parser.add_argument("-r", "--reference", required=True, type=Path, help="folder of label maps (.nii.gz)")
+    parser.add_argument("-o", "--output", required=True, type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    manifest = read_json(Cascade.load(options.dataset).manifest(DEFAULT_PLANS))
+    anchors = manifest["branches"]["anchor"]["classes"]
+    command = [
+        "soars-cascade-predict",
+        "-d",
+        str(options.dataset),
+        "-i",
+        str(options.input),
+        "--device",
+        options.device,
+    ]
+    command += ["--no-postprocessing", "--overwrite"]
+    runs: dict[str, list[dict]] = {name: [] for name in ROWS}
+    for _ in range(options.rounds):
+        for index, (name, extra) in enumerate(ROWS.items()):
+            organs = anchors if name.startswith("--roi-subset") else []
+            output = options.output / str(index)
+            runs[name].append(measure([*command, "-o", str(output), *extra, *organs], float("inf")))
+            if runs[name][-1]["died"]:
+                raise SystemExit(f"error: {name} failed: {runs[name][-1]['died']}")
+    print("| row | s | ratio | peak GiB | mean DSC |", "|---" * 5 + "|", sep="\n")
+    seconds = {name: float(np.median([run["seconds"] for run in done])) for name, done in runs.items()}
+    base = next(iter(seconds.values()))
+    for index, (name, done) in enumerate(runs.items()):
+        gib = float(np.median([run["gib"] for run in done]))
+        found = mean_dice(options.output / str(index), options.reference)
+        print(f"| {name} | {seconds[name]:.1f} | {seconds[name] / base:.2f} | {gib:.2f} | {found:.3f} |")
+
+
+if __name__ == "__main__":
+    main()
