@@ -77,9 +77,13 @@ def test_crops_lie_where_they_were_cut(cascade_copy):
     trainer.initialize()
     trainer.get_tr_and_val_datasets()
     folder = Cascade.path(cascade_copy.source).parent / f"FineTuned_{CONFIGURATION}"
+    whole_unit, crop_unit = (
+        read_json(cascade_copy.plans(branch, DEFAULT_PLANS))["configurations"][CONFIGURATION]["soars"]["hu_per_unit"]
+        for branch in ("anchor", "small_hard")
+    )
     assert len(trainer.crops) == 4
     for case, crops in trainer.crops.items():
-        whole = load_preprocessed(folder, case)[0][0]
+        whole = load_preprocessed(folder, case)[0][0] * whole_unit / crop_unit
         best = []
         for crop, geometry in crops:
             data = load_preprocessed(cascade_copy.data("small_hard", DEFAULT_PLANS), crop)[0][0]
