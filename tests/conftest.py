@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from copy import deepcopy
+from importlib import import_module
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extract
 from nnunetv2.preprocessing.preprocessors import default_preprocessor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+import soars_nnunet
 from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json
 from soars_nnunet.channels import make_channels
 from soars_nnunet.cli import trainer_folder
@@ -39,6 +41,14 @@ OPTIONS = PlanOptions(
     num_processes=1,
 )
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+SCRIPTS = Path(soars_nnunet.__file__).parents[1] / "scripts"
+
+
+@pytest.fixture
+def import_script(monkeypatch):
+    """Imports a script by its name."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return import_module
 
 
 @pytest.fixture(scope="session")

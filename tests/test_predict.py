@@ -280,6 +280,8 @@ def test_a_peak_at_the_scans_border_is_cut(predictor, image):
     statuses = [target["status"] for target in found.values()]
     assert statuses[1] == "cut_by_field_of_view"
     assert set(statuses[:1] + statuses[2:]) == {"found"}
+    nothing = predictor._find_targets(heatmaps * 1e-6, grid, ct_hu.shape[1:], properties["spacing"])
+    assert {target["status"] for target in nothing.values()} == {"absent"}
 
 
 def test_organ_at_the_border_is_cut(untrained_cascade, predictor, image, prediction):

@@ -1,25 +1,17 @@
-"""The straightforward path of compare_inference.py against the cascade, which takes every short cut."""
-
-from pathlib import Path
+"""scripts/compare_inference.py: its straightforward path against the cascade's stitching, and its DSC."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-import soars_nnunet
 from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder
 from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.tiling import Tiling
 
-SCRIPTS = Path(soars_nnunet.__file__).parents[1] / "scripts"
-
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import compare_inference
-
-    return compare_inference
+def script(import_script):
+    return import_script("compare_inference")
 
 
 def test_both_paths_agree_where_nothing_is_left_out(untrained_cascade, script):

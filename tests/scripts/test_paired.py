@@ -1,23 +1,15 @@
 """scripts/paired.py: what comparisons of trainings are told by."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-import soars_nnunet
-
-SCRIPTS = Path(soars_nnunet.__file__).parents[1] / "scripts"
-
 
 @pytest.fixture
-def paired(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import paired
-
-    return paired
+def paired(import_script):
+    return import_script("paired")
 
 
 def cells(table, organ):
