@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Draw what benchmark_inference.py and benchmark_export.py measured, seconds and memory over the CT's voxels.
+"""Draw what benchmark_inference.py measured, seconds and memory over the CT's voxels.
 
     python scripts/plot_inference.py WORK OUTPUT.png
 
-Crosses are runs that did not end; dashed lines go on in proportion to the voxels from the last measured size.
+Crosses are runs that did not end; dashed lines go on to them from the last that did, in proportion to the voxels.
 """
 
 import argparse
@@ -49,12 +49,11 @@ def main() -> None:
                 continue
             x, y, colour = [voxels(size) for size in ended], [run[key] for run in ended.values()], f"C{index}"
             axis.plot(x, y, "o-", color=colour, label=NAMES[variant])
-            beyond = [voxels(size) for size in SIZES if voxels(size) > max(x)]
-            if beyond:
-                axis.plot([x[-1], *beyond], [y[-1], *(y[-1] * more / x[-1] for more in beyond)], "--", color=colour)
-            died = [(voxels(size), run[key]) for size, run in runs.items() if run["died"]]
-            axis.plot(*zip(*died, strict=True), "x", color=colour) if died else None
-        axis.set(xlabel="million voxels of the CT", ylabel=title, yscale="log")
+            died = {voxels(size): run[key] for size, run in runs.items() if run["died"]}
+            axis.plot(list(died), list(died.values()), "x", color=colour)
+            further = [x[-1], *(more for more in died if more > x[-1])]
+            axis.plot(further, [y[-1] * more / x[-1] for more in further], "--", color=colour)
+        axis.set(xlabel="million voxels of the CT", ylabel=title, xscale="log", yscale="log")
         axis.grid(alpha=0.3, which="both")
     axes[0].legend(fontsize=8)
     figure.savefig(options.output, dpi=110)
