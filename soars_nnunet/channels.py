@@ -153,11 +153,17 @@ def write_guidance(
     write_json(folder / "provenance.json", record)
 
 
-def guidance(model: BranchModel, data: torch.Tensor) -> torch.Tensor:
-    """Channels that a branch passes on: (organs, z, y, x) probabilities, or (targets, z, y, x) heat maps in 0..1."""
+def guidance(model: BranchModel, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
+    """Channels that a branch passes on: (organs, z, y, x) probabilities, or (targets, z, y, x) heat maps in 0..1.
+
+    Args:
+        model: Of the branch.
+        data: (C, z, y, x) preprocessed input.
+        body: Where the patient is, if that is known already.
+    """
     if model.settings["branch"] == "detection":
-        return model.outputs(data)[1:].clamp(0, 1)
-    return model.probabilities(data)[1:]
+        return model.outputs(data, body)[1:].clamp(0, 1)
+    return model.probabilities(data, body)[1:]
 
 
 def complete_guided_datasets(cascade: Cascade, plans: str, raw: bool, progress: Progress) -> None:
@@ -220,7 +226,7 @@ def _write_raw_channels(cascade: Cascade, branch: str, plans: str, case: str, en
     grid = Grid.from_properties(properties, channels.shape[1:])
     full = tuple((0, size) for size in grid.image_shape)
     paths = []
-    for index, values in enumerate(sample_on_box(channels, grid, full), 1):
+    for index, values in enumerate(sample_on_box(channels, grid, full).numpy(), 1):
         name = f"{case}_{index:04d}{ending}"
         with replacing(cascade.raw(branch) / "imagesTr" / name) as temporary:
             sitk.WriteImage(from_network_frame(values, image), str(temporary), True)

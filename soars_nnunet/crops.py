@@ -144,7 +144,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
         )
 
 
-def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid, box: Box) -> np.ndarray:
+def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid, box: Box) -> torch.Tensor:
     """Channels of a VOI: CT crop in HU (air outside the image) and heat-map crops.
 
     Args:
@@ -154,9 +154,10 @@ def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid
         box: VOI in image voxels.
 
     Returns:
-        (1 + T, box) float32.
+        (1 + T, box) float32 on the heat maps' device.
     """
-    return np.concatenate((crop_box(ct_hu, box, AIR_HU), sample_on_box(heatmaps, grid, box))).astype(np.float32)
+    sampled = sample_on_box(heatmaps, grid, box)
+    return torch.cat((torch.from_numpy(crop_box(ct_hu, box, AIR_HU)).to(sampled), sampled))
 
 
 def _extents(cascade: Cascade, label: Path, undrawn: Sequence[str]) -> np.ndarray:
@@ -200,7 +201,7 @@ def _write_peak_crops(
                 box = voi_box(center + off, sizes[target], patient.spacing_mm)
         elif missed:
             continue
-        channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box)
+        channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box).numpy()
         _write_crop(cascade, staging, patient, crop_case(patient.case, target), channels, box, ending)
     return facts
 
@@ -225,9 +226,9 @@ def _write_jittered_crops(
         for index in range(count):
             error_mm = known[random.integers(len(known))]["error_mm"]
             box = voi_box(patient.centers[row] + error_mm / patient.spacing_mm, sizes[target], patient.spacing_mm)
-            channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box)
+            channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box).numpy()
             at_peak = voi_box(patient.grid.to_image(peaks[row]), sizes[target], patient.spacing_mm)
-            channels[1 + row] = sample_on_box(patient.heatmaps[row : row + 1], patient.grid, at_peak)[0]
+            channels[1 + row] = sample_on_box(patient.heatmaps[row : row + 1], patient.grid, at_peak)[0].numpy()
             name = jittered_crop(crop_case(patient.case, target), index + 1)
             _write_crop(cascade, staging, patient, name, channels, box, ending)
 

@@ -11,6 +11,7 @@ import gzip
 import math
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -118,10 +119,12 @@ def read_ct(path: str | Path) -> sitk.Image:
     ending = _file_ending(path)
     try:
         # ITK fills what is missing of a truncated NIfTI without a word.
-        if ending.startswith(".nii"):
-            _check_nifti_complete(path)
-            _check_nifti_finite(path)
-        return sitk.ReadImage(str(path))
+        with ThreadPoolExecutor(1) as reader:
+            reading = reader.submit(sitk.ReadImage, str(path))
+            if ending.startswith(".nii"):
+                _check_nifti_complete(path)
+                _check_nifti_finite(path)
+            return reading.result()
     except InputError:
         raise
     except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:

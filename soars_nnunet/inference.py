@@ -1,7 +1,6 @@
 """One trained branch: its plans, its network and one set of weights per fold.
 
-Preprocessing is nnU-Net's own; ``soars-channels`` and prediction both use this class, so a network
-sees in training what it will see at work.
+Preprocessing gives what nnU-Net's own gives, on the network's device and several times quicker (``geometry.resample``).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -28,6 +26,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
+from soars_nnunet.geometry.resample import nonzero_box, resample
 from soars_nnunet.sliding_window import background, sliding_window, validate_steps
 from soars_nnunet.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
 from soars_nnunet.training.base import SOARSTrainer
@@ -89,6 +88,8 @@ class BranchModel:
             enable_deep_supervision=False,
         )
         self.network.to(device).eval()
+        if device.type == "cpu":  # takes 0.7 to 0.9 of the time there (scripts/benchmark_forward.py)
+            self.network.to(memory_format=torch.channels_last_3d)
         self._check_weights()
         self.mirror: dict[str, list[int]] | None = self._mirror_order() if mirror else None
 
@@ -111,46 +112,73 @@ class BranchModel:
         """Spacing (Z, Y, X) of the network grid."""
         return tuple(self.configuration.spacing)
 
-    def preprocess(self, channels: np.ndarray, properties: dict[str, Any]) -> tuple[torch.Tensor, Grid]:
-        """nnU-Net's cropping, normalisation and resampling of raw channels.
+    def preprocess(self, channels: np.ndarray | torch.Tensor, properties: dict[str, Any]) -> tuple[torch.Tensor, Grid]:
+        """What nnU-Net's cropping, normalisation and resampling make of raw channels.
 
         Args:
             channels: (C, Z, Y, X) in nnU-Net's reoriented frame, CT in HU first.
             properties: As the reader gives them (``spacing`` Z, Y, X in mm); not changed.
 
         Returns:
-            Network input (C, z, y, x) float32 and where it lies on the image grid.
+            Network input (C, z, y, x) float32 on the model's device and where it lies on the image grid.
         """
-        data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
-            channels, None, dict(properties), self.plans_manager, self.configuration, self.dataset_json
-        )
-        return torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32)), Grid.from_properties(
-            properties, data.shape[1:]
-        )
+        crop = nonzero_box(channels)
+        inside = (slice(None), *(slice(lo, hi) for lo, hi in crop))
+        order = self.configuration.configuration["resampling_fn_data_kwargs"]["order"]
+        spacing_mm = tuple(float(mm) for mm in properties["spacing"])
+        data = resample(channels[inside], spacing_mm, self.spacing_mm, order, self.device, self._normalise)
+        z, y, x = channels.shape[1:]
+        return data, Grid((int(z), int(y), int(x)), crop, tuple(data.shape[1:]), spacing_mm)
 
-    def wanted(self, data: torch.Tensor) -> torch.Tensor | None:
+    def _normalise(self, channels: torch.Tensor) -> torch.Tensor:
+        """nnU-Net's CTNormalization of the first channel, by the plans' window, in place."""
+        window = self._window
+        ct = channels[0].clamp_(window["percentile_00_5"], window["percentile_99_5"])
+        ct.sub_(window["mean"]).div_(max(window["std"], 1e-8))
+        return channels
+
+    @property
+    def _window(self) -> dict[str, float]:
+        return self.plans_manager.foreground_intensity_properties_per_channel["0"]
+
+    def body(self, data: torch.Tensor) -> torch.Tensor | None:
+        """Where the patient is; None, which is everywhere, where the CT window does not tell body from air.
+
+        Args:
+            data: (C, z, y, x) preprocessed input, CT first.
+
+        Returns:
+            (z, y, x) bool on the data's device.
+        """
+        window = self._window
+        if not window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]:
+            return None
+        ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
+        return torch.from_numpy(body_hull(ct_hu, self.spacing_mm)).to(data.device)
+
+    def wanted(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor | None:
         """Where something can be found: in the patient, within reach of the anchors. Elsewhere nothing is computed.
 
         Args:
             data: (C, z, y, x) preprocessed input: CT, then any guidance channels.
+            body: Where the patient is, if that is known already.
 
         Returns:
             (z, y, x) bool; None, which is everywhere, for VOIs and where the CT window does not tell body from air.
         """
-        window = self.plans_manager.foreground_intensity_properties_per_channel["0"]
-        tells = window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]
-        if self.tiling.everywhere or self.settings["branch"] == "small_hard" or not tells:
+        if self.tiling.everywhere or self.settings["branch"] == "small_hard":
             return None
-        ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
-        wanted = torch.from_numpy(body_hull(ct_hu, self.spacing_mm))
+        body = self.body(data) if body is None else body
+        if body is None:
+            return None
         region = None
         if reach := self.reach():
-            region = reached(data[1:].cpu().numpy(), reach, self.spacing_mm)
-        if region is not None:
-            within = torch.zeros_like(wanted)
-            within[region] = True
-            wanted &= within
-        return wanted
+            region = reached(data[1:], reach, self.spacing_mm)
+        if region is None:
+            return body
+        within = torch.zeros_like(body)
+        within[region] = body[region]
+        return within
 
     def reach(self) -> Reach:
         """Where the training cases of these folds had the organs, seen from the anchors; empty if that is not known."""
@@ -158,23 +186,25 @@ class BranchModel:
         return join_reaches([learnt[fold] if fold < len(learnt) else [] for fold in self.folds])
 
     @torch.inference_mode()
-    def outputs(self, data: torch.Tensor) -> torch.Tensor:
+    def outputs(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
         """Network outputs by sliding window, averaged over the folds as nnU-Net averages them.
 
         Args:
             data: (C, z, y, x) preprocessed input.
+            body: Where the patient is, if that is known already.
 
         Returns:
-            (classes, z, y, x) float32 logits on the CPU; for the detection branch a constant and the heat maps.
+            (classes, z, y, x) float32 logits on the model's device, or on the CPU if they do not fit; for the detection
+            branch a constant and the heat maps.
         """
         total: torch.Tensor | None = None
-        wanted = self.wanted(data)
+        wanted = self.wanted(data, body)
         for weights in self.weights:
             self.network.load_state_dict(weights)
-            output = self._window(data, wanted)
+            output = self._slide(data, wanted)
             if self.mirror:
                 flipped = None if wanted is None else wanted.flip(-1)
-                mirrored = self._window(data.flip(-1)[self.mirror["channels"]], flipped)
+                mirrored = self._slide(data.flip(-1)[self.mirror["channels"]], flipped)
                 output = (output + mirrored.flip(-1)[self.mirror["classes"]]) / 2
             total = output if total is None else total.add_(output)
         assert total is not None
@@ -192,11 +222,11 @@ class BranchModel:
             return patch, self.steps
         return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
 
-    def _window(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
+    def _slide(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
         if wanted is None or not self.uses_large_tiles:
             return sliding_window(self.network, data, self.num_outputs, *self.tile(data.shape[1:]), self.device, wanted)
         # few tiles: none lies outside, so the volume is cut to what is wanted
-        output = background(self.num_outputs, data.shape[1:])
+        output = background(self.num_outputs, data.shape[1:], data.device)
         if wanted.any():
             box = tuple(slice(int(hits.min()), int(hits.max()) + 1) for hits in wanted.nonzero(as_tuple=True))
             part = data[(slice(None), *box)]
@@ -214,6 +244,6 @@ class BranchModel:
             )
         return order
 
-    def probabilities(self, data: torch.Tensor) -> torch.Tensor:
+    def probabilities(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
         """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""
-        return torch.softmax(self.outputs(data), dim=0)
+        return torch.softmax(self.outputs(data, body), dim=0)

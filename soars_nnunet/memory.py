@@ -16,12 +16,12 @@ from soars_nnunet.ct import InputError
 from soars_nnunet.inference import BranchModel
 
 GIB = 2**30
-PREPROCESSING_BYTES = 34
-"""An image voxel: the image and its float32 copy, and nnU-Net's resampling in float64 (its copy, its spline)."""
+PREPROCESSING_BYTES = 9
+"""An image voxel: the image, its oriented and its float32 copy."""
 IMAGE_BYTES = 6
 """An image voxel while networks run: the image and its float32 copy."""
-STITCHING_BYTES = 26
-"""An image voxel: the image and its float32 copy, labels and probabilities of two tiers, of one more, and merged."""
+STITCHING_BYTES = 20
+"""An image voxel: the image, labels and probabilities of two tiers and merged ones, and a copy of labels or two."""
 NEIGHBOURS_BYTES = 10
 """An image voxel: the next CT, which is being read, and the last labels, which are being written."""
 LAYER_COPIES = 1.5
@@ -55,7 +55,7 @@ def estimate_bytes(
     """
     image = int(np.prod(shape, dtype=np.int64))
     extent_mm = np.asarray(shape) * np.asarray(spacing_mm)
-    networks, held = 0, 0
+    networks, held, slices = 0, 0, 0
     for model in models:
         patch = int(np.prod(model.configuration.patch_size, dtype=np.int64))
         regions_mm = list(vois_mm) if model.settings["branch"] == "small_hard" else [extent_mm]
@@ -67,9 +67,11 @@ def estimate_bytes(
         copies = 2 * channels + (5 if model.mirror else 3) * classes
         tiles = [model.tile(shape)[0] for shape in shapes]
         activations = max((model.network.compute_conv_feature_map_size(tile) for tile in tiles), default=0)
+        if regions_mm and model.settings["branch"] != "small_hard":
+            slices = max(slices, FLOAT * shape[0] * int(shapes[0][1:].prod()))  # resampled within slices first
         networks = max(networks, FLOAT * int(largest * copies + LAYER_COPIES * activations))
         held += FLOAT * sum(voxels) * classes
-    stages = (PREPROCESSING_BYTES * image, IMAGE_BYTES * image + networks, STITCHING_BYTES * image)
+    stages = (PREPROCESSING_BYTES * image + slices, IMAGE_BYTES * image + networks, STITCHING_BYTES * image)
     return NEIGHBOURS_BYTES * image + max(stages) + held
 
 

@@ -190,35 +190,49 @@ class CascadePredictor:
         Raises:
             InputError: If the image is not a usable CT.
         """
-        check_ct(image, name)
-        ct_hu, properties = to_network_frame(image)
-        inference = self.infer(ct_hu, properties)
-        start = time.perf_counter()
-        candidates: list[tuple[str, Candidate]] = []
-        labels = merge_tiers(
-            ct_hu.shape[1:], self._kept(self.candidates(inference), candidates), self.profile_precedence()
-        )
-        chosen = [self.labels[name] for name in self.largest_part]
-        labels = keep_largest_parts(labels, chosen, properties["spacing"])
-        unwanted = [organ.label for organ in self.profile.organs if organ.name not in self.organs]
-        for plane in labels if unwanted else ():
-            plane[np.isin(plane, unwanted)] = 0
-        inference.seconds["stitch"] = time.perf_counter() - start
-        present = [organ for organ in self.profile.organs if organ.name in self.labels]
-        spacing = properties["spacing"]
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "check"):
+            check_ct(image, name)
+            ct_hu, properties = to_network_frame(image)
+        inference, shape = self.infer(ct_hu, properties), ct_hu.shape[1:]
+        del ct_hu
+        seconds |= inference.seconds
+        with _timed(seconds, "stitch"):
+            merged, tiers = self._stitch(inference, shape, properties["spacing"])
+            labels = from_network_frame(merged.cpu().numpy(), image)
+        with _timed(seconds, "report"):
+            present = [organ for organ in self.profile.organs if organ.name in self.labels]
+            organs = organ_rows(merged, properties["spacing"], present, inference.peaks, tiers)
         report = {
             "case": name,
             "profile": self.profile.name,
             "labels": self.labels,
-            "organs": organ_rows(labels, spacing, present, inference.peaks, dict(candidates)),
+            "organs": organs,
             "targets": _target_rows(inference.peaks, properties["sitk_stuff"]),
             "largest_part": self.largest_part,
             "warnings": self._warnings(name),
             "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
             "provenance": self.manifest["provenance"],
-            "seconds": {stage: round(seconds, 2) for stage, seconds in inference.seconds.items()},
+            "seconds": {stage: round(value, 2) for stage, value in seconds.items()},
         }
-        return from_network_frame(labels, image), report
+        return labels, report
+
+    def _stitch(
+        self, inference: Inference, shape: Sequence[int], spacing_mm: Sequence[float]
+    ) -> tuple[torch.Tensor, dict[str, Candidate]]:
+        """Labels (Z, Y, X) of all tiers and VOIs, and the candidates of the tiers."""
+        candidates: list[tuple[str, Candidate]] = []
+        devices = {probabilities.device for probabilities, _ in inference.tiers.values()}
+        device = devices.pop() if len(devices) == 1 else torch.device("cpu")  # some did not fit elsewhere
+        proposed = self._kept(self.candidates(inference), candidates)
+        merged = merge_tiers(shape, proposed, self.profile_precedence(), device)
+        if chosen := [self.labels[name] for name in self.largest_part]:
+            parts = keep_largest_parts(merged.cpu().numpy(), chosen, spacing_mm)
+            merged = torch.from_numpy(parts).to(device)
+        unwanted = [organ.label for organ in self.profile.organs if organ.name not in self.organs]
+        for plane in merged if unwanted else ():
+            plane[torch.isin(plane, torch.tensor(unwanted, dtype=torch.uint8, device=device))] = 0
+        return merged, dict(candidates)
 
     @staticmethod
     def _kept(candidates: Iterator[tuple[str, Candidate]], kept: list) -> Iterator[Candidate]:
@@ -240,21 +254,27 @@ class CascadePredictor:
         """
         result = Inference({})
         anchor = self.models["anchor"]
-        with _timed(result.seconds, "anchor"):
+        with _timed(result.seconds, "preprocess"):
             ct, grid = anchor.preprocess(ct_hu, properties)
-            probabilities = anchor.probabilities(ct)
+            body = None if anchor.tiling.everywhere else anchor.body(ct)
+        with _timed(result.seconds, "anchor"):
+            probabilities = anchor.probabilities(ct, body)
             result.tiers["anchor"] = (probabilities, grid)
-        guided = torch.cat((ct.to(probabilities.device), probabilities[1:])), grid
+        guided = torch.cat((ct.to(probabilities.device), probabilities[1:]))
+
+        def input_of(model: BranchModel) -> tuple[torch.Tensor, Grid, torch.Tensor | None]:
+            return (guided, grid, body) if model.settings["guidance"] else (*model.preprocess(ct_hu, properties), None)
+
         if "mid_level" in self.models:
             with _timed(result.seconds, "mid_level"):
                 model = self.models["mid_level"]
-                data, own = guided if model.settings["guidance"] else model.preprocess(ct_hu, properties)
-                result.tiers["mid_level"] = (model.probabilities(data), own)
+                data, own, known = input_of(model)
+                result.tiers["mid_level"] = (model.probabilities(data, known), own)
         if "detection" in self.models:
             with _timed(result.seconds, "detection"):
                 model = self.models["detection"]
-                data, own = guided if model.settings["guidance"] else model.preprocess(ct_hu, properties)
-                result.heatmaps = (guidance(model, data), own)
+                data, own, known = input_of(model)
+                result.heatmaps = (guidance(model, data, known), own)
                 result.peaks = self._find_targets(*result.heatmaps, ct_hu.shape[1:], properties["spacing"])
             with _timed(result.seconds, "small_hard"):
                 result.vois = list(self._segment_vois(ct_hu, properties, result))
@@ -353,6 +373,8 @@ class _timed:  # noqa: N801 - reads as a statement
         self.start = time.perf_counter()
 
     def __exit__(self, *error: object) -> None:
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         self.seconds[self.stage] = time.perf_counter() - self.start
 
 

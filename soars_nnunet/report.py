@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.profile import Organ
@@ -14,7 +15,7 @@ STATUSES = ("found", "absent", "cut_by_field_of_view", "low_confidence")
 
 
 def organ_rows(
-    labels: np.ndarray,
+    labels: torch.Tensor,
     spacing_mm: Sequence[float],
     organs: Sequence[Organ],
     peaks: dict[str, dict[str, Any]],
@@ -34,7 +35,7 @@ def organ_rows(
         small & hard organs, else the mean probability inside the organ; None for an absent organ.
     """
     highest = max(organ.label for organ in organs)
-    voxels = np.bincount(labels.ravel(), minlength=highest + 1)
+    voxels = torch.bincount(labels.flatten(), minlength=highest + 1).tolist()
     touching = _labels_at_border(labels)
     means = {tier: _mean_probability(labels, candidate, highest) for tier, candidate in tiers.items()}
     voxel_ml = float(np.prod(spacing_mm)) / 1000
@@ -57,15 +58,16 @@ def organ_rows(
     return rows
 
 
-def _labels_at_border(labels: np.ndarray) -> set[int]:
-    faces = [np.take(labels, side, axis) for axis in range(3) for side in (0, -1)]
-    return {int(value) for face in faces for value in np.unique(face)} - {0}
+def _labels_at_border(labels: torch.Tensor) -> set[int]:
+    faces = [labels.select(axis, side) for axis in range(3) for side in (0, -1)]
+    return {value for face in faces for value in face.unique().tolist()} - {0}
 
 
-def _mean_probability(labels: np.ndarray, tier: Candidate, highest: int) -> np.ndarray:
+def _mean_probability(labels: torch.Tensor, tier: Candidate, highest: int) -> np.ndarray:
     """Mean winning probability by label over the voxels where the tier's label prevailed; 0 without voxels."""
-    inside = (labels > 0) & (labels == tier.labels)
+    inside = (labels > 0) & (labels == tier.labels.to(labels.device))
     values = labels[inside]
-    count = np.bincount(values, minlength=highest + 1)
-    total = np.bincount(values, weights=tier.probability[inside], minlength=highest + 1)
+    count = torch.bincount(values, minlength=highest + 1).cpu().numpy()
+    weights = tier.probability.to(labels.device)[inside].double()
+    total = torch.bincount(values, weights=weights, minlength=highest + 1).cpu().numpy()
     return total / np.maximum(count, 1)

@@ -62,7 +62,8 @@ def sliding_window(
         wanted: (Z, Y, X) bool, voxels whose output is needed; a tile without any is not run. None for all.
 
     Returns:
-        (num_outputs, Z, Y, X) float32 on the CPU; where not wanted, ``BACKGROUND_LOGIT`` in output 0, else 0.
+        (num_outputs, Z, Y, X) float32 on the device, or on the CPU if it did not fit there; where not wanted,
+        ``BACKGROUND_LOGIT`` in output 0, else 0.
 
     Raises:
         ValueError: If a step is not in (0, 1].
@@ -71,23 +72,24 @@ def sliding_window(
     padded, inside = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
     boxes = list(tiles(padded.shape[1:], patch, steps))
     if wanted is not None:
-        asked = torch.zeros(padded.shape[1:], dtype=torch.bool)
-        asked[tuple(inside[1:])] = wanted
+        asked = torch.zeros(padded.shape[1:], dtype=torch.bool)  # on the CPU: one answer a tile
+        asked[tuple(inside[1:])] = wanted.cpu()
         boxes = [box for box in boxes if asked[box].any()]
     try:
         total = _gather(network, padded, num_outputs, patch, boxes, device, device)
     except torch.OutOfMemoryError:
         total = _gather(network, padded, num_outputs, patch, boxes, device, torch.device("cpu"))
-    total = total[(slice(None), *inside[1:])].cpu()
+    total = total[(slice(None), *inside[1:])]
     if wanted is not None:
-        total.masked_fill_(~wanted, 0)
-        total[0].masked_fill_(~wanted, BACKGROUND_LOGIT)
+        unwanted = ~wanted.to(total.device)
+        total.masked_fill_(unwanted, 0)
+        total[0].masked_fill_(unwanted, BACKGROUND_LOGIT)
     return total
 
 
-def background(num_outputs: int, shape: Sequence[int]) -> torch.Tensor:
+def background(num_outputs: int, shape: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
     """Outputs (num_outputs, Z, Y, X) where no network ran: ``BACKGROUND_LOGIT`` in the first one, else 0."""
-    output = torch.zeros(num_outputs, *shape)
+    output = torch.zeros(num_outputs, *shape, device=device)
     output[0] = BACKGROUND_LOGIT
     return output
 
@@ -119,6 +121,6 @@ def _gather(
     for box in boxes:
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             output = network(data[(slice(None), *box)][None].to(device))[0]
-        total[(slice(None), *box)] += output.float().to(results) * weights
+        total[(slice(None), *box)].addcmul_(output.float().to(results), weights)
         weight[box] += weights
     return total.div_(weight)

@@ -294,8 +294,8 @@ def test_organ_at_the_border_is_cut(untrained_cascade, predictor, image, predict
     middle = int(np.median(np.argwhere(array == organ.label)[:, 0]))
     properties = SimpleNamespace(spacing=image.GetSpacing()[::-1])
     for start, expected in ((0, "found"), (middle, "cut_by_field_of_view")):
-        part = array[start:]
-        tier = Candidate(part, np.full(part.shape, 0.75, np.float32))
+        part = torch.from_numpy(array[start:])
+        tier = Candidate(part, torch.full(part.shape, 0.75))
         row = organ_rows(part, properties.spacing, [organ], {}, {organ.tier: tier})[organ.name]
         assert (row["status"], row["confidence"]) == (expected, 0.75)
     _, report = predictor.predict(image[:, :, middle:], "cut")

@@ -59,17 +59,19 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
     Raises:
         ValueError: If the shape is wrong, a map has no voxels or holds a NaN.
     """
-    maps = heatmaps.detach().float().cpu().numpy() if isinstance(heatmaps, torch.Tensor) else np.asarray(heatmaps)
+    maps = torch.as_tensor(heatmaps).detach()
     if maps.ndim != 4 or 0 in maps.shape[1:]:
-        raise ValueError(f"expected heat maps (T, Z, Y, X) with voxels, got {maps.shape}")
+        raise ValueError(f"expected heat maps (T, Z, Y, X) with voxels, got {tuple(maps.shape)}")
     positions, heights = np.zeros((len(maps), 3)), np.zeros(len(maps))
     for row, heatmap in enumerate(maps):
-        peak = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
-        heights[row] = heatmap[peak]
+        highest = heatmap.max()
+        heights[row] = float(highest)
+        first = (heatmap == highest).flatten().nonzero()  # argmax may take any of equal ones
+        peak = np.unravel_index(int(first[0]) if len(first) else 0, heatmap.shape)
         if not np.isfinite(heights[row]):
             raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {peak}")
         window = tuple(slice(max(int(p) - 1, 0), int(p) + 2) for p in peak)
-        positions[row] = _centroid(heatmap[window].astype(np.float64), peak) + [part.start for part in window]
+        positions[row] = _centroid(heatmap[window].double().cpu().numpy(), peak) + [part.start for part in window]
         positions[row] = np.where(np.isfinite(positions[row]), positions[row], peak)
     return positions, heights
 

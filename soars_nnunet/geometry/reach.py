@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 MIN_PROBABILITY = 0.5
 """A voxel belongs to an anchor above this."""
@@ -28,7 +29,7 @@ Reach = list[list[list[float]] | None]
 """By anchor: lowest and highest organ voxel, mm (Z, Y, X) from the anchor's median; None where it is not used."""
 
 
-def anchor_positions(anchors: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+def anchor_positions(anchors: np.ndarray | torch.Tensor, spacing_mm: Sequence[float]) -> np.ndarray:
     """Median position of every anchor that is there for certain.
 
     Args:
@@ -40,9 +41,10 @@ def anchor_positions(anchors: np.ndarray, spacing_mm: Sequence[float]) -> np.nda
         border, as one cut by the field of view does.
     """
     positions = np.full((len(anchors), 3), np.nan)
-    for row, probability in enumerate(anchors):
+    for row, probability in enumerate(torch.as_tensor(anchors)):
         mask = probability > MIN_PROBABILITY
-        profiles = [mask.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
+        rows = mask.sum(2)
+        profiles = [profile.cpu().numpy() for profile in (rows.sum(1), rows.sum(0), mask.sum((0, 1)))]
         count = int(profiles[0].sum())
         cut = any(profile[0] or profile[-1] for profile in profiles if len(profile))
         if count * np.prod(spacing_mm) >= MIN_ANCHOR_MM3 and not cut:
@@ -128,7 +130,9 @@ def _ends_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray | None
     return ends
 
 
-def reached(anchors: np.ndarray, reach: Reach, spacing_mm: Sequence[float]) -> tuple[slice, slice, slice] | None:
+def reached(
+    anchors: np.ndarray | torch.Tensor, reach: Reach, spacing_mm: Sequence[float]
+) -> tuple[slice, slice, slice] | None:
     """Voxels within reach of all certain anchors but one: a single misplaced one decides nothing.
 
     Args:

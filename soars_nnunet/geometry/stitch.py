@@ -31,14 +31,14 @@ class Candidate:
 
     Attributes:
         labels: (Z, Y, X) uint8 in final labels, 0 where nothing is proposed.
-        probability: Same shape, float32, probability of that label; compared only between
+        probability: Same shape and device, float32, probability of that label; compared only between
             candidates of equal precedence.
         offset: Image voxel (Z, Y, X) of the array's first voxel; may be negative for a box that
             reaches outside the image.
     """
 
-    labels: np.ndarray
-    probability: np.ndarray
+    labels: torch.Tensor
+    probability: torch.Tensor
     offset: Shape = (0, 0, 0)
 
 
@@ -51,8 +51,8 @@ class TierResult:
         probability: (Z, Y, X) float32, interpolated probability of that channel; 1 outside the crop.
     """
 
-    labels: np.ndarray
-    probability: np.ndarray
+    labels: torch.Tensor
+    probability: torch.Tensor
 
     def to_candidate(self, final_labels: Sequence[int], offset: Shape = (0, 0, 0)) -> Candidate:
         """The result in final labels.
@@ -66,15 +66,16 @@ class TierResult:
             ValueError: If a channel has no final label or a label is not in 0..255.
         """
         lookup = np.asarray(final_labels)
-        highest = int(self.labels.max(initial=0))
+        highest = int(self.labels.max()) if self.labels.numel() else 0
         if lookup.ndim != 1 or len(lookup) <= highest or lookup[0] != 0 or lookup.min() < 0 or lookup.max() > 255:
             raise ValueError(
                 f"expected a final label of 0..255 for each of the channels 0..{highest}, background 0 first, "
                 f"got {list(final_labels)}"
             )
-        table, labels = lookup.astype(np.uint8), np.empty_like(self.labels)
-        for start in range(0, len(labels), SLAB):  # numpy widens indices to 8 bytes
-            labels[start : start + SLAB] = table[self.labels[start : start + SLAB]]
+        table = torch.from_numpy(lookup.astype(np.uint8)).to(self.labels.device)
+        labels = torch.empty_like(self.labels)
+        for start in range(0, len(labels), SLAB):  # indices take 4 bytes
+            labels[start : start + SLAB] = _look_up(table, self.labels[start : start + SLAB])
         return Candidate(labels, self.probability, offset)
 
 
@@ -112,8 +113,8 @@ def tier_argmax(probabilities: torch.Tensor | np.ndarray, grid: Grid) -> TierRes
         grid: Where the network grid lies.
 
     Returns:
-        Labels and winning probabilities of the whole image; background outside the crop. All
-        background for C = 0.
+        Labels and winning probabilities of the whole image, on the device of the probabilities; background outside
+        the crop. All background for C = 0.
 
     Raises:
         ValueError: If the shape does not fit the grid or C exceeds 255.
@@ -121,8 +122,8 @@ def tier_argmax(probabilities: torch.Tensor | np.ndarray, grid: Grid) -> TierRes
     data = _as_tensor(probabilities)
     if data.ndim != 4 or tuple(data.shape[1:]) != tuple(grid.shape) or not 1 <= len(data) <= 256:
         raise ValueError(f"expected probabilities (1 + C, {grid.shape}) with C <= 255, got {tuple(data.shape)}")
-    labels = np.zeros(grid.image_shape, dtype=np.uint8)
-    probability = np.ones(grid.image_shape, dtype=np.float32)
+    labels = torch.zeros(grid.image_shape, dtype=torch.uint8, device=data.device)
+    probability = torch.ones(grid.image_shape, device=data.device)
     inside = tuple(slice(lo, hi) for lo, hi in grid.crop)
     weights = _box_weights(grid, grid.crop, data.device)
     shadows = [_shadows(data[channel] > data[0]) for channel in range(1, len(data))]
@@ -130,12 +131,17 @@ def tier_argmax(probabilities: torch.Tensor | np.ndarray, grid: Grid) -> TierRes
         slab = slice(start, start + SLAB)
         slab_weights = (_cut(weights[0], slab), weights[1], weights[2])
         best, winner = _slab_argmax(data, slab_weights, shadows)
-        labels[inside][slab] = winner.cpu().numpy()
-        probability[inside][slab] = best.cpu().numpy()
+        labels[inside][slab] = winner
+        probability[inside][slab] = best
     return TierResult(labels, probability)
 
 
-def merge_tiers(image_shape: Sequence[int], candidates: Iterable[Candidate], precedence: np.ndarray) -> np.ndarray:
+def merge_tiers(
+    image_shape: Sequence[int],
+    candidates: Iterable[Candidate],
+    precedence: np.ndarray,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
     """One label volume from the candidates of all tiers and VOIs.
 
     At each voxel the candidate whose label has the highest precedence wins; at equal precedence
@@ -145,6 +151,7 @@ def merge_tiers(image_shape: Sequence[int], candidates: Iterable[Candidate], pre
         image_shape: (Z, Y, X).
         candidates: Any iterable; a generator lets each candidate be freed before the next is made.
         precedence: (number of labels + 1,), precedence of each final label; entry 0 is not used.
+        device: Where to merge, and of the result.
 
     Returns:
         (Z, Y, X) uint8 in final labels; zeros without candidates.
@@ -152,9 +159,9 @@ def merge_tiers(image_shape: Sequence[int], candidates: Iterable[Candidate], pre
     Raises:
         ValueError: If a candidate's arrays differ in shape or hold a label without precedence.
     """
-    rank = _ranks(precedence)
-    merged = np.zeros(tuple(image_shape), dtype=np.uint8)
-    probability = np.zeros(tuple(image_shape), dtype=np.float32)
+    rank = torch.from_numpy(_ranks(precedence)).to(device)
+    merged = torch.zeros(tuple(image_shape), dtype=torch.uint8, device=device)
+    probability = torch.zeros(tuple(image_shape), device=device)
     for candidate in candidates:
         _validate_candidate(candidate, len(rank))
         z, y, x = ((lo, lo + size) for lo, size in zip(candidate.offset, candidate.labels.shape, strict=True))
@@ -163,21 +170,28 @@ def merge_tiers(image_shape: Sequence[int], candidates: Iterable[Candidate], pre
         new, new_p = candidate.labels[on_box], candidate.probability[on_box]
         for start in range(0, len(new), SLAB):
             slab = slice(start, start + SLAB)
-            _merge_into(old[slab], old_p[slab], new[slab], new_p[slab], rank)
+            _merge_into(old[slab], old_p[slab], new[slab].to(device), new_p[slab].to(device), rank)
     return merged
 
 
-def _merge_into(old: np.ndarray, old_p: np.ndarray, new: np.ndarray, new_p: np.ndarray, rank: np.ndarray) -> None:
+def _merge_into(
+    old: torch.Tensor, old_p: torch.Tensor, new: torch.Tensor, new_p: torch.Tensor, rank: torch.Tensor
+) -> None:
     """Let ``new`` overwrite ``old`` in place wherever it wins."""
     if not new.any():
         return
-    new_rank, old_rank = np.take(rank, new), np.take(rank, old)
+    new_rank, old_rank = _look_up(rank, new), _look_up(rank, old)
     wins = new_p > old_p
     wins &= new_rank == old_rank
     wins |= new_rank > old_rank
     wins &= new > 0
-    np.copyto(old, new, where=wins)
-    np.copyto(old_p, new_p, where=wins)
+    old.copy_(torch.where(wins, new, old))
+    old_p.copy_(torch.where(wins, new_p, old_p))
+
+
+def _look_up(table: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Entries of a one-dimensional table, in the shape of the indices."""
+    return table.index_select(0, indices.flatten().int()).view(indices.shape)
 
 
 def _ranks(precedence: np.ndarray) -> np.ndarray:
@@ -193,12 +207,12 @@ def _ranks(precedence: np.ndarray) -> np.ndarray:
 
 def _validate_candidate(candidate: Candidate, n_labels: int) -> None:
     labels, probability = candidate.labels, candidate.probability
-    if labels.dtype != np.uint8 or labels.ndim != 3 or labels.shape != probability.shape:
+    if labels.dtype != torch.uint8 or labels.ndim != 3 or labels.shape != probability.shape:
         raise ValueError(
             f"expected uint8 labels (Z, Y, X) and probabilities of one shape, "
-            f"got {labels.dtype} {labels.shape} and {probability.shape}"
+            f"got {labels.dtype} {tuple(labels.shape)} and {tuple(probability.shape)}"
         )
-    if (highest := int(labels.max(initial=0))) >= n_labels:
+    if (highest := int(labels.max()) if labels.numel() else 0) >= n_labels:
         raise ValueError(f"expected labels up to {n_labels - 1}, which have a precedence, got label {highest}")
 
 

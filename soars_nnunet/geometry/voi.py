@@ -119,7 +119,7 @@ def crop_box(array: np.ndarray, box: Box, fill: float) -> np.ndarray:
     return cropped
 
 
-def sample_on_box(volume: torch.Tensor | np.ndarray, grid: Grid, box: Box) -> np.ndarray:
+def sample_on_box(volume: torch.Tensor | np.ndarray, grid: Grid, box: Box) -> torch.Tensor:
     """Channels of a network grid, for example heat maps, at the image voxels of a box.
 
     Args:
@@ -128,20 +128,21 @@ def sample_on_box(volume: torch.Tensor | np.ndarray, grid: Grid, box: Box) -> np
         box: Image voxels (lo, hi) per axis; may reach outside the image.
 
     Returns:
-        (T, box) float32, linearly interpolated inside the crop that the grid covers; zero outside
-        it and outside the image.
+        (T, box) float32 on the volume's device, linearly interpolated inside the crop that the grid covers; zero
+        outside it and outside the image.
 
     Raises:
         ValueError: If the volume is not on the grid or the box is empty.
     """
     if volume.ndim != 4:
         raise ValueError(f"expected a volume (T, z, y, x), got shape {tuple(volume.shape)}")
-    sampled = np.zeros((len(volume), *_box_shape(box)), dtype=np.float32)
+    volume = torch.as_tensor(volume)
+    sampled = torch.zeros((len(volume), *_box_shape(box)), device=volume.device)
     common = box_intersection(box, grid.crop)
     inside = tuple(slice(lo - start, hi - start) for (lo, hi), (start, _) in zip(common, box, strict=True))
     if all(lo < hi for lo, hi in common):
         for channel, values in zip(sampled, volume, strict=True):
-            channel[inside] = interpolate_box(values, grid, common).cpu().numpy()
+            channel[inside] = interpolate_box(values, grid, common)
     return sampled
 
 

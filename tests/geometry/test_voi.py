@@ -126,7 +126,7 @@ def test_sample_on_box_equals_full_interpolation_padded_with_zeros(box):
     image[(slice(None), *(slice(lo, hi) for lo, hi in grid.crop))] = full
     for given in (volume, volume.numpy()):
         sampled = sample_on_box(given, grid, box)
-        assert sampled.dtype == np.float32
+        assert sampled.dtype == torch.float32
         np.testing.assert_allclose(sampled, crop_box(image, box, 0), atol=1e-6)
 
 

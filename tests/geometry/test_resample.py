@@ -1,0 +1,51 @@
+"""Resampling by matrices against nnU-Net's own functions."""
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
+from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape, resample_data_or_seg_to_shape
+
+from soars_nnunet.geometry.resample import nonzero_box, resample
+
+SPACINGS = {
+    "coarser": ((1.9, 0.95, 0.95), (3.0, 3.0, 3.0)),
+    "finer": ((2.5, 2.0, 2.0), (1.0, 1.1, 1.3)),
+    "mixed": ((1.0, 2.0, 2.0), (2.0, 1.5, 2.0)),
+    "thick slices": ((5.0, 1.0, 1.0), (3.0, 1.7, 1.5)),
+    "thick slices wanted": ((2.0, 1.0, 1.0), (4.0, 1.2, 0.9)),
+    "slices stay": ((4.0, 1.0, 1.0), (4.0, 1.2, 0.9)),
+    "thick sagittal slices": ((1.0, 1.1, 4.5), (1.5, 1.5, 2.0)),
+    "thick coronal slices": ((1.0, 4.5, 1.1), (1.5, 2.0, 1.5)),
+    "two thick axes": ((0.3, 1.25, 1.25), (0.5, 1.0, 1.0)),
+    "same": ((2.0, 1.0, 1.0), (2.0, 1.0, 1.0)),
+}
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("name", SPACINGS)
+def test_resampling_equals_nnunets(name, order):
+    old, new = SPACINGS[name]
+    rng = np.random.default_rng(0)
+    channels = rng.normal(size=(2, 22, 25, 37)).astype(np.float32)  # noise overshoots, so clipping matters
+    shape = compute_new_shape(channels.shape[1:], old, new)
+    kwargs = {"is_seg": False, "order": order, "order_z": 0, "force_separate_z": None}
+    expected = resample_data_or_seg_to_shape(channels.copy(), shape, old, new, **kwargs)
+    before = channels.copy()
+    ours = resample(channels, old, new, order)
+    assert ours.dtype == torch.float32 and tuple(ours.shape) == expected.shape and ours.is_contiguous()
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    np.testing.assert_array_equal(channels, before)
+    doubled = resample(channels, old, new, order, prepare=lambda part: part.mul_(2))
+    np.testing.assert_allclose(doubled, 2 * expected, atol=2e-5)
+    np.testing.assert_array_equal(channels, before)
+
+
+@pytest.mark.parametrize("zeros", [(0, 0, 0), (3, 0, 0), (0, 2, 1), (4, 5, 6)])
+def test_box_is_nnunets_crop(zeros):
+    rng = np.random.default_rng(1)
+    channels = rng.integers(-2, 3, (2, 14, 15, 16)).astype(np.float32)
+    channels[:, : zeros[0]] = channels[:, :, len(channels[0]) + 1 - zeros[1] :] = channels[..., : zeros[2]] = 0
+    _, _, expected = crop_to_nonzero(channels)
+    assert [list(span) for span in nonzero_box(channels)] == [list(map(int, span)) for span in expected]
+    assert nonzero_box(torch.zeros(1, 4, 5, 6)) == ((0, 4), (0, 5), (0, 6))
