@@ -93,7 +93,7 @@ def stock(labels: np.ndarray, organs: list[Organ], image: tuple[int, ...], casca
     plans = PlansManager(read_json(cascade.plans("baseline", STOCK_PLANS)))
     names = {"background": 0, **{organ.name: 1 + index for index, organ in enumerate(organs)}}
     manager = plans.get_label_manager({**read_json(cascade.raw("baseline") / "dataset.json"), "labels": names})
-    outputs = logits(labels, [organ.label for organ in organs])
+    outputs = logits(labels, [organ.label for organ in organs]).half()  # as nnU-Net's predictor gives them
     properties = {
         "spacing": [mm / voxels for mm, voxels in zip(EXTENT_MM, image, strict=True)],
         "shape_before_cropping": image,

@@ -1,11 +1,12 @@
 #!/usr/bin/env python
 """Time of a network's pass over one tile in several ways, as ratios in one run, and whether labels stay the same.
 
-    python scripts/benchmark_forward.py [--tile 48 96 96] [--channels 32 64 128 256] [--device cpu] [--rounds 5]
+    python scripts/benchmark_forward.py [--branch mid_level] [--tile 48 96 96] [--device cpu] [--rounds 5]
 
-Mid-level as published (21 organs, CT and 9 anchors) with random weights. "as predicted" adds up the blocks' scores at
-low resolution and interpolates to full size once; "all sums" interpolates every block's scores, as training does. The
-rows take turns round by round; the median is printed. Labels are those of the argmax.
+A branch's network as published, of 22 outputs from CT and 9 anchors, with random weights. "as predicted" adds up the
+blocks' scores at low resolution and interpolates to full size once; "all sums" interpolates every block's scores, as
+training does. Both in NCDHW; prediction on a CPU is channels-last. The rows take turns round by round; the median is
+printed. Labels are those of the argmax.
 """
 
 import argparse
@@ -25,7 +26,7 @@ BATCH = 4
 Way = Callable[[], torch.Tensor]
 
 
-def ways(network: PHNN, tiles: torch.Tensor) -> Iterator[tuple[str, Way]]:
+def ways(network: PHNN, branch: str, tiles: torch.Tensor) -> Iterator[tuple[str, Way]]:
     """Name and pass over ``BATCH`` tiles (B, C, Z, Y, X), which gives labels (B, Z, Y, X)."""
     device = tiles.device.type
 
@@ -39,19 +40,26 @@ def ways(network: PHNN, tiles: torch.Tensor) -> Iterator[tuple[str, Way]]:
         finally:
             network.deep_supervision = False
 
-    def low_precision(tile: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(device, torch.bfloat16):
-            return network(tile)
+    def in_precision(network: PHNN, precision: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
+        def run(tile: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(device, precision):
+                return network(tile)
+
+        return run
 
     yield "as predicted", each(network)
     yield "all sums", each(all_sums)
     yield f"{BATCH} tiles a batch", lambda: network(tiles).argmax(1)
-    twin = PHNN(NUM_CHANNELS, NUM_CLASSES, published_genotype("mid_level"), **shape_of(network)).to(tiles.device).eval()
+    twin = PHNN(NUM_CHANNELS, NUM_CLASSES, published_genotype(branch), **shape_of(network)).to(tiles.device).eval()
     twin.load_state_dict(network.state_dict())
     twin.to(memory_format=torch.channels_last_3d)
     yield "channels-last", each(lambda tile: twin(tile.contiguous(memory_format=torch.channels_last_3d)))
     yield "torch.compile", each(torch.compile(network))
-    yield "bf16 autocast", each(low_precision)
+    for precision in (torch.bfloat16, torch.float16):
+        if device == "cuda" or precision == torch.bfloat16:
+            name = str(precision).removeprefix("torch.")
+            yield name, each(in_precision(network, precision))
+            yield f"{name}, channels-last", each(in_precision(twin, precision))
 
 
 def shape_of(network: PHNN) -> dict:
@@ -64,6 +72,7 @@ def shape_of(network: PHNN) -> dict:
 def main() -> None:
     """Measure all ways in turns; print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--branch", default="mid_level", choices=("anchor", "mid_level", "detection", "small_hard"))
     parser.add_argument("--tile", type=int, nargs=3, default=[48, 96, 96], metavar=("Z", "Y", "X"))
     parser.add_argument("--channels", type=int, nargs=4, default=[32, 64, 128, 256])
     parser.add_argument("--device", default="cpu")
@@ -72,10 +81,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     arguments = {"features_per_stage": options.channels, "strides": STRIDES, "deep_supervision": False}
-    network = PHNN(NUM_CHANNELS, NUM_CLASSES, published_genotype("mid_level"), **arguments)
+    network = PHNN(NUM_CHANNELS, NUM_CLASSES, published_genotype(options.branch), **arguments)
     network.apply(network.initialize).to(options.device).eval()
+    if options.device.startswith("cuda"):
+        print(torch.cuda.get_device_name())
     tiles = torch.rand(BATCH, NUM_CHANNELS, *options.tile, device=options.device)
-    chosen = {name: way for name, way in ways(network, tiles) if name not in options.skip}
+    chosen = {name: way for name, way in ways(network, options.branch, tiles) if name not in options.skip}
     seconds: dict[str, list[float]] = {name: [] for name in chosen}
     labels = {}
     for turn in range(options.rounds + 1):  # the first one compiles and warms up
@@ -86,13 +97,14 @@ def main() -> None:
                 torch.cuda.synchronize()
             if turn:
                 seconds[name].append(time.perf_counter() - started)
-    print(f"{BATCH} tiles of {'x'.join(map(str, options.tile))}, {torch.get_num_threads()} threads, {options.device}")
+    tile = "x".join(map(str, options.tile))
+    print(f"{options.branch}: {BATCH} tiles of {tile}, {torch.get_num_threads()} threads, {options.device}")
     print("| way | s | ratio | labels that differ |", "|---" * 4 + "|", sep="\n")
     base = float(np.median(seconds["as predicted"]))
     for name, values in seconds.items():
         differing = (labels[name] != labels["as predicted"]).double().mean().item()
         median = float(np.median(values))
-        print(f"| {name} | {median:.2f} | {median / base:.2f} | {differing:.2e} |")
+        print(f"| {name} | {median:.4f} | {median / base:.2f} | {differing:.2e} |")
 
 
 if __name__ == "__main__":

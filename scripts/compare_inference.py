@@ -3,26 +3,45 @@
 
     python scripts/compare_inference.py -d 42 -i CTS -r LABELS
 
-The straightforward path runs every network everywhere, interpolates every channel of every softmax to the whole image
-(of a VOI, to the whole VOI), takes the argmax and lets the organ of higher precedence, then of higher probability, win.
-Neither path keeps largest parts.
+The straightforward path preprocesses by nnU-Net, runs every network everywhere, interpolates every channel of every
+softmax to the whole image (of a VOI, to the whole VOI), takes the argmax and lets the organ of higher precedence, then
+of higher probability, win. Neither path keeps largest parts.
 """
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import SimpleITK as sitk
 import torch
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from torch.nn import functional
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade
 from soars_nnunet.ct import from_network_frame, list_cts, read_ct, to_network_frame
 from soars_nnunet.geometry.grid import Grid, box_overlap
+from soars_nnunet.inference import BranchModel
 from soars_nnunet.label_map import read_label_map
 from soars_nnunet.predict import CascadePredictor, Inference
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
+
+
+def nnunets_input(
+    model: BranchModel, channels: np.ndarray | torch.Tensor, properties: dict[str, Any]
+) -> tuple[torch.Tensor, Grid]:
+    """Instead of ``BranchModel.preprocess``: nnU-Net's own."""
+    data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+        torch.as_tensor(channels).cpu().numpy(),
+        None,
+        dict(properties),
+        model.plans_manager,
+        model.configuration,
+        model.dataset_json,
+    )
+    return torch.from_numpy(data).to(model.device), Grid.from_properties(properties, data.shape[1:])
 
 
 def full_argmax(probabilities: torch.Tensor, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +49,7 @@ def full_argmax(probabilities: torch.Tensor, grid: Grid) -> tuple[np.ndarray, np
     channels, best = np.zeros(grid.image_shape, np.uint8), np.ones(grid.image_shape, np.float32)
     inside = tuple(slice(lo, hi) for lo, hi in grid.crop)
     full = functional.interpolate(probabilities[None], grid.crop_shape, mode="trilinear", align_corners=False)[0]
-    best[inside], winner = (part.numpy() for part in full.max(0))
+    best[inside], winner = (part.cpu().numpy() for part in full.max(0))
     channels[inside] = winner
     return channels, best
 
@@ -58,7 +77,9 @@ def straightforward(predictor: CascadePredictor, image: sitk.Image) -> np.ndarra
     # precedence is a whole number and a probability at most 1: their sum orders by the one, then by the other
     score = np.zeros(ct_hu.shape[1:])
     precedence = predictor.profile_precedence().astype(float)
-    for offset, labels, probability in proposals(predictor, predictor.infer(ct_hu, properties)):
+    with patch.object(BranchModel, "preprocess", nnunets_input):
+        found = predictor.infer(ct_hu, properties)
+    for offset, labels, probability in proposals(predictor, found):
         z, y, x = ((lo, lo + size) for lo, size in zip(offset, labels.shape, strict=True))
         on_image, on_box = box_overlap((z, y, x), merged.shape)
         labels, probability = labels[on_box], probability[on_box]

@@ -1,0 +1,130 @@
+#!/usr/bin/env python
+"""Where the time of one CT goes, from file to file, on a CPU or a GPU; networks against the device's limit.
+
+    python scripts/benchmark_stages.py WORK [--size full] [--device cuda] [--rounds 3] [--large-tiles]
+        [--nnunets-preprocessing]
+
+WORK is the folder of benchmark_inference.py with its random networks and phantom CTs (made if need be). The models are
+loaded once; the CT is then read, segmented and written --rounds times after one for warming up; medians are printed,
+and the peak of the device's memory. The networks' operations are counted in a further run and set against a large
+matrix product of the same precision. One plain command, imports and loading included, is timed last.
+"""
+
+import argparse
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from benchmark_inference import SIZES, draw
+from compare_inference import nnunets_input
+from random_models import folders, make_models
+from torch.utils.flop_counter import FlopCounterMode
+
+from soars_nnunet.artifacts import DEFAULT_PLANS
+from soars_nnunet.ct import read_ct
+from soars_nnunet.inference import BranchModel
+from soars_nnunet.predict import CascadePredictor
+from soars_nnunet.tiling import Tiling
+
+NETWORKS = ("anchor", "mid_level", "detection", "small_hard")
+
+
+def product_tflops(device: torch.device) -> float:
+    """What a large matrix product reaches, in the precision in which the networks run."""
+    size, precision = (8192, torch.float16) if device.type == "cuda" else (4096, torch.float32)
+    matrix = torch.rand(size, size, device=device, dtype=precision)
+    times = []
+    for _ in range(8):
+        started = time.perf_counter()
+        (matrix @ matrix)[0, 0].item()
+        times.append(time.perf_counter() - started)
+    return 2 * size**3 / float(np.median(times)) / 1e12
+
+
+def one(predictor: CascadePredictor, ct: Path, labels: Path) -> dict[str, float]:
+    """Seconds by stage of one CT."""
+    started = time.perf_counter()
+    image = read_ct(ct)
+    read = time.perf_counter()
+    segmented, report = predictor.predict(image, "ct")
+    predicted = time.perf_counter()
+    sitk.WriteImage(segmented, str(labels), True)
+    ended = time.perf_counter()
+    return {"read": read - started, **report["seconds"], "write": ended - predicted, "all": ended - started}
+
+
+def tflop(predictor: CascadePredictor, image: sitk.Image) -> dict[str, float]:
+    """Operations of the networks by branch: multiplications and additions, 10^12."""
+    totals = dict.fromkeys(predictor.models, 0.0)
+
+    def count(key: str, forward: Callable, data: torch.Tensor) -> torch.Tensor:
+        with FlopCounterMode(display=False) as counter:
+            output = forward(data)
+        totals[key] += counter.get_total_flops() / 1e12
+        return output
+
+    with contextlib.ExitStack() as stack:
+        for key, model in predictor.models.items():
+            stack.enter_context(patch.object(model.network, "forward", partial(count, key, model.network.forward)))
+        predictor.predict(image, "ct")
+    return totals
+
+
+def main() -> None:
+    """Load once, segment several times, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large-tiles", action="store_true")
+    text = "resample by skimage, as nnU-Net does, instead of by matrices (to compare with)"
+    parser.add_argument("--nnunets-preprocessing", action="store_true", help=text)
+    parser.add_argument("--spacing", nargs=3, default=["3", "3", "3"], metavar=("Z", "Y", "X"))
+    parser.add_argument("--no-command", action="store_true", help="leave out the plain command")
+    options = parser.parse_args()
+    folders(options.work)
+    cascade = make_models(options.work, options.spacing, ["--regime", "paper"])
+    ct = draw(options.work, options.size) / "ct_0000.nii.gz"
+    output = options.work / "out" / "stages"
+    output.mkdir(parents=True, exist_ok=True)
+    device = torch.device(options.device)
+    if options.nnunets_preprocessing:
+        BranchModel.preprocess = nnunets_input  # type: ignore[method-assign]
+    started = time.perf_counter()
+    tiling = Tiling(0.5, large=options.large_tiles)
+    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0], device=device, tiling=tiling)
+    loading = time.perf_counter() - started
+    runs = [one(predictor, ct, output / "ct.nii.gz") for _ in range(options.rounds + 1)]
+    gib = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else float("nan")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    medians = {stage: float(np.median([run[stage] for run in runs[1:]])) for stage in runs[0]}
+    operations = tflop(predictor, read_ct(ct))
+    limit = product_tflops(device)
+    shape = "x".join(map(str, SIZES[options.size][0]))
+    print(f"{name}: {shape}, {len(predictor.organs)} organs, peak device memory {gib:.2f} GiB")
+    print(f"loading the models {loading:.1f} s; a large matrix product runs at {limit:.1f} TFLOP/s")
+    print("| stage | s | first s | TFLOP | TFLOP/s | of the limit |", "|---" * 6 + "|", sep="\n")
+    for stage, seconds in medians.items():
+        cells = ["-"] * 3
+        if stage in NETWORKS and seconds:
+            speed = operations[stage] / seconds
+            cells = [f"{operations[stage]:.2f}", f"{speed:.2f}", f"{speed / limit:.0%}"]
+        print(f"| {stage} | {seconds:.2f} | {runs[0][stage]:.2f} | {' | '.join(cells)} |", flush=True)
+    if not options.no_command:
+        command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, "--overwrite"]
+        command += ["--folds", "0", "--step-size", "0.5", "--device", options.device]
+        started = time.perf_counter()
+        subprocess.run([*command, *(["--large-tiles"] * options.large_tiles)], check=True)
+        print(f"the plain command took {time.perf_counter() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
