@@ -84,7 +84,9 @@ class ProgressiveNetwork(nn.Module):
         """
         scores = self.block_scores(image)
         size = image.shape[2:]
-        return self._all_sums(scores, size) if self.deep_supervision else self._deepest_sum(scores, size)
+        if not self.deep_supervision:
+            return self._deepest_sum(scores, size)
+        return self._all_sums([score.contiguous() for score in scores], size)
 
     def block_scores(self, image: torch.Tensor) -> list[torch.Tensor]:
         """Class scores of the blocks, shallowest first, each on its own block's grid."""
@@ -92,13 +94,16 @@ class ProgressiveNetwork(nn.Module):
         features = image
         for i, (block, score_conv, stride) in enumerate(zip(self.blocks, self.score_convs, self.strides, strict=True)):
             features = block(_pool(features, stride))
-            score = score_conv(features).contiguous()
-            if self.constant_background is not None:
-                # the constant enters with the first block; the others add zero to it
-                fill = self.constant_background if i == 0 else 0.0
-                score = functional.pad(score, (0, 0, 0, 0, 0, 0, 1, 0), value=fill)
-            scores.append(score)
+            scores.append(
+                score_conv(features) if self.constant_background is None else self._with_constant(features, i)
+            )
         return scores
+
+    def _with_constant(self, features: torch.Tensor, i: int) -> torch.Tensor:
+        """Scores of block i behind a map of the constant, which enters with the first block; the others add zero."""
+        weight = functional.pad(self.score_convs[i].weight, (0, 0) * 4 + (1, 0))
+        bias = functional.pad(self.score_convs[i].bias, (1, 0), value=0.0 if i else self.constant_background)
+        return functional.conv3d(features, weight, bias)
 
     def _deepest_sum(self, scores: list[torch.Tensor], size: Sequence[int]) -> torch.Tensor:
         total = scores[-1]
