@@ -123,11 +123,12 @@ def train_folds(options: argparse.Namespace, dataset: str, trainer: str, seconds
     running = []
     for fold, log in enumerate(logs):
         command = [sys.executable, __file__, "--train", dataset, str(fold), trainer, str(seconds), options.device]
+        command.append(str(log.with_suffix(".json")))
         with open(log, "w", encoding="utf-8") as file:
             running.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment))
     if any([process.wait() for process in running]):
         sys.exit(f"error: a training of {trainer} failed, see {options.output}")
-    return [int(log.read_text(encoding="utf-8").split()[-1]) for log in logs]
+    return [read_json(log.with_suffix(".json")) for log in logs]
 
 
 def step(command: Callable[[list[str]], int], *arguments: str) -> float:
@@ -166,6 +167,7 @@ def compare(options: argparse.Namespace, ct: Path, reference: Path) -> str:
     iterations = {"anchor": train_folds(options, cascade.datasets["anchor"], anchors, budget * options.anchor_share)}
     between = step(cli.channels, *number, *device)
     between += step(cli.plan, *number, "--branches", "mid_level", *settings)
+    torch.cuda.empty_cache()  # the trainings need it
     rest = budget * (1 - options.anchor_share)
     iterations["mid-level"] = train_folds(options, cascade.datasets["mid_level"], guided, rest)
     iterations["stock"] = train_folds(options, cascade.source, STOCK_TRAINER, budget + between)
@@ -191,7 +193,7 @@ def scores(predicted: Path, reference: Path) -> dict[str, dict[str, float]]:
     truth_labels = read_json(reference.parent / "dataset.json")["labels"]
     labels = read_json(predicted / "dataset.json")["labels"]
     found: dict[str, dict[str, float]] = {name: {} for name, label in truth_labels.items() if label}
-    for path in sorted(reference.glob("*.nii.gz")):
+    for path in sorted(reference.iterdir()):
         truth = sitk.GetArrayFromImage(read_label_map(path))
         ours = sitk.GetArrayFromImage(read_label_map(predicted / path.name))
         for name, cases in found.items():
@@ -204,8 +206,8 @@ def scores(predicted: Path, reference: Path) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Parse, compare, print."""
     if sys.argv[1:2] == ["--train"]:
-        dataset, fold, trainer, seconds, device = sys.argv[2:]
-        print(train_for(float(seconds), dataset, int(fold), trainer, torch.device(device)))
+        dataset, fold, trainer, seconds, device, record = sys.argv[2:]
+        write_json(Path(record), train_for(float(seconds), dataset, int(fold), trainer, torch.device(device)))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="raw nnU-Net dataset")

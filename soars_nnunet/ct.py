@@ -51,6 +51,9 @@ SAMPLE_VOXELS = 2_000_000
 DIRECTION_TOLERANCE = 1e-3
 """Largest deviation of the direction cosines from an orthonormal matrix; formats round at 1e-6."""
 
+MAX_COMPRESSION = 1100
+"""Gzip makes a file at most 1032 times smaller."""
+
 _NIFTI_FIELDS = {348: (("8h", 40), ("h", 72), ("f", 108)), 540: (("8q", 16), ("h", 14), ("q", 168))}
 """By header size (NIfTI-1, NIfTI-2): struct code and position of dim, bitpix and vox_offset."""
 
@@ -119,11 +122,13 @@ def read_ct(path: str | Path) -> sitk.Image:
     ending = _file_ending(path)
     try:
         # ITK fills what is missing of a truncated NIfTI without a word.
+        if not ending.startswith(".nii"):
+            return sitk.ReadImage(str(path))
+        _check_nifti_size(path)
         with ThreadPoolExecutor(1) as reader:
             reading = reader.submit(sitk.ReadImage, str(path))
-            if ending.startswith(".nii"):
-                _check_nifti_complete(path)
-                _check_nifti_finite(path)
+            _check_nifti_complete(path)
+            _check_nifti_finite(path)
             return reading.result()
     except InputError:
         raise
@@ -256,29 +261,43 @@ def _case_name(path: Path) -> str:
     return name.removesuffix("_0000") or name
 
 
-def _check_nifti_complete(path: Path) -> None:
-    """Raise EOFError if a NIfTI file, compressed or not, holds fewer bytes than its header announces."""
+def _check_nifti_size(path: Path) -> None:
+    """Raise EOFError if a NIfTI file cannot hold what its header announces, even if compressed as well as can be."""
     with path.open("rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if not compressed:
-            needed = _nifti_bytes(raw)
-            held = path.stat().st_size
-        else:
-            # To the end of the stream: gzip then also compares its checksum.
-            with gzip.GzipFile(fileobj=raw) as stream:
-                needed = _nifti_bytes(stream)
-                held = stream.tell()
-                while chunk := stream.read(1 << 22):
-                    held += len(chunk)
+        compressed = _is_gzip(raw)
+        needed = _nifti_bytes(gzip.GzipFile(fileobj=raw) if compressed else raw)
+    held = path.stat().st_size
+    if held * (MAX_COMPRESSION if compressed else 1) < needed:
+        raise EOFError(f"{held} of {needed} bytes")
+
+
+def _check_nifti_complete(path: Path) -> None:
+    """Raise EOFError if a compressed NIfTI file holds fewer bytes than its header announces.
+
+    It is read to the end of the stream: gzip then also compares its checksum.
+    """
+    with path.open("rb") as raw:
+        if not _is_gzip(raw):
+            return
+        with gzip.GzipFile(fileobj=raw) as stream:
+            needed = _nifti_bytes(stream)
+            held = stream.tell()
+            while chunk := stream.read(1 << 22):
+                held += len(chunk)
     if held < needed:
         raise EOFError(f"{held} of {needed} bytes")
+
+
+def _is_gzip(raw: BinaryIO) -> bool:
+    magic = raw.read(2)
+    raw.seek(0)
+    return magic == b"\x1f\x8b"
 
 
 def _check_nifti_finite(path: Path) -> None:
     """Raise InputError for NaN or infinity in a floating NIfTI, which ITK's reader turns into zeros."""
     with path.open("rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
+        compressed = _is_gzip(raw)
     # nibabel goes by the name; ITK and we go by the content
     misnamed = path.name.lower().endswith(".gz") and not compressed
     try:

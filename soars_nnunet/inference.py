@@ -5,7 +5,8 @@ Preprocessing gives what nnU-Net's own gives, on the network's device and severa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ class BranchModel:
     Args:
         folder: nnU-Net model folder with ``plans.json``, ``dataset.json`` and ``fold_*``.
         folds: Folds to average; None for all that have a final checkpoint.
-        device: Where the network runs.
+        device: Where the network runs, and where its inputs and results lie unless they do not fit.
         tiling: Where it runs, and on how large tiles.
         mirror: Average with the output for the mirrored input, left and right swapped in channels and classes.
 
     Raises:
-        MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, or if the
-            network cannot be mirrored because it knows only one side of an organ.
+        MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, if the plans are not of
+            soars-plan, or if the network cannot be mirrored because it knows only one side of an organ.
     """
 
     def __init__(
@@ -71,13 +72,14 @@ class BranchModel:
             )
         self.dataset_json = read_json(folder / "dataset.json")
         plans = read_json(folder / "plans.json")
+        _check_preprocessing(folder, plans)
         self.plans_hash = json_hash(plans)
         self.plans_manager = PlansManager(plans)
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
         self.settings: dict[str, Any] = self.configuration.configuration["soars"]
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
         self.weights = [load_checkpoint(folder / f"fold_{fold}" / CHECKPOINT)["network_weights"] for fold in self.folds]
-        self.device = device
+        self.device = self.results = device
         self.steps = self.settings["step_size"] if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
         self.network = SOARSTrainer.build_network_architecture(
@@ -120,13 +122,13 @@ class BranchModel:
             properties: As the reader gives them (``spacing`` Z, Y, X in mm); not changed.
 
         Returns:
-            Network input (C, z, y, x) float32 on the model's device and where it lies on the image grid.
+            Network input (C, z, y, x) float32, with the model's results, and where it lies on the image grid.
         """
         crop = nonzero_box(channels)
         inside = (slice(None), *(slice(lo, hi) for lo, hi in crop))
         order = self.configuration.configuration["resampling_fn_data_kwargs"]["order"]
         spacing_mm = tuple(float(mm) for mm in properties["spacing"])
-        data = resample(channels[inside], spacing_mm, self.spacing_mm, order, self.device, self._normalise)
+        data = resample(channels[inside], spacing_mm, self.spacing_mm, order, self.results, self._normalise)
         z, y, x = channels.shape[1:]
         return data, Grid((int(z), int(y), int(x)), crop, tuple(data.shape[1:]), spacing_mm)
 
@@ -197,15 +199,35 @@ class BranchModel:
             (classes, z, y, x) float32 logits on the model's device, or on the CPU if they do not fit; for the detection
             branch a constant and the heat maps.
         """
+        try:
+            return self._outputs(data, body)
+        except torch.OutOfMemoryError:
+            if self.results.type == "cpu":
+                raise
+        with self.results_on_cpu():  # not in the handler: its traceback keeps what was allocated
+            return self._outputs(data, body)
+
+    @contextmanager
+    def results_on_cpu(self) -> Iterator[None]:
+        """Within it the network runs where it does, but inputs and results are held on the CPU."""
+        torch.cuda.empty_cache()
+        before, self.results = self.results, torch.device("cpu")
+        try:
+            yield
+        finally:
+            self.results = before
+
+    def _outputs(self, data: torch.Tensor, body: torch.Tensor | None) -> torch.Tensor:
         total: torch.Tensor | None = None
-        wanted = self.wanted(data, body)
+        data = data.to(self.results)
+        wanted = self.wanted(data, None if body is None else body.to(self.results))
         for weights in self.weights:
             self.network.load_state_dict(weights)
             output = self._slide(data, wanted)
             if self.mirror:
                 flipped = None if wanted is None else wanted.flip(-1)
                 mirrored = self._slide(data.flip(-1)[self.mirror["channels"]], flipped)
-                output = (output + mirrored.flip(-1)[self.mirror["classes"]]) / 2
+                output.add_(mirrored.flip(-1)[self.mirror["classes"]]).div_(2)
             total = output if total is None else total.add_(output)
         assert total is not None
         return total.div_(len(self.weights))
@@ -224,15 +246,16 @@ class BranchModel:
 
     def _slide(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
         if wanted is None or not self.uses_large_tiles:
-            return sliding_window(self.network, data, self.num_outputs, *self.tile(data.shape[1:]), self.device, wanted)
+            tile = self.tile(data.shape[1:])
+            return sliding_window(self.network, data, self.num_outputs, *tile, self.device, wanted, self.results)
         # few tiles: none lies outside, so the volume is cut to what is wanted
-        output = background(self.num_outputs, data.shape[1:], data.device)
+        output = background(self.num_outputs, data.shape[1:], self.results)
         if wanted.any():
             box = tuple(slice(int(hits.min()), int(hits.max()) + 1) for hits in wanted.nonzero(as_tuple=True))
             part = data[(slice(None), *box)]
             tile = self.tile(part.shape[1:])
             output[(slice(None), *box)] = sliding_window(
-                self.network, part, self.num_outputs, *tile, self.device, wanted[box]
+                self.network, part, self.num_outputs, *tile, self.device, wanted[box], self.results
             )
         return output
 
@@ -247,3 +270,20 @@ class BranchModel:
     def probabilities(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
         """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""
         return torch.softmax(self.outputs(data, body), dim=0)
+
+
+def _check_preprocessing(folder: Path, plans: dict[str, Any]) -> None:
+    """Refuse plans by which nnU-Net would preprocess otherwise than ``BranchModel.preprocess`` does."""
+    configuration = plans["configurations"][CONFIGURATION]
+    kwargs = configuration["resampling_fn_data_kwargs"]
+    usual = (
+        plans["transpose_forward"] == [0, 1, 2]
+        and configuration["normalization_schemes"][0] == "CTNormalization"
+        and configuration["resampling_fn_data"] == "resample_data_or_seg_to_shape"
+        and (kwargs["is_seg"], kwargs["order_z"], kwargs["force_separate_z"]) == (False, 0, None)
+    )
+    if not usual:
+        raise MissingArtifactError(
+            f"{folder}/plans.json: expected the axes, normalisation and resampling that soars-plan writes, got others; "
+            "plan and train the branch again"
+        )

@@ -16,16 +16,16 @@ from soars_nnunet.ct import InputError
 from soars_nnunet.inference import BranchModel
 
 GIB = 2**30
-PREPROCESSING_BYTES = 9
-"""An image voxel: the image, its oriented and its float32 copy."""
-IMAGE_BYTES = 6
-"""An image voxel while networks run: the image and its float32 copy."""
-STITCHING_BYTES = 20
-"""An image voxel: the image, labels and probabilities of two tiers and merged ones, and a copy of labels or two."""
-NEIGHBOURS_BYTES = 10
-"""An image voxel: the next CT, which is being read, and the last labels, which are being written."""
-LAYER_COPIES = 1.5
-"""What convolutions take on a tile, by the sum of their outputs: not all are alive at a time, some are copied."""
+ORIENTED_BYTES = 5
+"""A voxel of the image that is brought into the networks' frame: its float32 copy; the rest is the image, twice."""
+HELD_BYTES = 4
+"""A voxel of the image while networks run, beside the image: its float32 copy."""
+STITCHING_BYTES = 18
+"""A voxel of the image, beside it: labels and probabilities of two tiers and merged ones, and copies of labels."""
+WRITTEN_BYTES = 3
+"""A voxel of the CT before, of which the labels are being written; the next one is being read and held thrice."""
+LAYER_COPIES = 1.0
+"""What a network takes on a tile, by the sum of its convolutions' outputs: 0.5 to 0.9 were measured."""
 FLOAT = 4
 CGROUPS = (
     ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
@@ -39,40 +39,49 @@ def estimate_bytes(
     spacing_mm: Sequence[float],
     models: Iterable[BranchModel],
     vois_mm: Iterable[Sequence[float]] = (),
+    pixel_bytes: int = 2,
 ) -> int:
     """Upper bound of what one more CT takes, beside what the process holds already.
 
-    On a CPU the networks' share is in it; on a GPU their results at least, which are copied back.
+    With a GPU it is what is needed where results do not fit there.
 
     Args:
         shape: Voxels of the CT (Z, Y, X).
         spacing_mm: Its voxel size (Z, Y, X).
         models: The networks that will run on it.
         vois_mm: Extents (Z, Y, X) of all small & hard VOIs.
+        pixel_bytes: Of a voxel as stored.
 
     Returns:
         Bytes.
     """
     image = int(np.prod(shape, dtype=np.int64))
     extent_mm = np.asarray(shape) * np.asarray(spacing_mm)
-    networks, held, slices = 0, 0, 0
+    running, held, slices = [0], 0, 0
     for model in models:
+        in_vois = model.settings["branch"] == "small_hard"
         patch = int(np.prod(model.configuration.patch_size, dtype=np.int64))
-        regions_mm = list(vois_mm) if model.settings["branch"] == "small_hard" else [extent_mm]
-        shapes = [np.ceil(np.asarray(mm) / model.spacing_mm).astype(int) for mm in regions_mm]
-        voxels = [max(patch, int(shape.prod())) for shape in shapes]
+        regions_mm = list(vois_mm) if in_vois else [extent_mm]
+        grids = [np.ceil(np.asarray(mm) / model.spacing_mm).astype(int) for mm in regions_mm]
+        voxels = [max(patch, int(grid.prod())) for grid in grids]
         largest = max(voxels, default=0)
         channels, classes = len(model.settings["channel_names"]), model.num_outputs
-        # input and its padded copy; sums of the windows, of the folds and of both sides, or the softmax
-        copies = 2 * channels + (5 if model.mirror else 3) * classes
-        tiles = [model.tile(shape)[0] for shape in shapes]
+        # input and its padded copy; sums of the windows and of the folds, or the softmax; the other side's, too
+        copies = 2 * channels + (4 if model.mirror else 2) * classes
+        tiles = [model.tile(grid)[0] for grid in grids]
         activations = max((model.network.compute_conv_feature_map_size(tile) for tile in tiles), default=0)
-        if regions_mm and model.settings["branch"] != "small_hard":
-            slices = max(slices, FLOAT * shape[0] * int(shapes[0][1:].prod()))  # resampled within slices first
-        networks = max(networks, FLOAT * int(largest * copies + LAYER_COPIES * activations))
-        held += FLOAT * sum(voxels) * classes
-    stages = (PREPROCESSING_BYTES * image + slices, IMAGE_BYTES * image + networks, STITCHING_BYTES * image)
-    return NEIGHBOURS_BYTES * image + max(stages) + held
+        own = FLOAT * sum(voxels) * classes
+        running.append(FLOAT * int(largest * copies + LAYER_COPIES * activations) - own)
+        held += own
+        if not in_vois:  # resampled within slices first, then across
+            slices = max(slices, FLOAT * (shape[0] * int(grids[0][1:].prod()) + 3 * largest))
+    stages = (
+        (2 * pixel_bytes + ORIENTED_BYTES) * image,
+        (pixel_bytes + HELD_BYTES) * image + slices,
+        (pixel_bytes + HELD_BYTES) * image + held + max(running),
+        (pixel_bytes + STITCHING_BYTES) * image + held,
+    )
+    return (3 * pixel_bytes + WRITTEN_BYTES) * image + max(stages)
 
 
 def available_bytes() -> int:

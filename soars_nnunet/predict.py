@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ class CascadePredictor:
         fast: bool = False,
     ) -> None:
         self.tiling = replace(tiling, large=True) if fast else tiling
+        self.device = torch.device(device)
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = read_json(path)
         if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
@@ -120,7 +122,7 @@ class CascadePredictor:
             key: BranchModel(
                 (path.parent / branch["model"]).resolve(),
                 _folds(path.parent / branch["model"], folds, len(branch["training_patients"]), fast),
-                torch.device(device),
+                self.device,
                 self.tiling,
                 mirror,
             )
@@ -190,17 +192,29 @@ class CascadePredictor:
         Raises:
             InputError: If the image is not a usable CT.
         """
+        try:
+            return self._predict(image, name)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+        with ExitStack() as stack:  # not in the handler: its traceback keeps what was allocated
+            for model in self.models.values():
+                stack.enter_context(model.results_on_cpu())
+            return self._predict(image, name)
+
+    def _predict(self, image: sitk.Image, name: str) -> tuple[sitk.Image, dict[str, Any]]:
+        """As ``predict``, with results where the models hold them."""
         seconds: dict[str, float] = {}
-        with _timed(seconds, "check"):
+        with self._timed(seconds, "check"):
             check_ct(image, name)
             ct_hu, properties = to_network_frame(image)
         inference, shape = self.infer(ct_hu, properties), ct_hu.shape[1:]
         del ct_hu
         seconds |= inference.seconds
-        with _timed(seconds, "stitch"):
+        with self._timed(seconds, "stitch"):
             merged, tiers = self._stitch(inference, shape, properties["spacing"])
             labels = from_network_frame(merged.cpu().numpy(), image)
-        with _timed(seconds, "report"):
+        with self._timed(seconds, "report"):
             present = [organ for organ in self.profile.organs if organ.name in self.labels]
             organs = organ_rows(merged, properties["spacing"], present, inference.peaks, tiers)
         report = {
@@ -217,6 +231,15 @@ class CascadePredictor:
         }
         return labels, report
 
+    @contextmanager
+    def _timed(self, seconds: dict[str, float], stage: str) -> Iterator[None]:
+        """Note a stage's wall time; a GPU finishes it first."""
+        start = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        seconds[stage] = time.perf_counter() - start
+
     def _stitch(
         self, inference: Inference, shape: Sequence[int], spacing_mm: Sequence[float]
     ) -> tuple[torch.Tensor, dict[str, Candidate]]:
@@ -230,8 +253,9 @@ class CascadePredictor:
             parts = keep_largest_parts(merged.cpu().numpy(), chosen, spacing_mm)
             merged = torch.from_numpy(parts).to(device)
         unwanted = [organ.label for organ in self.profile.organs if organ.name not in self.organs]
+        dropped = torch.tensor(unwanted, dtype=torch.uint8, device=device)
         for plane in merged if unwanted else ():
-            plane[torch.isin(plane, torch.tensor(unwanted, dtype=torch.uint8, device=device))] = 0
+            plane[torch.isin(plane, dropped)] = 0
         return merged, dict(candidates)
 
     @staticmethod
@@ -254,10 +278,10 @@ class CascadePredictor:
         """
         result = Inference({})
         anchor = self.models["anchor"]
-        with _timed(result.seconds, "preprocess"):
+        with self._timed(result.seconds, "preprocess"):
             ct, grid = anchor.preprocess(ct_hu, properties)
             body = None if anchor.tiling.everywhere else anchor.body(ct)
-        with _timed(result.seconds, "anchor"):
+        with self._timed(result.seconds, "anchor"):
             probabilities = anchor.probabilities(ct, body)
             result.tiers["anchor"] = (probabilities, grid)
         guided = torch.cat((ct.to(probabilities.device), probabilities[1:]))
@@ -266,17 +290,17 @@ class CascadePredictor:
             return (guided, grid, body) if model.settings["guidance"] else (*model.preprocess(ct_hu, properties), None)
 
         if "mid_level" in self.models:
-            with _timed(result.seconds, "mid_level"):
+            with self._timed(result.seconds, "mid_level"):
                 model = self.models["mid_level"]
                 data, own, known = input_of(model)
                 result.tiers["mid_level"] = (model.probabilities(data, known), own)
         if "detection" in self.models:
-            with _timed(result.seconds, "detection"):
+            with self._timed(result.seconds, "detection"):
                 model = self.models["detection"]
                 data, own, known = input_of(model)
                 result.heatmaps = (guidance(model, data, known), own)
                 result.peaks = self._find_targets(*result.heatmaps, ct_hu.shape[1:], properties["spacing"])
-            with _timed(result.seconds, "small_hard"):
+            with self._timed(result.seconds, "small_hard"):
                 result.vois = list(self._segment_vois(ct_hu, properties, result))
         return result
 
@@ -361,21 +385,6 @@ def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dic
             "status": peak["status"],
         }
     return rows
-
-
-class _timed:  # noqa: N801 - reads as a statement
-    """Context that adds its wall time to a dict."""
-
-    def __init__(self, seconds: dict[str, float], stage: str) -> None:
-        self.seconds, self.stage = seconds, stage
-
-    def __enter__(self) -> None:
-        self.start = time.perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            torch.cuda.synchronize()
-        self.seconds[self.stage] = time.perf_counter() - self.start
 
 
 def find_manifest(results: Path) -> Path:

@@ -236,7 +236,9 @@ class _Run:
 def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileReader) -> int:
     """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
     vois_mm = [facts["size_mm"] for facts in predictor.manifest["targets"].values()]
-    return estimate_bytes(header.GetSize()[::-1], header.GetSpacing()[::-1], predictor.models.values(), vois_mm)
+    pixel_bytes = sitk.Image(1, 1, header.GetPixelID()).GetSizeOfPixelComponent()
+    size, spacing_mm = header.GetSize()[::-1], header.GetSpacing()[::-1]
+    return estimate_bytes(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes)
 
 
 def _say_memory(predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], progress: Progress) -> None:

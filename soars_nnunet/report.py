@@ -66,8 +66,7 @@ def _labels_at_border(labels: torch.Tensor) -> set[int]:
 def _mean_probability(labels: torch.Tensor, tier: Candidate, highest: int) -> np.ndarray:
     """Mean winning probability by label over the voxels where the tier's label prevailed; 0 without voxels."""
     inside = (labels > 0) & (labels == tier.labels.to(labels.device))
-    values = labels[inside]
-    count = torch.bincount(values, minlength=highest + 1).cpu().numpy()
-    weights = tier.probability.to(labels.device)[inside].double()
-    total = torch.bincount(values, weights=weights, minlength=highest + 1).cpu().numpy()
-    return total / np.maximum(count, 1)
+    values = labels[inside].cpu().numpy()
+    weights = tier.probability[inside.to(tier.probability.device)].cpu().numpy()
+    count = np.bincount(values, minlength=highest + 1)
+    return np.bincount(values, weights=weights, minlength=highest + 1) / np.maximum(count, 1)

@@ -48,6 +48,7 @@ def sliding_window(
     steps: Sequence[float],
     device: torch.device,
     wanted: torch.Tensor | None = None,
+    results: torch.device | None = None,
 ) -> torch.Tensor:
     """Network outputs of a whole volume: the tiles' outputs, averaged with Gaussian weights.
 
@@ -57,13 +58,12 @@ def sliding_window(
         num_outputs: Channels of the output.
         patch: Tile (Z, Y, X).
         steps: Largest step of each axis as a fraction of the patch, 0 < step <= 1.
-        device: Where the network runs, with autocast on CUDA, as nnU-Net; the result is gathered there
-            too, or on the CPU if it does not fit.
+        device: Where the network runs, with autocast on CUDA, as nnU-Net.
         wanted: (Z, Y, X) bool, voxels whose output is needed; a tile without any is not run. None for all.
+        results: Where the tiles' outputs are gathered; None for the network's device.
 
     Returns:
-        (num_outputs, Z, Y, X) float32 on the device, or on the CPU if it did not fit there; where not wanted,
-        ``BACKGROUND_LOGIT`` in output 0, else 0.
+        (num_outputs, Z, Y, X) float32; where not wanted, ``BACKGROUND_LOGIT`` in output 0, else 0.
 
     Raises:
         ValueError: If a step is not in (0, 1].
@@ -75,10 +75,7 @@ def sliding_window(
         asked = torch.zeros(padded.shape[1:], dtype=torch.bool)  # on the CPU: one answer a tile
         asked[tuple(inside[1:])] = wanted.cpu()
         boxes = [box for box in boxes if asked[box].any()]
-    try:
-        total = _gather(network, padded, num_outputs, patch, boxes, device, device)
-    except torch.OutOfMemoryError:
-        total = _gather(network, padded, num_outputs, patch, boxes, device, torch.device("cpu"))
+    total = _gather(network, padded, num_outputs, patch, boxes, device, device if results is None else results)
     total = total[(slice(None), *inside[1:])]
     if wanted is not None:
         unwanted = ~wanted.to(total.device)

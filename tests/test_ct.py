@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import struct
 
 import numpy as np
 import pytest
@@ -163,7 +164,7 @@ def test_truncated_files_are_refused(tmp_path, ending):
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_damaged_and_missing_files_are_refused(tmp_path):
+def test_damaged_and_missing_files_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "case.nii.gz"
     for content in (b"", b"hello" * 200, gzip.compress(b"hello" * 200), gzip.compress(b"")):
         path.write_bytes(content)
@@ -174,6 +175,13 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
     path.write_bytes(gzip.compress(whole[:-100]))  # truncated before it was compressed
     with pytest.raises(InputError, match=f"{len(whole) - 100} of {len(whole)} bytes"):
         read_ct(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(sitk, "ReadImage", lambda *arguments: pytest.fail("read"))
+        # more than the file can hold: ITK must not set memory aside for it
+        huge = whole[:40] + struct.pack("<8h", 3, 4000, 4000, 4000, 1, 1, 1, 1) + whole[56:]
+        path.write_bytes(gzip.compress(huge))
+        with pytest.raises(InputError, match="damaged or truncated"):
+            read_ct(path)
     path.write_bytes(whole)  # not compressed in spite of its name
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_ct(path)), head())
     with pytest.raises(InputError, match="found nothing; check the path"):

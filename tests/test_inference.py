@@ -11,7 +11,14 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
 from soars_nnunet import inference
-from soars_nnunet.artifacts import CHECKPOINT, DEFAULT_PLANS, MissingArtifactError
+from soars_nnunet.artifacts import (
+    CHECKPOINT,
+    CONFIGURATION,
+    DEFAULT_PLANS,
+    MissingArtifactError,
+    read_json,
+    write_json,
+)
 from soars_nnunet.ct import read_ct, to_network_frame
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.preprocess import load_preprocessed
@@ -101,10 +108,53 @@ def test_preprocessing_from_memory_equals_the_stored_data(untrained_cascade, bra
     assert sum(cropped) == 1, "one phantom has a border of zeros, which nnU-Net crops"
 
 
+def test_preprocessing_of_vois_equals_the_stored_data(untrained_cascade):
+    """Crops were written as files, from which nnU-Net preprocessed CT and heat maps."""
+    cascade = untrained_cascade
+    model = BranchModel(cascade.model("small_hard", DEFAULT_PLANS), [0], CPU)
+    for case in cascade.splits("small_hard")[0]["val"][:3]:
+        files = sorted((cascade.raw("small_hard") / "imagesTr").glob(f"{case}_*"))
+        arrays, facts = zip(*(to_network_frame(read_ct(path)) for path in files), strict=True)
+        data, grid = model.preprocess(np.concatenate(arrays), facts[0])
+        stored, _, stored_properties = load_preprocessed(cascade.data("small_hard", DEFAULT_PLANS), case)
+        assert len(data) == len(files) > 2 and grid.image_shape == tuple(stored_properties["shape_before_cropping"])
+        np.testing.assert_allclose(data.numpy(), stored, atol=2e-4)
+
+
+def test_results_that_do_not_fit_are_held_on_the_cpu(untrained_cascade, monkeypatch):
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU)
+    data = first_case(untrained_cascade, "anchor")
+    expected, run, tried = model.outputs(data), BranchModel._outputs, []
+
+    def small_gpu(self, *arguments):
+        tried.append(self.results.type)
+        if self.results.type != "cpu":
+            raise torch.OutOfMemoryError("too small")
+        return run(self, *arguments)
+
+    monkeypatch.setattr(BranchModel, "_outputs", small_gpu)
+    model.results = torch.device("mps")
+    torch.testing.assert_close(model.outputs(data), expected)
+    assert tried == ["mps", "cpu"] and model.results.type == "mps"
+    model.results = CPU
+    monkeypatch.setattr(model, "_outputs", lambda *arguments: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.raises(torch.OutOfMemoryError, match="full"):
+        model.outputs(data)
+
+
 @pytest.fixture
 def model_copy(untrained_cascade, tmp_path):
     folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
     return shutil.copytree(folder, tmp_path / folder.name)
+
+
+@pytest.mark.parametrize(("key", "value"), [("order_z", 1), ("force_separate_z", False)])
+def test_plans_of_another_preprocessing_are_refused(model_copy, key, value):
+    plans = read_json(model_copy / "plans.json")
+    plans["configurations"][CONFIGURATION]["resampling_fn_data_kwargs"][key] = value
+    write_json(model_copy / "plans.json", plans)
+    with pytest.raises(MissingArtifactError, match="expected the axes, normalisation and resampling that soars-plan"):
+        BranchModel(model_copy, [0], CPU)
 
 
 class RunsCode:

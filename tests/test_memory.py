@@ -24,6 +24,7 @@ def test_estimate_grows_with_the_image_the_grid_and_the_classes(untrained_cascad
     grown = estimate_bytes(large, halved, models.values()) - estimate_bytes(small, spacing, models.values())
     assert 20 * voxels < grown < 60 * voxels
     assert estimate_bytes(large, spacing, few) > estimate_bytes(large, halved, few)
+    assert estimate_bytes(large, halved, few, pixel_bytes=8) > estimate_bytes(large, halved, few) + 6 * np.prod(large)
     vois = [(60.0, 60.0, 60.0)] * 10
     assert estimate_bytes(small, spacing, models.values(), vois) > estimate_bytes(small, spacing, models.values())
     mirrored = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), mirror=True).models["anchor"]

@@ -268,6 +268,26 @@ def test_statuses_follow_the_peaks(untrained_cascade, tmp_path, image, predictio
             assert expected in {row["status"] for row in small}
 
 
+def test_a_case_that_does_not_fit_a_gpu_is_held_on_the_cpu(untrained_cascade, image, prediction, monkeypatch):
+    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS))
+    run, tried = CascadePredictor._predict, []
+
+    def small_gpu(self, *arguments):
+        tried.append({model.results.type for model in self.models.values()})
+        if tried[-1] != {"cpu"}:
+            raise torch.OutOfMemoryError("too small")
+        return run(self, *arguments)
+
+    monkeypatch.setattr(CascadePredictor, "_predict", small_gpu)
+    predictor.device = torch.device("mps")
+    for model in predictor.models.values():
+        model.results = torch.device("mps")
+    labels, _ = predictor.predict(image, "somebody")
+    assert tried == [{"mps"}, {"cpu"}]
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(prediction[0]))
+    assert {model.results.type for model in predictor.models.values()} == {"mps"}
+
+
 def test_a_peak_at_the_scans_border_is_cut(predictor, image):
     ct_hu, properties = to_network_frame(image)
     _, grid = predictor.models["anchor"].preprocess(ct_hu, properties)

@@ -66,17 +66,23 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
     for row, heatmap in enumerate(maps):
         highest = heatmap.max()
         heights[row] = float(highest)
-        first = (heatmap == highest).flatten().nonzero()  # argmax may take any of equal ones
-        peak = np.unravel_index(int(first[0]) if len(first) else 0, heatmap.shape)
+        peak = _first(heatmap.isnan() if highest.isnan() else heatmap == highest)
         if not np.isfinite(heights[row]):
             raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {peak}")
-        window = tuple(slice(max(int(p) - 1, 0), int(p) + 2) for p in peak)
-        positions[row] = _centroid(heatmap[window].double().cpu().numpy(), peak) + [part.start for part in window]
+        window = tuple(slice(max(p - 1, 0), p + 2) for p in peak)
+        positions[row] = _centroid(heatmap[window].cpu().double().numpy(), peak) + [part.start for part in window]
         positions[row] = np.where(np.isfinite(positions[row]), positions[row], peak)
     return positions, heights
 
 
-def _centroid(values: np.ndarray, peak: tuple[np.intp, ...]) -> np.ndarray:
+def _first(mask: torch.Tensor) -> tuple[int, int, int]:
+    """First voxel of a (Z, Y, X) mask that is true somewhere; argmax may take any of equal ones."""
+    z = int(mask.flatten(1).any(1).nonzero()[0])
+    y = int(mask[z].any(1).nonzero()[0])
+    return z, y, int(mask[z, y].nonzero()[0])
+
+
+def _centroid(values: np.ndarray, peak: tuple[int, ...]) -> np.ndarray:
     """Centroid of a small window in its own voxels, NaN where it is flat."""
     weights = values - values.min()
     if not weights.sum() > 0:
