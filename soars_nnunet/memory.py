@@ -14,6 +14,7 @@ import psutil
 
 from soars_nnunet.ct import InputError
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.tiling import tiles_at_a_time
 
 GIB = 2**30
 ORIENTED_BYTES = 5
@@ -69,7 +70,9 @@ def estimate_bytes(
         # input and its padded copy; sums of the windows and of the folds, or the softmax; the other side's, too
         copies = 2 * channels + (4 if model.mirror else 2) * classes
         tiles = [model.tile(grid)[0] for grid in grids]
-        activations = max((model.network.compute_conv_feature_map_size(tile) for tile in tiles), default=0)
+        activations = max(
+            (tiles_at_a_time(tile) * model.network.compute_conv_feature_map_size(tile) for tile in tiles), default=0
+        )
         own = FLOAT * sum(voxels) * classes
         running.append(FLOAT * int(largest * copies + LAYER_COPIES * activations) - own)
         held += own

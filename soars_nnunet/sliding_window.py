@@ -14,6 +14,8 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 from torch import nn
 
+from soars_nnunet.tiling import tiles_at_a_time
+
 GAUSSIAN_SCALE = 10
 """nnU-Net's scale of the weights; it cancels out."""
 BACKGROUND_LOGIT = 20.0
@@ -53,7 +55,7 @@ def sliding_window(
     """Network outputs of a whole volume: the tiles' outputs, averaged with Gaussian weights.
 
     Args:
-        network: (1, C, *patch) to (1, num_outputs, *patch); in evaluation mode, on ``device``.
+        network: (B, C, *patch) to (B, num_outputs, *patch); in evaluation mode, on ``device``.
         data: (C, Z, Y, X); zero-padded where it is smaller than the patch.
         num_outputs: Channels of the output.
         patch: Tile (Z, Y, X).
@@ -115,9 +117,12 @@ def _gather(
     weights = compute_gaussian(tuple(patch), 1 / 8, GAUSSIAN_SCALE, torch.float32, results)
     total = torch.zeros((num_outputs, *data.shape[1:]), device=results)
     weight = torch.zeros(data.shape[1:], device=results)
-    for box in boxes:
+    count = tiles_at_a_time(patch)
+    for start in range(0, len(boxes), count):
+        batch = boxes[start : start + count]
         with torch.autocast(device.type, enabled=device.type == "cuda"):
-            output = network(data[(slice(None), *box)][None].to(device))[0]
-        total[(slice(None), *box)].addcmul_(output.float().to(results), weights)
-        weight[box] += weights
+            outputs = network(torch.stack([data[(slice(None), *box)] for box in batch]).to(device))
+        for box, output in zip(batch, outputs, strict=True):
+            total[(slice(None), *box)].addcmul_(output.float().to(results), weights)
+            weight[box] += weights
     return total.div_(weight)

@@ -8,6 +8,10 @@ from math import prod
 
 MAX_TILE_VOXELS = 4_000_000
 """Of a large tile; P-HNN with 32 channels at full resolution takes about 460 bytes a voxel: 1.8 GB."""
+MAX_BATCH_VOXELS = 2_200_000
+"""Of the tiles that a network runs on at a time: two of 64 x 128 x 128."""
+MAX_BATCH = 4
+"""Tiles at a time; more gains nothing (scripts/benchmark_forward.py)."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,8 @@ def large_tiles(
         ratios = [width / least for width, least in zip(tile(), patch, strict=True)]
         counts[ratios.index(max(ratios))] += 1
     return tile(), tuple((width - o) / width for width, o in zip(tile(), overlap, strict=True))
+
+
+def tiles_at_a_time(tile: Sequence[int]) -> int:
+    """How many tiles (Z, Y, X) a network runs on at a time."""
+    return min(MAX_BATCH, max(1, MAX_BATCH_VOXELS // prod(tile)))
