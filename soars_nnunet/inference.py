@@ -28,9 +28,9 @@ from soars_nnunet.geometry.body import BODY_HU, body_hull
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
 from soars_nnunet.geometry.resample import nonzero_box, resample
+from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.sliding_window import background, sliding_window, validate_steps
 from soars_nnunet.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
-from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.checkpoint import load_checkpoint
 
 
@@ -82,12 +82,11 @@ class BranchModel:
         self.device = self.results = device
         self.steps = self.settings["step_size"] if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
-        self.network = SOARSTrainer.build_network_architecture(
-            self.plans_manager,
-            self.configuration,
+        self.network = PHNN(  # not by the trainer: importing nnU-Net's takes half of a short prediction's start
             determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json),
             self.num_outputs,
-            enable_deep_supervision=False,
+            **self.configuration.network_arch_init_kwargs,
+            deep_supervision=False,
         )
         self.network.to(device).eval()
         if device.type == "cpu":  # takes 0.7 to 0.9 of the time there (scripts/benchmark_forward.py)

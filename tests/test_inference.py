@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -146,6 +148,13 @@ def test_results_that_do_not_fit_are_held_on_the_cpu(untrained_cascade, monkeypa
 def model_copy(untrained_cascade, tmp_path):
     folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
     return shutil.copytree(folder, tmp_path / folder.name)
+
+
+def test_prediction_starts_without_the_trainers():
+    """Importing nnU-Net's trainer takes as long as everything else."""
+    slow = "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"
+    code = f"import sys, soars_nnunet.cli, soars_nnunet.predict_files; sys.exit({slow!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(("key", "value"), [("order_z", 1), ("force_separate_z", False)])
