@@ -165,8 +165,23 @@ class SOARSTrainer(nnUNetTrainer):
         cases = [str(case) for case in batch["keys"]]
         self.criterion.undrawn = undrawn_mask(cases, undrawn, num_classes, self.device)
 
+    decays_by_step = True
+    steps_of_epoch = 0
+
+    def on_train_epoch_start(self) -> None:
+        """nnU-Net's start of an epoch."""
+        super().on_train_epoch_start()
+        self.steps_of_epoch = 0
+
     def train_step(self, batch: dict) -> dict:
-        """nnU-Net's step; classes that nobody drew in a case are left open there."""
+        """nnU-Net's step; classes that nobody drew in a case are left open there.
+
+        The learning rate follows nnU-Net's polynomial from step to step, not from epoch to epoch: of few epochs the
+        last one would still have a tenth or more of the first one's rate, and end with unsettled weights.
+        """
+        if self.decays_by_step and self.lr_scheduler is not None:
+            self.lr_scheduler.step(self.current_epoch + self.steps_of_epoch / self.num_iterations_per_epoch)
+            self.steps_of_epoch += 1
         self.mark_undrawn(batch, self.undrawn_in_patches)
         return super().train_step(batch)
 

@@ -86,6 +86,7 @@ class ArchitectureSearch:
     """
 
     network_class = SuperPHNN
+    decays_by_step = False  # a step of alpha and one of the weights count as two
     _loads_alpha_cases = False
 
     def __init__(
