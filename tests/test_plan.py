@@ -355,6 +355,12 @@ def test_folder_with_models_of_the_same_plans_is_continued(planned, tmp_path, mo
     patch = anchor_plans(planned)["configurations"][CONFIGURATION]["patch_size"]
     assert batch["data"].shape == (3, 1, *patch) and [t.shape for t in batch["target"]] == [(3, 1, *patch)] * 4
     assert np.isfinite(trainer.train_step(batch)["loss"])
+    trainer.num_iterations_per_epoch, trainer.num_epochs, trainer.current_epoch = 4, 2, 1
+    trainer.optimizer, trainer.lr_scheduler = trainer.configure_optimizers()
+    trainer.on_train_epoch_start()
+    rates = [trainer.train_step(batch) and trainer.optimizer.param_groups[0]["lr"] for _ in range(3)]
+    left = 1 - (4 + np.arange(3)) / 8  # of the steps; the rate falls within an epoch
+    np.testing.assert_allclose(rates, trainer.initial_lr * left**0.9)
     assert "dataset" not in read_json(folder / "dataset.json")
     assert read_json(folder / "plans.json")["configurations"] == anchor_plans(planned)["configurations"]
 
