@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set everything up and run the whole cascade on synthetic CTs: about 13 minutes on two CPU cores.
+# Set everything up and run the whole cascade on synthetic CTs: 6 to 13 minutes on two CPU cores.
 #   DEMO_OUTPUT  where (default: demo_output beside setup.cfg); a broken run goes on where it stopped
 # A 2-fold split: anchor and detection on both folds, mid-level and small & hard on one.
 set -euo pipefail
