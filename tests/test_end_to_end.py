@@ -221,7 +221,7 @@ def test_chain_of_commands(tmp_path, monkeypatch):
 
     torch.set_num_threads(1)
     predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0])
-    ours = tier_argmax(*predictor.infer(*to_network_frame(ct)).tiers["anchor"]).labels
+    ours = tier_argmax(*predictor.infer(*to_network_frame(ct)).tiers["anchor"]).labels.numpy()
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(stock / f"{case}.nii.gz")))
     ours = sitk.GetArrayFromImage(from_network_frame(ours, ct))
     agreement = (ours == theirs).mean()
