@@ -89,7 +89,7 @@ class BranchModel:
             deep_supervision=False,
         )
         self.network.to(device).eval()
-        if device.type == "cpu":  # takes 0.7 to 0.9 of the time there (scripts/benchmark_forward.py)
+        if device.type == "cpu":  # takes 0.5 to 0.8 of the time there (scripts/benchmark_forward.py)
             self.network.to(memory_format=torch.channels_last_3d)
         self._check_weights()
         self.mirror: dict[str, list[int]] | None = self._mirror_order() if mirror else None

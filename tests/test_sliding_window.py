@@ -7,7 +7,7 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compu
 
 from soars_nnunet.regime import load_regime
 from soars_nnunet.sliding_window import BACKGROUND_LOGIT, sliding_window, tiles
-from soars_nnunet.tiling import large_tiles
+from soars_nnunet.tiling import large_tiles, tiles_at_a_time
 
 CPU = torch.device("cpu")
 
@@ -74,7 +74,7 @@ class Counting(Positional):
         self.tiles = 0
 
     def forward(self, image):
-        self.tiles += 1
+        self.tiles += len(image)
         return super().forward(image)
 
 
@@ -97,6 +97,11 @@ def test_nothing_wanted_runs_nothing():
         network, torch.zeros(3, 9, 9, 9), 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, torch.zeros(9, 9, 9, dtype=torch.bool)
     )
     assert network.tiles == 0 and (output[0] == BACKGROUND_LOGIT).all() and (output[1] == 0).all()
+
+
+@pytest.mark.parametrize(("tile", "expected"), [((64, 128, 128), 2), ((24, 24, 24), 4), ((160, 160, 160), 1)])
+def test_tiles_at_a_time_are_bounded_by_their_voxels(tile, expected):
+    assert tiles_at_a_time(tile) == expected
 
 
 @pytest.mark.parametrize("shape", [(30, 40, 50), (100, 60, 200), (64, 64, 64), (300, 300, 300)])
