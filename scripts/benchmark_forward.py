@@ -5,13 +5,15 @@
 
 A branch's network as published, of 22 outputs from CT and 9 anchors (anchor: from CT), with random weights. "plain"
 runs tile by tile in NCDHW and adds up the blocks' scores at low resolution, which are interpolated to full size once;
-"all sums" interpolates every block's scores, as training does. Prediction runs on two such tiles at a time, on a CPU
-channels-last. The rows take turns round by round; the median is printed. Labels are those of the argmax.
+"all sums" interpolates every block's scores, as training does. Prediction runs on two such tiles at a time, BatchNorm
+folded into the convolutions, on a CPU channels-last. The rows take turns round by round; the median is printed. Labels
+are those of the argmax.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -55,6 +57,9 @@ def ways(network: PHNN, branch: str, tiles: torch.Tensor) -> Iterator[tuple[str,
     twin.to(memory_format=torch.channels_last_3d)
     yield "channels-last", each(twin)
     yield "channels-last, 2 tiles a batch", lambda: torch.cat([twin(pair).argmax(1) for pair in tiles.split(2)])
+    folded = deepcopy(twin)
+    folded.fold_batch_norm()
+    yield "the same, BatchNorm folded", lambda: torch.cat([folded(pair).argmax(1) for pair in tiles.split(2)])
     yield "torch.compile", each(torch.compile(network))
     for precision in (torch.bfloat16, torch.float16):
         if device == "cuda" or precision == torch.bfloat16:

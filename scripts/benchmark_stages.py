@@ -72,7 +72,8 @@ def tflop(predictor: CascadePredictor, image: sitk.Image) -> dict[str, float]:
 
     with contextlib.ExitStack() as stack:
         for key, model in predictor.models.items():
-            stack.enter_context(patch.object(model.network, "forward", partial(count, key, model.network.forward)))
+            for network in model.networks:
+                stack.enter_context(patch.object(network, "forward", partial(count, key, network.forward)))
         predictor.predict(image, "ct")
     return totals
 

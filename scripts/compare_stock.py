@@ -3,12 +3,13 @@
 
     python scripts/compare_stock.py DATASET -p openkbp7 -o OUT --minutes 60 --device cuda -- --regime nnunet
 
-DATASET is a raw nnU-Net dataset of anchor and mid-level organs. Every fifth case is held out; the others are split in
-folds, and all folds of a model train side by side. The cascade's anchors and mid-level share --minutes; stock nnU-Net
-(its own plan, augmentation, loss and optimiser, without left/right mirroring, one network of all organs) has as long,
-and what the out-of-fold channels and mid-level's plan took as well. Learning rates fall by nnU-Net's polynomial of the
-time that has passed. Predictions average the folds. The start of programs, the first planning and prediction do not
-count. What follows ``--`` goes to soars-plan. Works in nnU-Net folders of its own in OUT.
+DATASET is a raw nnU-Net dataset of anchor and mid-level organs. Every fifth case is held out; the others train. The
+cascade splits them in folds, which train side by side and are averaged; its anchors and mid-level share --minutes.
+Stock nnU-Net (its own plan, augmentation, loss and optimiser, without left/right mirroring, one network of all organs
+on all training cases) has as long, and what the out-of-fold channels and mid-level's plan took as well, with the whole
+machine to itself. Learning rates fall by nnU-Net's polynomial of the time that has passed. The start of programs, the
+first planning and prediction do not count. What follows ``--`` goes to soars-plan. Works in nnU-Net folders of its own
+in OUT.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class DecayByTime:
             group["lr"] = self.initial_lr * self.left**EXPONENT
 
 
-def train_for(seconds: float, dataset: str, fold: int, trainer_name: str, device: torch.device) -> int:
+def train_for(seconds: float, dataset: str, fold: int | str, trainer_name: str, device: torch.device) -> int:
     """Train a fold by nnU-Net's own steps for a time, which starts with the first; returns the number of iterations."""
     from nnunetv2.run.run_training import get_trainer_from_args
 
@@ -113,15 +114,17 @@ def write_datasets(options: argparse.Namespace) -> tuple[Path, Path]:
     return folders
 
 
-def train_folds(options: argparse.Namespace, dataset: str, trainer: str, seconds: float) -> list[int]:
-    """Train all folds at the same time; returns their iterations."""
-    cores = max(1, (os.cpu_count() or 1) // options.folds)
+def train_folds(
+    options: argparse.Namespace, dataset: str, trainer: str, seconds: float, folds: Sequence[int | str]
+) -> list[int]:
+    """Train folds at the same time; returns their iterations."""
+    cores = max(1, (os.cpu_count() or 1) // len(folds))
     environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
     environment.setdefault("nnUNet_n_proc_DA", str(max(1, cores - 1)))
     print(f"[{time.strftime('%H:%M:%S')}] {trainer}: {seconds:.0f} s", flush=True)
-    logs = [options.output / f"train_{trainer}_{fold}.log" for fold in range(options.folds)]
+    logs = [options.output / f"train_{trainer}_{fold}.log" for fold in folds]
     running = []
-    for fold, log in enumerate(logs):
+    for fold, log in zip(folds, logs, strict=True):
         command = [sys.executable, __file__, "--train", dataset, str(fold), trainer, str(seconds), options.device]
         command.append(str(log.with_suffix(".json")))
         with open(log, "w", encoding="utf-8") as file:
@@ -160,28 +163,27 @@ def compare(options: argparse.Namespace, ct: Path, reference: Path) -> str:
         stock = beside.submit(run, options, "nnUNetv2_plan_and_preprocess", *number, "-c", CONFIGURATION, "-np", "4")
         step(cli.plan, *number, "--branches", "anchor", *settings)
         stock.result()
-    write_json(Path(os.environ["nnUNet_preprocessed"]) / cascade.source / "splits_final.json", cascade.splits())
 
     budget, anchors, guided = 60 * options.minutes, BRANCHES["anchor"].trainer, BRANCHES["mid_level"].trainer
-    device = ["--device", options.device]
-    iterations = {"anchor": train_folds(options, cascade.datasets["anchor"], anchors, budget * options.anchor_share)}
+    device, folds = ["--device", options.device], range(options.folds)
+    share = budget * options.anchor_share
+    iterations = {"anchor": train_folds(options, cascade.datasets["anchor"], anchors, share, folds)}
     between = step(cli.channels, *number, *device)
     between += step(cli.plan, *number, "--branches", "mid_level", *settings)
     torch.cuda.empty_cache()  # the trainings need it
-    rest = budget * (1 - options.anchor_share)
-    iterations["mid-level"] = train_folds(options, cascade.datasets["mid_level"], guided, rest)
-    iterations["stock"] = train_folds(options, cascade.source, STOCK_TRAINER, budget + between)
+    iterations["mid-level"] = train_folds(options, cascade.datasets["mid_level"], guided, budget - share, folds)
+    iterations["stock"] = train_folds(options, cascade.source, STOCK_TRAINER, budget + between, ["all"])
 
     outputs = {"stock nnU-Net": options.output / "stock", "cascade": options.output / "cascade"}
     theirs = ["nnUNetv2_predict", *number, "-i", str(ct), "-o", str(outputs["stock nnU-Net"]), "-c", CONFIGURATION]
-    theirs += ["-f", *map(str, range(options.folds)), "-tr", STOCK_TRAINER, "--disable_tta", "-device", options.device]
+    theirs += ["-f", "all", "-tr", STOCK_TRAINER, "--disable_tta", "-device", options.device]
     stock_seconds = run(options, *theirs)
     ours = step(cli.cascade_predict, *number, "-i", str(ct), "-o", str(outputs["cascade"]), *device)
     tta = step(cli.cascade_predict, *number, "-i", str(ct), "-o", str(options.output / "tta"), *device, "--tta")
     outputs["cascade, mirrored as well"] = options.output / "tta"
     counts = "; ".join(f"{name} {' and '.join(map(str, done))}" for name, done in iterations.items())
     return (
-        f"Iterations by fold: {counts}. The cascade trained {budget:.0f} s, channels and plan took {between:.0f} s; "
+        f"Iterations: {counts}. The cascade trained {budget:.0f} s, channels and plan took {between:.0f} s; "
         f"stock nnU-Net trained {budget + between:.0f} s. Prediction: {ours:.0f} s, mirrored as well {tta:.0f} s, "
         f"stock {stock_seconds:.0f} s with imports.\n\n"
         + paired_table({name: scores(folder, reference) for name, folder in outputs.items()})
@@ -207,12 +209,13 @@ def main() -> None:
     """Parse, compare, print."""
     if sys.argv[1:2] == ["--train"]:
         dataset, fold, trainer, seconds, device, record = sys.argv[2:]
-        write_json(Path(record), train_for(float(seconds), dataset, int(fold), trainer, torch.device(device)))
+        number = int(fold) if fold.isdigit() else fold
+        write_json(Path(record), train_for(float(seconds), dataset, number, trainer, torch.device(device)))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="raw nnU-Net dataset")
     parser.add_argument("-p", "--profile", required=True)
-    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--folds", type=int, default=2, help="of the cascade")
     parser.add_argument("--minutes", type=float, required=True, help="of training, for each of the two")
     parser.add_argument("--anchor-share", type=float, default=0.5, help="of the cascade's time, for its anchors")
     add_options(parser, dataset=False)

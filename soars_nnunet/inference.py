@@ -78,20 +78,10 @@ class BranchModel:
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
         self.settings: dict[str, Any] = self.configuration.configuration["soars"]
         self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
-        self.weights = [load_checkpoint(folder / f"fold_{fold}" / CHECKPOINT)["network_weights"] for fold in self.folds]
         self.device = self.results = device
         self.steps = self.settings["step_size"] if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
-        self.network = PHNN(  # not by the trainer: importing nnU-Net's takes half of a short prediction's start
-            determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json),
-            self.num_outputs,
-            **self.configuration.network_arch_init_kwargs,
-            deep_supervision=False,
-        )
-        self.network.to(device).eval()
-        if device.type == "cpu":  # takes 0.5 to 0.8 of the time there (scripts/benchmark_forward.py)
-            self.network.to(memory_format=torch.channels_last_3d)
-        self._check_weights()
+        self.networks = [self._network(fold) for fold in self.folds]
         self.mirror: dict[str, list[int]] | None = self._mirror_order() if mirror else None
 
     @property
@@ -99,14 +89,27 @@ class BranchModel:
         """Channels of the network's output: background and organs, or a constant and heat maps."""
         return self.plans_manager.get_label_manager(self.dataset_json).num_segmentation_heads
 
-    def _check_weights(self) -> None:
-        expected = {key: value.shape for key, value in self.network.state_dict().items()}
-        for fold, weights in zip(self.folds, self.weights, strict=True):
-            if {key: value.shape for key, value in weights.items()} != expected:
-                raise MissingArtifactError(
-                    f"{self.folder}/fold_{fold}: expected weights of the network in plans.json, got another network's; "
-                    "restore the plans.json that the fold was trained with, or retrain the fold"
-                )
+    def _network(self, fold: int) -> PHNN:
+        """A fold's network as it runs fastest; not by the trainer, importing which takes half of a short start."""
+        network = PHNN(
+            determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json),
+            self.num_outputs,
+            **self.configuration.network_arch_init_kwargs,
+            deep_supervision=False,
+        )
+        weights = load_checkpoint(self.folder / f"fold_{fold}" / CHECKPOINT)["network_weights"]
+        expected = {key: value.shape for key, value in network.state_dict().items()}
+        if {key: value.shape for key, value in weights.items()} != expected:
+            raise MissingArtifactError(
+                f"{self.folder}/fold_{fold}: expected weights of the network in plans.json, got another network's; "
+                "restore the plans.json that the fold was trained with, or retrain the fold"
+            )
+        network.load_state_dict(weights)
+        network.eval().fold_batch_norm()
+        network.to(self.device)
+        if self.device.type == "cpu":  # takes 0.5 to 0.8 of the time there (scripts/benchmark_forward.py)
+            network.to(memory_format=torch.channels_last_3d)
+        return network
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -220,16 +223,15 @@ class BranchModel:
         total: torch.Tensor | None = None
         data = data.to(self.results)
         wanted = self.wanted(data, None if body is None else body.to(self.results))
-        for weights in self.weights:
-            self.network.load_state_dict(weights)
-            output = self._slide(data, wanted)
+        for network in self.networks:
+            output = self._slide(network, data, wanted)
             if self.mirror:
                 flipped = None if wanted is None else wanted.flip(-1)
-                mirrored = self._slide(data.flip(-1)[self.mirror["channels"]], flipped)
+                mirrored = self._slide(network, data.flip(-1)[self.mirror["channels"]], flipped)
                 output.add_(mirrored.flip(-1)[self.mirror["classes"]]).div_(2)
             total = output if total is None else total.add_(output)
         assert total is not None
-        return total.div_(len(self.weights))
+        return total.div_(len(self.networks))
 
     @property
     def uses_large_tiles(self) -> bool:
@@ -243,10 +245,10 @@ class BranchModel:
             return patch, self.steps
         return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
 
-    def _slide(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
+    def _slide(self, network: PHNN, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
         if wanted is None or not self.uses_large_tiles:
             tile = self.tile(data.shape[1:])
-            return sliding_window(self.network, data, self.num_outputs, *tile, self.device, wanted, self.results)
+            return sliding_window(network, data, self.num_outputs, *tile, self.device, wanted, self.results)
         # few tiles: none lies outside, so the volume is cut to what is wanted
         output = background(self.num_outputs, data.shape[1:], self.results)
         if wanted.any():
@@ -254,7 +256,7 @@ class BranchModel:
             part = data[(slice(None), *box)]
             tile = self.tile(part.shape[1:])
             output[(slice(None), *box)] = sliding_window(
-                self.network, part, self.num_outputs, *tile, self.device, wanted[box], self.results
+                network, part, self.num_outputs, *tile, self.device, wanted[box], self.results
             )
         return output
 

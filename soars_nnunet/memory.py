@@ -71,7 +71,7 @@ def estimate_bytes(
         copies = 2 * channels + (4 if model.mirror else 2) * classes
         tiles = [model.tile(grid)[0] for grid in grids]
         activations = max(
-            (tiles_at_a_time(tile) * model.network.compute_conv_feature_map_size(tile) for tile in tiles), default=0
+            (tiles_at_a_time(tile) * model.networks[0].compute_conv_feature_map_size(tile) for tile in tiles), default=0
         )
         own = FLOAT * sum(voxels) * classes
         running.append(FLOAT * int(largest * copies + LAYER_COPIES * activations) - own)

@@ -250,7 +250,7 @@ def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, mon
     assert data[0][box].numel() < data[0].numel()
     output = model.outputs(data)
     with torch.inference_mode():
-        expected = model.network(data[(slice(None), *box)][None])[0]
+        expected = model.networks[0](data[(slice(None), *box)][None])[0]
     torch.testing.assert_close(output[(slice(None), *box)][:, wanted[box]], expected[:, wanted[box]])
     assert (output[:, ~wanted].argmax(0) == 0).all()
     for branch in ("detection", "small_hard"):

@@ -16,6 +16,7 @@ import torch
 from dynamic_network_architectures.initialization.weight_init import InitWeights_He
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from soars_nnunet.networks.blocks import ConvBlock
 from soars_nnunet.networks.genotype import NUM_BLOCKS, validate_genotype
@@ -98,6 +99,21 @@ class ProgressiveNetwork(nn.Module):
                 score_conv(features) if self.constant_background is None else self._with_constant(features, i)
             )
         return scores
+
+    def fold_batch_norm(self) -> None:
+        """Make each BatchNorm that follows a convolution part of it, for prediction alone.
+
+        Outputs stay the same within rounding; the network cannot be trained afterwards, and no checkpoint fits it.
+
+        Raises:
+            RuntimeError: In training mode, where BatchNorm depends on the batch.
+        """
+        if self.training:
+            raise RuntimeError("expected a network in evaluation mode; call eval() first")
+        for block in self.blocks:
+            for i in range(1, len(block)):
+                if isinstance(block[i], nn.BatchNorm3d) and isinstance(block[i - 1], nn.Conv3d):
+                    block[i - 1], block[i] = fuse_conv_bn_eval(block[i - 1], block[i]), nn.Identity()
 
     def _with_constant(self, features: torch.Tensor, i: int) -> torch.Tensor:
         """Scores of block i behind a map of the constant, which enters with the first block; the others add zero."""

@@ -89,6 +89,26 @@ def test_single_output_equals_the_deepest_with_the_same_gradients(size, backgrou
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_folded_batch_norm_gives_the_same_outputs(kind):
+    net = build([kind] * 4, n_convs_per_stage=(2, 2, 2, 2))
+    image = torch.randn(2, 2, 17, 19, 21, generator=torch.Generator().manual_seed(1))
+    net.train()(image)  # running statistics of their own
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        expected = net.eval()(image)[0]
+        net.fold_batch_norm()
+        torch.testing.assert_close(net(image)[0], expected, rtol=1e-4, atol=1e-5)
+    left = [[isinstance(layer, nn.BatchNorm3d) for layer in block].count(True) for block in net.blocks]
+    assert left == [0, 1, 1, 1]  # behind a pooling
+
+
+def test_batch_norm_of_a_network_in_training_is_not_folded():
+    with pytest.raises(RuntimeError, match="evaluation mode"):
+        build().train().fold_batch_norm()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_its_kernels_and_parameters(kind):
     assert list(kernels(kind)) == EXPECTED_KERNELS[kind]
     block = ConvBlock(3, 4, kind, 2)
