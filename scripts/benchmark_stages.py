@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -31,6 +32,7 @@ from soars_nnunet.artifacts import DEFAULT_PLANS
 from soars_nnunet.ct import read_ct
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.predict import CascadePredictor
+from soars_nnunet.predict_files import predict_files
 from soars_nnunet.tiling import Tiling
 
 NETWORKS = ("anchor", "mid_level", "detection", "small_hard")
@@ -78,6 +80,18 @@ def tflop(predictor: CascadePredictor, image: sitk.Image) -> dict[str, float]:
     return totals
 
 
+def successive(manifest: Path, ct: Path, output: Path, count: int, **options: Any) -> tuple[float, float]:
+    """Seconds of several copies of a CT: a call of ``predict_files`` for each, and one for all."""
+    cases = [(f"ct_{index}", ct) for index in range(count)]
+    seconds = []
+    for calls in ([[case] for case in cases], [cases]):
+        started = time.perf_counter()
+        for call in calls:
+            predict_files(call, output, manifest, folds=[0], overwrite=True, **options)
+        seconds.append(time.perf_counter() - started)
+    return seconds[0], seconds[1]
+
+
 def main() -> None:
     """Load once, segment several times, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,6 +103,7 @@ def main() -> None:
     text = "resample by skimage, as nnU-Net does, instead of by matrices (to compare with)"
     parser.add_argument("--nnunets-preprocessing", action="store_true", help=text)
     parser.add_argument("--spacing", nargs=3, default=["3", "3", "3"], metavar=("Z", "Y", "X"))
+    parser.add_argument("--cases", type=int, default=0, help="copies of the CT that are predicted in succession")
     parser.add_argument("--no-command", action="store_true", help="leave out the plain command")
     options = parser.parse_args()
     folders(options.work)
@@ -119,6 +134,12 @@ def main() -> None:
             speed = operations[stage] / seconds
             cells = [f"{operations[stage]:.2f}", f"{speed:.2f}", f"{speed / limit:.0%}"]
         print(f"| {stage} | {seconds:.2f} | {runs[0][stage]:.2f} | {' | '.join(cells)} |", flush=True)
+    if options.cases:
+        apart, together = successive(
+            cascade.manifest(DEFAULT_PLANS), ct, output, options.cases, device=device, tiling=tiling
+        )
+        apart -= (options.cases - 1) * loading
+        print(f"{options.cases} CTs: one after the other {apart:.1f} s, overlapped {together:.1f} s, loaded once in both")
     if not options.no_command:
         command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, "--overwrite"]
         command += ["--folds", "0", "--step-size", "0.5", "--device", options.device]
