@@ -139,7 +139,7 @@ def main() -> None:
             cascade.manifest(DEFAULT_PLANS), ct, output, options.cases, device=device, tiling=tiling
         )
         apart -= (options.cases - 1) * loading
-        print(f"{options.cases} CTs: one after the other {apart:.1f} s, overlapped {together:.1f} s, loaded once in both")
+        print(f"{options.cases} CTs: one by one {apart:.1f} s, overlapped {together:.1f} s, loaded once in both")
     if not options.no_command:
         command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, "--overwrite"]
         command += ["--folds", "0", "--step-size", "0.5", "--device", options.device]
