@@ -20,6 +20,9 @@ from soars_nnunet.geometry.grid import Box
 
 SLAB = 16
 """Slices worked on at a time."""
+SMALLEST_WEIGHT = 1e-10
+"""A cubic spline's weights die away along the whole axis; those below this are less than float32's rounding, and would
+leave denormal numbers in air, with which convolutions are four times slower on some CPUs."""
 
 
 @lru_cache(maxsize=256)
@@ -28,6 +31,7 @@ def resampling_matrix(size: int, new_size: int, order: int) -> torch.Tensor:
     if size == new_size:
         return torch.eye(size)
     impulses = resize(np.eye(size), (new_size, size), order=order, mode="edge", anti_aliasing=False, clip=False)
+    impulses[np.abs(impulses) < SMALLEST_WEIGHT] = 0
     return torch.from_numpy(impulses.astype(np.float32))
 
 
