@@ -239,6 +239,12 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
     """Add what the trainer and prediction need beside the regime: branch, channels, iterations."""
     splits = cascade.splits(branch)
     training = np.mean([sum(not is_jittered(case) for case in split["train"]) for split in splits])
+    asked = [key for key in ("iterations_per_epoch", "search_iterations_per_epoch") if settings[key] is None]
+    if asked and settings["patches_per_volume"] is None:
+        raise InputError(
+            f"{asked[0]}=null: expected patches_per_volume beside it (paper: 70), as an epoch then is one pass over "
+            "that many patches of each case, got null"
+        )
     if settings["iterations_per_epoch"] is None:
         # an epoch is one pass over the training patches (paper sec. 4.1: about 70 a scan)
         patches = training * settings["patches_per_volume"]
@@ -247,7 +253,7 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
         patches = training * (1 - settings["search_alpha_share"]) * settings["patches_per_volume"]
         settings["search_iterations_per_epoch"] = int(np.ceil(patches / settings["search_batch_size"]))
     validate_steps(settings["step_size"])
-    if not isinstance(settings["hu_per_unit"], int | float) or not settings["hu_per_unit"] > 0:
+    if not settings["hu_per_unit"] > 0:
         raise InputError(f"hu_per_unit: expected a positive number of HU, got {settings['hu_per_unit']}")
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]

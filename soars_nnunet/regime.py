@@ -41,7 +41,7 @@ def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable
         overrides: ``KEY=VALUE`` for every branch or ``BRANCH.KEY=VALUE`` for one; values are JSON.
 
     Raises:
-        ValueError: On an unknown key, or a value that is not JSON.
+        ValueError: On an unknown key, a value that is not JSON, or one of another kind than the regimes have.
     """
     settings = dict(settings)
     for override in overrides:
@@ -55,6 +55,20 @@ def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable
             parsed = json.loads(value)
         except json.JSONDecodeError as error:
             raise ValueError(f"--set {path}: expected a JSON value such as 50 or [48,48,48], got '{value}'") from error
+        examples = [values[key] for regime in regimes().values() for values in regime.values() if key in values]
+        if examples and not any(_is_alike(parsed, example) for example in examples):
+            known = " or ".join(dict.fromkeys(json.dumps(example) for example in examples))
+            raise ValueError(f"--set {path}: expected a value like {known}, got {value}")
         if scope in ("", branch):
             settings[key] = parsed
     return settings
+
+
+def _is_alike(value: Any, example: Any) -> bool:
+    """Whether a value is of an example's kind; numbers are finite and not negative, whole where the example is."""
+    if isinstance(example, list):
+        return isinstance(value, list) and bool(value) and all(_is_alike(item, example[0]) for item in value)
+    if isinstance(example, bool) or not isinstance(example, int | float):
+        return type(value) is type(example)
+    number = int if isinstance(example, int) else int | float
+    return isinstance(value, number) and not isinstance(value, bool) and 0 <= value < float("inf")

@@ -223,11 +223,18 @@ def test_mid_level_without_guidance_needs_no_channels(planned):
     assert not planned.cascade.plans("mid_level", PLANS).exists()
 
 
-@pytest.mark.parametrize("value", ["0", "-150", '"150"', "null"])
-def test_unusable_ct_unit_is_refused(planned, value):
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("hu_per_unit=0", "hu_per_unit: expected a positive number"),
+        ("iterations_per_epoch=null", "^iterations_per_epoch=null: expected patches_per_volume beside it"),
+        ("search_iterations_per_epoch=null", "^search_iterations_per_epoch=null: expected patches_per_volume"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused(planned, override, message):
     before = planned.cascade.plans("anchor", PLANS).read_bytes()
-    with pytest.raises(InputError, match="hu_per_unit: expected a positive number"):
-        plan(planned.cascade, options(f"hu_per_unit={value}"), ["anchor"])
+    with pytest.raises(InputError, match=message):
+        plan(planned.cascade, options(override), ["anchor"])
     assert planned.cascade.plans("anchor", PLANS).read_bytes() == before
 
 
@@ -248,12 +255,36 @@ def test_unusable_spacing_is_refused(planned, spacing):
         ("anchor.num_epochs=three", "--set anchor.num_epochs: expected a JSON value"),
         ("num_epochs=", "expected a JSON value"),
         ("max_patch_voxels=[48,48", "expected a JSON value"),
+        ("batch_size=2.5", "--set batch_size: expected a value like 12 or 2 or 4, got 2.5"),
+        ("num_epochs=null", "got null"),
+        ("num_epochs=true", "got true"),
+        ("weight_decay=-1", "got -1"),
+        ("initial_lr=NaN", "got NaN"),
+        ('hu_per_unit="150"', "expected a value like 150.0 or 50.0"),
+        ("max_patch_voxels=48", "expected a value like [64, 128, 128]"),
+        ("step_size=[]", "got []"),
+        ("step_size=[0.5, null, 1]", "got [0.5, null, 1]"),
     ],
 )
 def test_bad_overrides_are_refused(override, message):
     with pytest.raises(ValueError) as error:
         load_regime("paper", "mid_level", [override])
     assert message in str(error.value)
+
+
+def test_whole_numbers_and_null_are_taken_where_a_regime_has_their_kind():
+    overrides = ["initial_lr=1", "step_size=[1,0.5,1]", "max_patch_mm=null", "seed=null", "iterations_per_epoch=null"]
+    settings = load_regime("demo", "anchor", overrides)
+    keys = ("initial_lr", "step_size", "max_patch_mm", "seed", "iterations_per_epoch")
+    assert [settings[key] for key in keys] == [1, [1, 0.5, 1], None, None, None]
+
+
+def test_an_epoch_of_no_given_length_is_a_pass_over_the_patches(planned):
+    overrides = ("iterations_per_epoch=null", "patches_per_volume=22", "batch_size=4")
+    plan(planned.cascade, options(*overrides, plans_name="passes"), ["anchor"])
+    settings = read_json(planned.cascade.plans("anchor", "passes"))["configurations"][CONFIGURATION]["soars"]
+    cases = np.mean([len(split["train"]) for split in planned.cascade.splits()])
+    assert settings["iterations_per_epoch"] == np.ceil(cases * 22 / 4)
 
 
 def test_overrides_of_a_branch_leave_the_others_alone():
