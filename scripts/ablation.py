@@ -47,6 +47,8 @@ FINE_TUNED = {
 """Plans name of each fine-tuning of the plain cascade, and what moves in it."""
 METRICS = ("hd_mm", "asd_mm")
 """Distances in table 1."""
+DETECTED = ("distance_mm", "hd_mm")
+"""What tables 2 and 7 say of a detected centre."""
 
 
 class Ablation(Runner):
@@ -159,7 +161,7 @@ class Ablation(Runner):
         trainer = ALL_BRANCHES["fine_tune"].trainer
         command = ["nnUNetv2_train", source, CONFIGURATION, "-tr", trainer, "-p", plans, "-device", device]
         for fold in map(str, self.options.folds):
-            self.run(f"train_{plans}_{fold}", *command[:3], fold, *command[3:], "--c")
+            self.seconds[f"{plans}_{fold}"] = self.run(f"train_{plans}_{fold}", *command[:3], fold, *command[3:], "--c")
         self.evaluate(plans)
 
     def baseline(self) -> None:
@@ -254,7 +256,7 @@ class Ablation(Runner):
         for row, plans in {"CT only": DETECTION_CT_ONLY, "CT + anchor": PLAIN}.items():
             table = (self.cascade.channels("detection", plans) / DETECTIONS).read_text(encoding="utf-8").splitlines()
             for entry in csv.DictReader(table):
-                pair = [float(entry["distance_mm"]), float(entry["hd_mm"])]
+                pair = [float(entry[key]) for key in DETECTED]
                 found.setdefault(row, {}).setdefault(entry["target"], []).append(pair)
         return found
 
@@ -269,19 +271,24 @@ class Ablation(Runner):
         return lines
 
     def table7(self, paper: dict) -> list[str]:
-        """Markdown of table 7: detection by target with and without anchors, ours | the paper's."""
+        """Markdown of table 7: mean and SD by target with and without anchors, ours | the paper's."""
         found = self.detections()
         columns = [f"{what} {row}" for what in ("distance mm", "HD mm") for row in found]
         lines = [f"| target | {' | '.join([*columns, *(f'paper {column}' for column in columns)])} |", "|---" * 9 + "|"]
-        targets = list(dict.fromkeys(target for rows in found.values() for target in rows))
-        means = {target: {row: np.mean(pairs[target], axis=0) for row, pairs in found.items()} for target in targets}
-        averages = {row: np.mean([means[target][row] for target in targets], axis=0) for row in found}
-        theirs = {**paper["table7"], "Average": {r: list(v.values()) for r, v in paper["table7_average"].items()}}
-        for target, rows in {**means, "Average": averages}.items():
-            ours = [f"{rows[row][index]:.1f}" for index in (0, 1) for row in found]
-            known = theirs.get(target)
-            cells = [f"{known[row][index]:.1f}" if known else "-" for index in (0, 1) for row in found]
+        theirs, means = paper["table7"], {}
+        for target in dict.fromkeys(target for rows in found.values() for target in rows):
+            values = {(key, row): np.array(found[row][target])[:, i] for i, key in enumerate(DETECTED) for row in found}
+            means[target] = {key: column.mean() for key, column in values.items()}
+            ours = [f"{v.mean():.1f} ± {v.std(ddof=1) if len(v) > 1 else np.nan:.1f}" for v in values.values()]
+            known = [theirs[target][row][key] if target in theirs else None for key, row in values]
+            cells = [f"{pair[0]:.1f} ± {pair[1]:.1f}" if pair else "-" for pair in known]
             lines.append(f"| {' | '.join([target, *ours, *cells])} |")
+        shared = [target for target in means if target in theirs]
+        if shared:
+            keys = list(means[shared[0]])
+            cells = [f"{np.mean([means[target][key] for target in shared]):.1f}" for key in keys]
+            cells += [f"{paper['table7_average'][row][key]:.1f}" for key, row in keys]
+            lines.append(f"| average of the {len(shared)} that the paper has | {' | '.join(cells)} |")
         spacing = read_json(self.cascade.plans("detection", PLAIN))["configurations"]["3d_fullres"]["spacing"]
         lines += ["", f"HD of the 1000 brightest voxels of {' x '.join(f'{mm:g}' for mm in spacing)} mm (Z, Y, X)."]
         return lines

@@ -6,9 +6,10 @@
 COMPLETE and PARTIAL are raw nnU-Net datasets with the same labels; PARTIAL/cases.json lists, by case, organs that are
 there but that nobody drew. The complete cases are split in folds; one P-HNN of all organs (SOARSBaselineTrainer)
 trains on a fold's complete training cases alone or with all partial cases, and is scored on the complete validation
-cases by nnU-Net's own validation. Equal steps and seeds under a regime that fixes them, as demo does; patch and
-spacing follow each arm's data, unless given. What follows ``--`` goes to soars-plan. Works in nnU-Net folders of its
-own in OUT; finished steps are kept.
+cases by nnU-Net's own validation. Seeds are equal, and so are steps under a regime that fixes them, as demo does; with
+``--set iterations_per_epoch=null patches_per_volume=N`` passes over the cases are, so that more cases bring more steps.
+Patch and spacing follow each arm's data, unless given. What follows ``--`` goes to soars-plan. Works in nnU-Net
+folders of its own in OUT; finished steps are kept.
 """
 
 import argparse

@@ -257,7 +257,8 @@ def _write_crop(
 
 
 def _summary(rows: list[dict[str, Any]], size_mm: np.ndarray) -> dict[str, Any]:
-    heights = [row["height"] for row in rows]
+    # how low a peak can be at the right place; where all missed, of those at wrong ones
+    heights = [row["height"] for row in rows if not row["missed"]] or [row["height"] for row in rows]
     return {
         "size_mm": [float(mm) for mm in size_mm],
         "low_confidence_below": float(np.percentile(heights, LOW_CONFIDENCE_PERCENTILE)),

@@ -7,6 +7,7 @@ label volumes also decide, organ by organ, whether prediction keeps only the lar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def cross_validate(
     pairs = [(case, path, files[case][1]) for case, path in sorted(written.items())]
     evaluation, effects = _score(pairs, cascade)
     if folds is None:
-        write_postprocessing(manifest, effects, models)
+        write_postprocessing(manifest, effects, models, {"tiling": asdict(tiling), "mirror": mirror})
     return evaluation, effects, output
 
 
@@ -107,7 +108,7 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
         spacing_mm = image_r.GetSpacing()[::-1]
         drawn = {name: label for name, label in cascade.labels.items() if name not in undrawn.get(case, ())}
         common = (case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **drawn})
-        scores += score_case(*common)
+        scores += score_case(*common, empty_means_absent=True)  # what nobody drew is left out already
         detected = reported_centers_mm(predicted.with_name(f"{case}.json"), image_r)
         targets += score_targets(*common, detected_mm=detected)
         for organ, pair in component_dices(array_p, array_r, spacing_mm, profile, drawn).items():

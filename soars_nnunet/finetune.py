@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 
 from soars_nnunet.artifacts import (
@@ -26,7 +27,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.ct import InputError
 from soars_nnunet.manifest import write_manifest
 from soars_nnunet.preprocess import preprocess
-from soars_nnunet.regime import override_settings, regimes
+from soars_nnunet.regime import complete_passes, override_settings, regimes
 from soars_nnunet.stratify import branch_labels
 
 FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
@@ -34,10 +35,13 @@ PLANNER = "soars-plan --fine-tune"
 TUNABLE = (
     "num_epochs",
     "iterations_per_epoch",
+    "patches_per_volume",
     "val_iterations_per_epoch",
     "batch_size",
     "initial_lr",
+    "optimizer",
     "weight_decay",
+    "decoupled_weight_decay",
     "beta1",
     "beta2",
     "organ_centred_patches",
@@ -135,7 +139,11 @@ def _plans(
     configuration = plans["configurations"][CONFIGURATION]
     own = configuration["soars"]
     settings = {**own, **regimes()[own["regime"]]["fine_tune"], "branch": "fine_tune"}
+    cases = float(np.mean([len(split["train"]) for split in cascade.splits()]))
+    if own["patches_per_volume"] and own == complete_passes({**own, "iterations_per_epoch": None}, cases):
+        settings["iterations_per_epoch"] = None  # passes, of whatever batch size is asked for
     settings |= override_settings({key: settings[key] for key in TUNABLE}, "fine_tune", overrides)
+    settings = complete_passes(settings, cases)
     moved = settings["fine_tuned"]
     known = isinstance(moved, list) and set(moved) <= set(FINE_TUNED)
     if not known or not set(moved) & set(joined) - {"small_hard"}:

@@ -34,7 +34,7 @@ from soars_nnunet.manifest import write_manifest
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
 from soars_nnunet.profile import Profile
-from soars_nnunet.regime import load_regime
+from soars_nnunet.regime import complete_passes, load_regime
 from soars_nnunet.sizes import NetworkSize, choose_size
 from soars_nnunet.sliding_window import validate_steps
 from soars_nnunet.stratify import READER, branch_labels
@@ -239,22 +239,8 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
     """Add what the trainer and prediction need beside the regime: branch, channels, iterations."""
     splits = cascade.splits(branch)
     training = np.mean([sum(not is_jittered(case) for case in split["train"]) for split in splits])
-    asked = [key for key in ("iterations_per_epoch", "search_iterations_per_epoch") if settings[key] is None]
-    if asked and settings["patches_per_volume"] is None:
-        raise InputError(
-            f"{asked[0]}=null: expected patches_per_volume beside it (paper: 70), as an epoch then is one pass over "
-            "that many patches of each case, got null"
-        )
-    if settings["iterations_per_epoch"] is None:
-        # an epoch is one pass over the training patches (paper sec. 4.1: about 70 a scan)
-        patches = training * settings["patches_per_volume"]
-        settings["iterations_per_epoch"] = int(np.ceil(patches / settings["batch_size"]))
-    if settings["search_iterations_per_epoch"] is None:
-        patches = training * (1 - settings["search_alpha_share"]) * settings["patches_per_volume"]
-        settings["search_iterations_per_epoch"] = int(np.ceil(patches / settings["search_batch_size"]))
+    settings |= complete_passes(settings, float(training))
     validate_steps(settings["step_size"])
-    if not settings["hu_per_unit"] > 0:
-        raise InputError(f"hu_per_unit: expected a positive number of HU, got {settings['hu_per_unit']}")
     settings["branch"] = branch
     settings["channel_names"] = dataset_json["channel_names"]
     settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []

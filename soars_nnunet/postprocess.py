@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,19 +82,22 @@ def format_effects(effects: list[ComponentEffect]) -> list[str]:
     ]
 
 
-def write_postprocessing(manifest: Path, effects: list[ComponentEffect], models: dict[str, list[str]]) -> Path:
+def write_postprocessing(
+    manifest: Path, effects: list[ComponentEffect], models: dict[str, list[str]], options: dict[str, Any]
+) -> Path:
     """Record which organs are reduced to their largest part, for prediction to find.
 
     Args:
         manifest: Of the cascade; the record lies beside it.
         effects: Out-of-fold effect by organ.
         models: Hashes of the weights that the effects were measured with, by branch.
+        options: How the cases were predicted, for the record: the decision holds however later ones are.
     """
     path = manifest.with_name(POSTPROCESSING)
     chosen = [effect.organ for effect in effects if effect.helps]
     effects_json = [asdict(effect) for effect in effects]
-    record = {"largest_part": chosen, "effects": effects_json, "models": models, "provenance": provenance()}
-    write_json(path, record)
+    record = {"largest_part": chosen, "effects": effects_json, "models": models, "options": options}
+    write_json(path, {**record, "provenance": provenance()})
     return path
 
 

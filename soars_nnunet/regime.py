@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
 from soars_nnunet.artifacts import BRANCHES
+
+SHARES = ("organ_centred_patches", "search_alpha_share", "step_size", "beta1", "beta2", "search_alpha_betas")
+"""Keys of numbers that are at most 1, as are the probabilities ``p_...``."""
+MAY_BE_0 = (
+    "organ_centred_patches",
+    "weight_decay",
+    "beta1",
+    "beta2",
+    "search_alpha_betas",
+    "dice_weight",
+    "ce_weight",
+    "dice_background",
+    "final_validation",
+    "decoupled_weight_decay",
+    "rotation_deg",
+    "guidance_shift_voxels",
+    "heatmap_foreground_weight",
+    "seed",
+    "search_seed",
+    "search_frozen_epochs",
+    "search_joint_epochs",
+)
+"""Keys of numbers, truths among them, that may be 0."""
 
 
 def regimes() -> dict[str, dict[str, Any]]:
@@ -55,20 +80,55 @@ def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable
             parsed = json.loads(value)
         except json.JSONDecodeError as error:
             raise ValueError(f"--set {path}: expected a JSON value such as 50 or [48,48,48], got '{value}'") from error
-        examples = [values[key] for regime in regimes().values() for values in regime.values() if key in values]
-        if examples and not any(_is_alike(parsed, example) for example in examples):
+        parts = [part for regime in regimes().values() for part in regime.values() if isinstance(part, dict)]
+        examples = [part[key] for part in parts if key in part]
+        if not any(_is_alike(parsed, example) for example in examples) or not _is_in_range(parsed, key):
             known = " or ".join(dict.fromkeys(json.dumps(example) for example in examples))
-            raise ValueError(f"--set {path}: expected a value like {known}, got {value}")
+            raise ValueError(f"--set {path}: expected a value like {known or 'those of --regime'}, got {value}")
         if scope in ("", branch):
             settings[key] = parsed
     return settings
 
 
+def complete_passes(settings: dict[str, Any], num_cases: float) -> dict[str, Any]:
+    """Settings with iterations where they say null: an epoch is one pass over the training patches (paper sec. 4.1).
+
+    Args:
+        settings: Of a branch.
+        num_cases: Training cases of a fold, the mean over folds; VOI crops for small & hard.
+
+    Raises:
+        ValueError: If ``patches_per_volume`` is null, too.
+    """
+    alpha = settings["search_alpha_share"]
+    epochs = {
+        "iterations_per_epoch": (num_cases, settings["batch_size"]),
+        "search_iterations_per_epoch": (num_cases * (1 - alpha), settings["search_batch_size"]),
+    }
+    asked = [key for key in epochs if settings[key] is None]
+    if asked and settings["patches_per_volume"] is None:
+        raise ValueError(
+            f"{asked[0]}=null: expected patches_per_volume beside it (paper: 70), as an epoch then is one pass over "
+            "that many patches of each case, got null"
+        )
+    passes = {key: math.ceil(epochs[key][0] * settings["patches_per_volume"] / epochs[key][1]) for key in asked}
+    return settings | passes
+
+
 def _is_alike(value: Any, example: Any) -> bool:
-    """Whether a value is of an example's kind; numbers are finite and not negative, whole where the example is."""
+    """Whether a value is of an example's kind: whole numbers and lists of a length where the example is one."""
     if isinstance(example, list):
-        return isinstance(value, list) and bool(value) and all(_is_alike(item, example[0]) for item in value)
+        same_length = isinstance(value, list) and len(value) == len(example)
+        if example and isinstance(example[0], str):
+            same_length = isinstance(value, list) and bool(value)  # names of some of the branches
+        return same_length and all(_is_alike(item, example[0]) for item in value)
     if isinstance(example, bool) or not isinstance(example, int | float):
         return type(value) is type(example)
-    number = int if isinstance(example, int) else int | float
-    return isinstance(value, number) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return isinstance(value, int if isinstance(example, int) else int | float) and not isinstance(value, bool)
+
+
+def _is_in_range(value: Any, key: str) -> bool:
+    """Whether numbers are finite, positive or, where that says "none", 0, and shares at most 1."""
+    numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
+    most = 1 if key.startswith("p_") or key in SHARES else sys.float_info.max
+    return all(0 <= number <= most and (number > 0 or key.startswith("p_") or key in MAY_BE_0) for number in numbers)

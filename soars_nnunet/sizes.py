@@ -16,6 +16,9 @@ MIN_FEATURE_VOXELS = 4
 MAX_ANISOTROPY = 2.0
 """An axis is pooled only while its voxels are shorter than this times the shortest, as in nnU-Net."""
 
+UNLIMITED = 2**20
+"""Voxels that no image reaches."""
+
 
 @dataclass(frozen=True)
 class NetworkSize:
@@ -29,7 +32,7 @@ class NetworkSize:
 def choose_size(
     median_shape: tuple[int, ...],
     spacing_mm: tuple[float, ...],
-    max_patch_voxels: tuple[int, ...],
+    max_patch_voxels: tuple[int, ...] | None,
     max_patch_mm: float | None = None,
 ) -> NetworkSize:
     """Largest patch within the regime's limits and the image, with as many poolings as an axis bears.
@@ -37,7 +40,7 @@ def choose_size(
     Args:
         median_shape: Median image size at the network's spacing.
         spacing_mm: The network's spacing.
-        max_patch_voxels: The regime's patch, for example the paper's (64, 128, 128).
+        max_patch_voxels: The regime's patch, for example the paper's (64, 128, 128). None for no limit.
         max_patch_mm: Longest useful patch extent; at coarse spacing a patch of many voxels would
             cover the whole body. None for no limit.
 
@@ -47,7 +50,8 @@ def choose_size(
     shape, spacing = np.asarray(median_shape, float), np.asarray(spacing_mm, float)
     if shape.min() < MIN_FEATURE_VOXELS:
         raise ValueError(f"expected at least {MIN_FEATURE_VOXELS} voxels an axis, got {tuple(median_shape)}")
-    limits = {"image": shape, "regime": np.asarray(max_patch_voxels, float)}
+    most = np.full(3, UNLIMITED) if max_patch_voxels is None else np.asarray(max_patch_voxels)
+    limits = {"image": shape, "regime": most.astype(float)}
     if max_patch_mm is not None:
         limits["extent"] = max_patch_mm / spacing
     wanted = np.min(list(limits.values()), axis=0)
@@ -56,7 +60,7 @@ def choose_size(
     # an image's border may be padded, so an axis limited by the image rounds up, any other rounds to nearest
     by_image = limits["image"] <= wanted
     steps = np.where(by_image, np.ceil(wanted / total), np.maximum(np.round(wanted / total), 1))
-    patch = np.minimum(steps * total, np.where(by_image, np.inf, np.asarray(max_patch_voxels) // total * total))
+    patch = np.minimum(steps * total, np.where(by_image, np.inf, most // total * total))
     bound = [min(limits, key=lambda name: limits[name][axis]) for axis in range(3)]
     reason = (
         f"patch {_text(patch)} voxels = {_text(patch * spacing)} mm, bound by "

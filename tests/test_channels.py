@@ -286,6 +286,19 @@ def true_heatmaps(cascade, case, label):
     return gaussian_heatmaps(grid[None], torch.from_numpy(centers_mm)[None], 8.0)[0].numpy()
 
 
+def test_misses_do_not_lower_what_a_peak_must_reach():
+    def facts(height, missed=False):
+        return {"height": height, "error_mm": np.zeros(3), "missed": missed}
+
+    good = [facts(height) for height in np.linspace(0.7, 0.95, 26)]
+    assert crops._summary(good, np.ones(3))["low_confidence_below"] == pytest.approx(0.7025)
+    summary = crops._summary([*good, facts(0.03, missed=True)], np.ones(3))
+    assert summary["low_confidence_below"] == pytest.approx(0.7025)
+    assert (summary["missed"], summary["cases"]) == (1, 27)
+    # without a good one there is nothing else to go by
+    assert crops._summary([facts(0.2, True), facts(0.2, True)], np.ones(3))["low_confidence_below"] == 0.2
+
+
 def test_crops_are_centred_at_good_peaks_and_at_the_truth_where_peaks_miss(cascade_copy):
     """Untrained peaks all miss; with true heat maps none does, and the crop's middle is the organ's."""
     cascade = cascade_copy

@@ -10,7 +10,7 @@ from conftest import copy_tree
 
 from soars_nnunet import cli
 from soars_nnunet.artifacts import DEFAULT_PLANS, POSTPROCESSING, raw_folder, read_json, write_json
-from soars_nnunet.cross_validate import cross_validate
+from soars_nnunet.cross_validate import _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
@@ -77,6 +77,36 @@ def test_effects_are_those_of_the_written_volumes(validated):
         assert [effect.dsc, effect.dsc_largest] == pytest.approx(np.mean(pairs, axis=0).tolist())
         (row,) = [row for row in evaluation.per_organ() if row.name == effect.organ]
         assert row.dsc.mean == pytest.approx(effect.dsc)
+
+
+def test_an_organ_that_is_truly_absent_may_not_be_predicted(validated, tmp_path):
+    cascade = validated[0]
+    case = cascade.splits()[0]["val"][0]
+    reference = sitk.ReadImage(str(raw_folder() / cascade.source / "labelsTr" / f"{case}.nii.gz"))
+    labels = sitk.GetArrayFromImage(reference)
+    for name in ("Pituitary", "Pineal"):
+        labels[labels == cascade.labels[name]] = 0
+    predicted = np.zeros_like(labels)
+    predicted[:2, :2, :2] = cascade.profile.by_name["Pituitary"].label
+    paths = [tmp_path / "reference.nii.gz", tmp_path / f"{case}.nii.gz"]
+    for path, array_ in zip(paths, (labels, predicted), strict=True):
+        image = sitk.GetImageFromArray(array_)
+        image.CopyInformation(reference)
+        sitk.WriteImage(image, str(path))
+    shutil.copyfile(validated[3] / f"{case}.json", tmp_path / f"{case}.json")
+
+    def dsc():
+        evaluation, _ = _score([(case, paths[1], paths[0])], cascade)
+        return {score.organ: score.dsc for score in evaluation.scores}
+
+    assert dsc()["Pituitary"] == 0 and dsc()["Pineal"] is None
+    record = cascade.path(cascade.source)
+    facts = read_json(record)
+    write_json(record, {**facts, "unannotated": {case: ["Pituitary"]}})
+    try:
+        assert dsc()["Pituitary"] is None
+    finally:
+        write_json(record, facts)
 
 
 def test_prediction_keeps_what_was_decided(validated, tmp_path):

@@ -24,6 +24,7 @@ from soars_nnunet.profile import load_profile
 from soars_nnunet.regime import load_regime, regimes
 from soars_nnunet.stratify import branch_labels, stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
+from soars_nnunet.training.base import make_optimizer
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 
 PLANS = "nnUNetPlans"
@@ -226,14 +227,13 @@ def test_mid_level_without_guidance_needs_no_channels(planned):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("hu_per_unit=0", "hu_per_unit: expected a positive number"),
         ("iterations_per_epoch=null", "^iterations_per_epoch=null: expected patches_per_volume beside it"),
         ("search_iterations_per_epoch=null", "^search_iterations_per_epoch=null: expected patches_per_volume"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(planned, override, message):
     before = planned.cascade.plans("anchor", PLANS).read_bytes()
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(ValueError, match=message):
         plan(planned.cascade, options(override), ["anchor"])
     assert planned.cascade.plans("anchor", PLANS).read_bytes() == before
 
@@ -263,6 +263,15 @@ def test_unusable_spacing_is_refused(planned, spacing):
         ('hu_per_unit="150"', "expected a value like 150.0 or 50.0"),
         ("max_patch_voxels=48", "expected a value like [64, 128, 128]"),
         ("step_size=[]", "got []"),
+        ("step_size=[0.5,0.5,1.5]", "got [0.5,0.5,1.5]"),
+        ("max_patch_voxels=[64,128]", "got [64,128]"),
+        ("features_per_stage=[8,8]", "got [8,8]"),
+        ("batch_size=0", "got 0"),
+        ("hu_per_unit=0", "--set hu_per_unit: expected a value like 150.0 or 50.0, got 0"),
+        ("iterations_per_epoch=0", "expected a value like null or 250 or 50"),
+        ("p_mirror=7", "got 7"),
+        ("scaling=[1.0]", "got [1.0]"),
+        ('regime="demo"', "--set regime: expected a value like those of --regime"),
         ("step_size=[0.5, null, 1]", "got [0.5, null, 1]"),
     ],
 )
@@ -302,7 +311,32 @@ def test_regimes_name_the_same_keys_and_the_papers_values():
     assert {table[name]["all"]["p_mirror"] for name in table} == {0.0}
     paper = {branch: load_regime("paper", branch) for branch in ("anchor", "mid_level", "detection", "small_hard")}
     assert [values["initial_lr"] for values in paper.values()] == [0.01, 0.01, 0.01, 0.005]
-    assert {values["batch_size"] for values in paper.values()} == {12}
+    assert [values["search_initial_lr"] for values in paper.values()] == [0.005, 0.005, 0.001, 0.001]
+    # an epoch of small & hard is one pass over the VOI crops, not over 70 patches of each
+    assert [values["patches_per_volume"] for values in paper.values()] == [70, 70, 70, 1]
+    stated = {
+        "batch_size": 12,
+        "p_scaling": 1.0,
+        "scaling": [0.8, 1.2],
+        "dice_weight": 1.0,
+        "ce_weight": 0.0,
+        "heatmap_foreground_weight": 0.0,
+        "sigma_mm": 8.0,
+        "optimizer": "RAdam",
+        "max_patch_voxels": [64, 128, 128],
+        "step_size": [0.5, 0.75, 0.75],
+        "search_frozen_epochs": 20,
+        "search_joint_epochs": 30,
+        "search_batch_size": 2,
+        "search_alpha_share": 0.333,
+        "p_rotation": 0.0,
+        "p_intensity": 0.0,
+        "p_mirror": 0.0,
+    }
+    for branch, values in paper.items():
+        own = {"max_patch_voxels": None} if branch == "small_hard" else {}  # VOIs are cropped to the organs already
+        assert {key: values[key] for key in stated} == stated | own
+    assert table["paper"]["fine_tune"]["num_epochs"] == 10
     assert {(values["num_epochs"], values["weight_decay"], values["beta1"]) for values in paper.values()} == {
         (50, 0.005, 0.9)
     }
@@ -322,6 +356,19 @@ def test_no_path_travels_with_a_checkpoint(planned, tmp_path):
     assert checkpoint["trainer_name"] == "SOARSAnchorTrainer"
     for secret in (b"phantom_0", b"imagesTr", b"labelsTr", str(planned.root).encode()):
         assert secret not in path.read_bytes()
+
+
+def test_optimiser_is_the_one_that_the_plans_name(planned):
+    trainer = trainer_of(planned)
+    trainer.initialize()
+    (group,), weight = trainer.optimizer.param_groups, [torch.nn.Parameter(torch.zeros(1))]
+    assert isinstance(trainer.optimizer, torch.optim.RAdam) and not group["decoupled_weight_decay"]
+    decoupled = make_optimizer({**trainer.settings, "decoupled_weight_decay": True, "weight_decay": 0.25}, weight, 0.1)
+    assert (decoupled.defaults["decoupled_weight_decay"], decoupled.defaults["weight_decay"]) == (True, 0.25)
+    sgd = make_optimizer({**trainer.settings, "optimizer": "SGD", "beta1": 0.95}, weight, 0.1)
+    assert (type(sgd), sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (torch.optim.SGD, 0.95, True)
+    with pytest.raises(RuntimeError, match="optimizer: expected RAdam or SGD, got Adam"):
+        make_optimizer({**trainer.settings, "optimizer": "Adam"}, [], 0.1)
 
 
 def test_trainer_takes_its_regime_from_the_plans(planned):

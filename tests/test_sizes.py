@@ -47,6 +47,13 @@ def test_tiny_image_is_bound_by_the_image_and_keeps_four_voxels():
     assert poolings(choose_size((4, 4, 4), (4.0, 4.0, 4.0), PAPER_PATCH, None)) == (0, 0, 0)
 
 
+def test_without_limits_the_patch_holds_the_largest_image():
+    size = choose_size((43, 139, 70), (1.9, 0.95, 0.95), None)
+    total = np.prod(size.strides, axis=0)
+    assert size.patch == tuple(np.ceil(np.array((43, 139, 70)) / total) * total)
+    assert choose_size((43, 139, 70), (1.0, 1.0, 1.0), None, 64.0).patch == (48, 64, 64)
+
+
 def test_too_thin_image_is_refused():
     with pytest.raises(ValueError, match="at least 4 voxels"):
         choose_size((3, 64, 64), (3.0, 1.0, 1.0), PAPER_PATCH)

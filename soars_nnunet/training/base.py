@@ -212,13 +212,8 @@ class SOARSTrainer(nnUNetTrainer):
         return result
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
-        """RAdam (paper sec. 4.2) with nnU-Net's polynomial decay (ours)."""
-        optimizer = torch.optim.RAdam(
-            self.network.parameters(),
-            lr=self.initial_lr,
-            betas=(self.settings["beta1"], self.settings["beta2"]),
-            weight_decay=self.weight_decay,
-        )
+        """The regime's optimiser, RAdam in the paper (sec. 4.2), with nnU-Net's polynomial decay (ours)."""
+        optimizer = make_optimizer(self.settings, list(self.network.parameters()), self.initial_lr)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
@@ -289,6 +284,33 @@ class SOARSTrainer(nnUNetTrainer):
                     "give the new plans a name of their own (soars-plan --plans-name) or move the folder away"
                 )
         super().on_train_start()
+
+
+def make_optimizer(settings: dict[str, Any], parameters: list, lr: float) -> torch.optim.Optimizer:
+    """Optimiser as a regime names it.
+
+    Args:
+        settings: ``optimizer`` (``RAdam``, or ``SGD`` with Nesterov momentum as nnU-Net has it), ``beta1`` (the
+            momentum), ``beta2``, ``weight_decay``, and ``decoupled_weight_decay``: whether RAdam's weights decay by
+            themselves instead of by the gradient.
+        parameters: Weights, or groups of them with values of their own.
+        lr: Initial learning rate.
+
+    Raises:
+        RuntimeError: If the name is another.
+    """
+    if settings["optimizer"] == "SGD":
+        decay = settings["weight_decay"]
+        return torch.optim.SGD(parameters, lr, momentum=settings["beta1"], weight_decay=decay, nesterov=True)
+    if settings["optimizer"] != "RAdam":
+        raise RuntimeError(f"optimizer: expected RAdam or SGD, got {settings['optimizer']}")
+    return torch.optim.RAdam(
+        parameters,
+        lr,
+        betas=(settings["beta1"], settings["beta2"]),
+        weight_decay=settings["weight_decay"],
+        decoupled_weight_decay=settings["decoupled_weight_decay"],
+    )
 
 
 def design(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
 from soars_nnunet.networks.genotype import NUM_BLOCKS
-from soars_nnunet.training.base import SOARSTrainer
+from soars_nnunet.training.base import SOARSTrainer, make_optimizer
 from soars_nnunet.training.checkpoint import load_checkpoint
 from soars_nnunet.training.detection import CoordinateDataset, HeatmapChannelsLoss
 from soars_nnunet.training.losses import DiceCELoss
@@ -124,13 +124,9 @@ class SOARSFineTuneTrainer(SOARSTrainer):
             network.load_state_dict(load_checkpoint(folder / CHECKPOINT)["network_weights"])
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
-        """RAdam over the weights that move, as every branch has it."""
-        optimizer = torch.optim.RAdam(
-            [parameter for parameter in self.network.parameters() if parameter.requires_grad],
-            lr=self.initial_lr,
-            betas=(self.settings["beta1"], self.settings["beta2"]),
-            weight_decay=self.weight_decay,
-        )
+        """The regime's optimiser over the weights that move."""
+        moved = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        optimizer = make_optimizer(self.settings, moved, self.initial_lr)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     def _build_loss(self) -> CascadeLoss:

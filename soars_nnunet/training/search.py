@@ -30,6 +30,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
+from soars_nnunet.training.base import make_optimizer
 from soars_nnunet.training.detection import SOARSDetectionTrainer
 from soars_nnunet.training.gammas import gamma_lines, plot_gammas, read_gammas, write_gammas
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
@@ -128,12 +129,7 @@ class ArchitectureSearch:
                 "weight_decay": 0.0,
             },
         ]
-        optimizer = torch.optim.RAdam(
-            groups,
-            lr=self.initial_lr,
-            betas=(settings["beta1"], settings["beta2"]),
-            weight_decay=self.weight_decay,
-        )
+        optimizer = make_optimizer({**settings, "optimizer": "RAdam"}, groups, self.initial_lr)
         return optimizer, WeightsOnlyPolyLR(optimizer, self.initial_lr, self.num_epochs)
 
     def do_split(self) -> tuple[list[str], list[str]]:

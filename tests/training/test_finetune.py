@@ -146,6 +146,8 @@ def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
         kernels = [k for k, v in new.items() if v.ndim == 5]
         changed = [k for k in kernels if not torch.equal(new[k], old[k])]
         assert bool(changed) == (key in moved), key
+        if key not in moved:  # frozen means its statistics, too
+            assert all(torch.equal(new[k], old[k]) for k in new), key
     image = sitk.ReadImage(str(raw_folder() / cascade_copy.source / "imagesTs" / "phantom_004_0000.nii.gz"))
     labels, report = CascadePredictor(cascade_copy.manifest("FineTuned"), [0]).predict(image)
     assert "FineTuned" in report["models"]["small_hard"]["name"]
@@ -153,6 +155,27 @@ def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
     model = cascade_copy.model("anchor", "FineTuned").parent.parent / cascade_copy.source
     (debug,) = model.rglob("debug.json")
     assert "phantom_0" not in debug.read_text()
+
+
+def test_epochs_are_passes_of_whatever_batch(cascade_copy):
+    def iterations(*overrides):
+        assert cli.plan(["-d", "7", "--fine-tune", "Passes", "-np", "1", "--set", *overrides]) == 0
+        plans = read_json(Cascade.path(cascade_copy.source).parent / "Passes.json")
+        return plans["configurations"][CONFIGURATION]["soars"]["iterations_per_epoch"]
+
+    cases = np.mean([len(split["train"]) for split in cascade_copy.splits()])
+    passes = ["iterations_per_epoch=null", "patches_per_volume=6"]
+    assert [iterations(*passes, f"batch_size={n}") for n in (1, 4)] == [6 * cases, np.ceil(6 * cases / 4)]
+    # branches whose epochs are passes hand that on
+    path = cascade_copy.model("anchor", DEFAULT_PLANS) / "plans.json"
+    plans = read_json(path)
+    settings = plans["configurations"][CONFIGURATION]["soars"]
+    settings |= {"patches_per_volume": 6, "iterations_per_epoch": int(np.ceil(6 * cases / settings["batch_size"]))}
+    write_json(path, plans)
+    assert iterations("batch_size=1") == 6 * cases
+    settings["iterations_per_epoch"] = 5
+    write_json(path, plans)
+    assert iterations("batch_size=1") == 5
 
 
 def gradient(trainer, branch):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
@@ -213,3 +214,40 @@ def test_small_organ_is_found_after_200_steps(one_thread):
     found, truth = torch.cat(found), torch.cat(truth)
     assert truth.any()
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.5
+
+
+def blob_batch(generator):
+    """A blob of 8 mm at 3 mm in two of three patches, its heat map, and brighter noise all over."""
+    target = torch.zeros(2, 1, 20, 20, 20)
+    grid = torch.stack(torch.meshgrid(*(torch.arange(20.0),) * 3, indexing="ij"))
+    for case in range(2):
+        if torch.rand(1, generator=generator) < 2 / 3:
+            center = torch.randint(3, 17, (3, 1, 1, 1), generator=generator)
+            target[case, 0] = torch.exp(-9 * ((grid - center) ** 2).sum(0) / (2 * 8**2))
+    return 2 * target + 0.3 * torch.randn(target.shape, generator=generator), target
+
+
+def test_plain_l2_does_not_collapse(one_thread):
+    """The paper's loss and its share of patches without a target: the peak stands out after 150 steps."""
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    net = PHNN(1, 2, ["3D3", "2D3", "2D3", "3D3"], (4, 8, 8, 8), constant_background=0.25)
+    net.apply(net.initialize)
+    criterion = DeepSupervisionWrapper(HeatmapL2Loss(0), (0.25,) * 4)
+    optimiser = torch.optim.RAdam(net.parameters(), lr=0.01, weight_decay=0.005)
+    for _ in range(150):
+        image, target = blob_batch(generator)
+        optimiser.zero_grad()
+        criterion([output[:, 1:] for output in net(image)], [target] * 4).backward()
+        optimiser.step()
+    net.eval()
+    net.deep_supervision = False
+    with torch.inference_mode():
+        pairs = [(net(image)[:, 1], target[:, 0]) for image, target in (blob_batch(generator) for _ in range(8))]
+    peaks, empty = [], []
+    for found, truth in ((f, t) for pair in pairs for f, t in zip(*pair, strict=True)):
+        (peaks if truth.any() else empty).append(found.max().item())
+        if truth.any():
+            places = [np.array(np.unravel_index(int(map_.argmax()), map_.shape)) for map_ in (found, truth)]
+            assert np.linalg.norm(places[0] - places[1]) * 3 < 8
+    assert min(peaks) > 0.3 and max(empty) < min(peaks), (peaks, empty)

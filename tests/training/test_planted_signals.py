@@ -30,6 +30,8 @@ SETTINGS = {
     "search_alpha_betas": [0.5, 0.99],
     "beta1": 0.9,
     "beta2": 0.99,
+    "weight_decay": 0.0,
+    "decoupled_weight_decay": False,
 }
 
 
@@ -40,7 +42,7 @@ def search(axis, seed, frozen=20, joint=30):
     # everything of nnU-Net's trainer that reads files is left out
     trainer = SOARSAnchorSearchTrainer.__new__(SOARSAnchorSearchTrainer)
     trainer.network = SuperPHNN(1, 2, (4, 4, 4, 4), (1, 1, 1, 1))
-    trainer.settings, trainer.initial_lr, trainer.weight_decay = SETTINGS, 0.01, 0.0
+    trainer.settings, trainer.initial_lr = SETTINGS, 0.01
     trainer.num_epochs, trainer.device, trainer.grad_scaler = 2, torch.device("cpu"), None
     trainer.optimizer, _ = trainer.configure_optimizers()
     loss = DiceCELoss()
