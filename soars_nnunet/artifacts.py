@@ -34,6 +34,7 @@ TARGET_FACTS = "targets.json"
 DETECTIONS = "detections.csv"
 GENOTYPE = "genotype.json"
 JITTERED = "-jitter"
+FINE_TUNING_PLANNER = "soars-plan --fine-tune"
 INFERENCE_REVISION = 3
 """Of what networks are asked and how; outputs of another one are made again."""
 UNANNOTATED = "unannotated.json"

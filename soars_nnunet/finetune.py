@@ -17,6 +17,7 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 
 from soars_nnunet.artifacts import (
     CONFIGURATION,
+    FINE_TUNING_PLANNER,
     Cascade,
     MissingArtifactError,
     grid_and_units,
@@ -31,7 +32,6 @@ from soars_nnunet.regime import complete_passes, override_settings, regimes
 from soars_nnunet.stratify import branch_labels
 
 FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
-PLANNER = "soars-plan --fine-tune"
 TUNABLE = (
     "num_epochs",
     "iterations_per_epoch",
@@ -107,7 +107,9 @@ def plan_fine_tuning(
     write_json(whole.plans("fine_tune", name), plans)
     done = preprocess(whole, "fine_tune", name, None, num_processes)
     for key, model in models.items():
-        write_json(cascade.plans(key, name), {**model, "plans_name": name, "experiment_planner_used": PLANNER})
+        write_json(
+            cascade.plans(key, name), {**model, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}
+        )
     write_manifest(cascade, name, base)
     settings = plans["configurations"][CONFIGURATION]["soars"]
     budget = f"{settings['num_epochs']} x {settings['iterations_per_epoch']} iterations"
@@ -123,7 +125,7 @@ def _check_name(cascade: Cascade, name: str, base: str) -> None:
         raise InputError(f"--fine-tune {name}: expected another name than that of the trained plans; choose another")
     for key in cascade.datasets:
         path = cascade.plans(key, name)
-        if path.is_file() and read_json(path).get("experiment_planner_used") != PLANNER:
+        if path.is_file() and read_json(path).get("experiment_planner_used") != FINE_TUNING_PLANNER:
             raise InputError(f"--fine-tune {name}: expected a new name, got that of {path}; choose another")
 
 
@@ -175,4 +177,4 @@ def _plans(
         "_kw_requires_import": [],
     }
     configuration |= {"data_identifier": f"{name}_{CONFIGURATION}", "soars": settings}
-    return {**plans, "dataset_name": cascade.source, "plans_name": name, "experiment_planner_used": PLANNER}
+    return {**plans, "dataset_name": cascade.source, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}

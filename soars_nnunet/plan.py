@@ -19,6 +19,7 @@ from soars_nnunet.artifacts import (
     BRANCHES,
     CONFIGURATION,
     DEFAULT_PLANS,
+    FINE_TUNING_PLANNER,
     TARGET_FACTS,
     Cascade,
     MissingArtifactError,
@@ -96,10 +97,14 @@ def plan(
     unknown = sorted(set(branches or ()) - set(cascade.datasets))
     if unknown:
         raise InputError(f"branches: expected some of {', '.join(cascade.datasets)}, got {', '.join(unknown)}")
+    wanted = [branch for branch in cascade.networks if not branches or branch.key in branches]
+    for path in (cascade.plans(branch.key, options.plans_name) for branch in wanted):
+        if path.is_file() and read_json(path).get("experiment_planner_used") == FINE_TUNING_PLANNER:
+            raise InputError(
+                f"--plans-name {options.plans_name}: expected a new name, got a fine-tuning's; choose another"
+            )
     planned = []
-    for branch in cascade.networks:
-        if branches and branch.key not in branches:
-            continue
+    for branch in wanted:
         channels, waiting = _inputs(cascade, branch.key, options)
         if waiting:
             progress(f"{branch.suffix}: waits for {waiting}")

@@ -178,6 +178,15 @@ def test_epochs_are_passes_of_whatever_batch(cascade_copy):
     assert iterations("batch_size=1") == 5
 
 
+def test_plans_of_a_fine_tuning_are_not_planned_over(cascade_copy, capsys):
+    fine_tuning(cascade_copy)
+    path = cascade_copy.plans("anchor", "FineTuned")
+    before = path.read_bytes()
+    assert cli.plan(["-d", "7", "--plans-name", "FineTuned"]) == 2
+    assert "--plans-name FineTuned: expected a new name" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def gradient(trainer, branch):
     found = [p.grad.abs().max() for p in trainer.network.branches[branch].parameters() if p.grad is not None]
     return max(found, default=0)
