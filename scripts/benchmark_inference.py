@@ -8,8 +8,8 @@ soars-plan, and nnU-Net's default U-Net planned by nnU-Net. All work at --spacin
 apart and without mirroring. Each run is a fresh process of the plain command, measured until it ends; memory is the
 proportional set (PSS) of it and its workers, sampled; stages are told by the lines that the commands print or the
 report that they write. "everywhere" is the cascade without leaving out what is outside of the patient or the anchors'
-reach, "large" runs anchors and mid-level on large tiles. Random weights know no anatomy: nothing is out of reach, and
-organs are strewn over the whole volume.
+reach, "large" runs anchors and mid-level on large tiles, "anchors" and "not_small" give 9 and 30 organs alone. Random
+weights know no anatomy: nothing is out of reach, and organs are strewn over the whole volume.
 """
 
 import argparse
@@ -25,15 +25,25 @@ import SimpleITK as sitk
 from random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 
 from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
+from soars_nnunet.profile import load_profile
 
 SIZES = {
     "small": ((120, 160, 160), (3.0, 3.0, 3.0)),
     "medium": ((120, 256, 256), (2.5, 1.9, 1.9)),
+    "quarter": ((90, 512, 512), (1.9, 0.95, 0.95)),
     "large": ((160, 512, 512), (2.5, 0.95, 0.95)),
+    "half": ((180, 512, 512), (1.9, 0.95, 0.95)),
     "full": ((360, 512, 512), (1.9, 0.95, 0.95)),
 }
 """Voxels and mm (Z, Y, X) of the CTs."""
-OURS = {"cascade": [], "everywhere": ["--everywhere"], "large": ["--large-tiles"]}
+ORGANS = load_profile("hn42").organs
+OURS = {
+    "cascade": [],
+    "everywhere": ["--everywhere"],
+    "large": ["--large-tiles"],
+    "anchors": ["--roi-subset", *(organ.name for organ in ORGANS if organ.tier == "anchor")],
+    "not_small": ["--roi-subset", *(organ.name for organ in ORGANS if organ.tier != "small_hard")],
+}
 """Further options of each variant of the cascade."""
 VARIANTS = (*OURS, "stock", "phnn")
 GIB = 2**30

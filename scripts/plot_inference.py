@@ -22,6 +22,8 @@ NAMES = {
     "cascade": "cascade",
     "everywhere": "cascade, everywhere",
     "large": "cascade, large tiles",
+    "anchors": "cascade, 9 organs",
+    "not_small": "cascade, 30 organs",
     "stock": "nnU-Net, 43 classes",
     "phnn": "P-HNN, 43 classes, nnU-Net's predictor",
 }

@@ -323,6 +323,7 @@ def test_regimes_name_the_same_keys_and_the_papers_values():
         "heatmap_foreground_weight": 0.0,
         "sigma_mm": 8.0,
         "optimizer": "RAdam",
+        "decoupled_weight_decay": True,
         "max_patch_voxels": [64, 128, 128],
         "step_size": [0.5, 0.75, 0.75],
         "search_frozen_epochs": 20,
