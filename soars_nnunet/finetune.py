@@ -51,7 +51,14 @@ TUNABLE = (
     "fine_tuned",
 )
 """What ``--set`` may change: patches are not augmented, as the VOI crops are not, and losses are the branches' own."""
-LOSS_SETTINGS = ("dice_weight", "ce_weight", "dice_background", "heatmap_foreground_weight", "sigma_mm")
+LOSS_SETTINGS = (
+    "dice_weight",
+    "ce_weight",
+    "dice_background",
+    "dice_absent_classes",
+    "heatmap_foreground_weight",
+    "sigma_mm",
+)
 
 
 def plan_fine_tuning(

@@ -25,6 +25,7 @@ from soars_nnunet.regime import load_regime, regimes
 from soars_nnunet.stratify import branch_labels, stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.base import make_optimizer
+from soars_nnunet.training.losses import DiceCELoss
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 
 PLANS = "nnUNetPlans"
@@ -370,6 +371,22 @@ def test_optimiser_is_the_one_that_the_plans_name(planned):
     assert (type(sgd), sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (torch.optim.SGD, 0.95, True)
     with pytest.raises(RuntimeError, match="optimizer: expected RAdam or SGD, got Adam"):
         make_optimizer({**trainer.settings, "optimizer": "Adam"}, [], 0.1)
+
+
+def test_loss_and_its_schedule_are_those_of_the_plans(planned):
+    trainer = trainer_of(planned)
+    trainer.settings |= {"side_output_weights": [1.0, 0.5, 0.5, 0.0], "dice_absent_classes": True}
+    trainer.initialize()
+    logits, target = torch.randn(4, 2, 10, 4, 4, 4), torch.randint(0, 3, (2, 1, 4, 4, 4))
+    each = [DiceCELoss(include_absent=True)(one, target) for one in logits]
+    torch.testing.assert_close(trainer.loss(list(logits), [target] * 4), 0.5 * each[0] + 0.25 * (each[1] + each[2]))
+    for by_step, expected in ((True, 0.01 * (1 - 2.5 / 7) ** 0.9), (False, 0.01)):
+        trainer.settings["lr_decays_by_step"] = by_step
+        trainer.lr_scheduler.step(0)
+        trainer.current_epoch, trainer.steps_of_epoch = 2, trainer.num_iterations_per_epoch // 2
+        with pytest.raises(KeyError):  # the rate is set before the batch is touched
+            trainer.train_step({"keys": []})
+        assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(expected)
 
 
 def test_trainer_takes_its_regime_from_the_plans(planned):

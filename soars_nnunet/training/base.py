@@ -136,11 +136,13 @@ class SOARSTrainer(nnUNetTrainer):
             weight_dice=self.settings["dice_weight"],
             weight_ce=self.settings["ce_weight"],
             include_background=self.settings["dice_background"],
+            include_absent=self.settings["dice_absent_classes"],
         )
 
     def _build_loss(self) -> nn.Module:
         loss = self.criterion = self._branch_loss()
-        return DeepSupervisionWrapper(loss, (1 / NUM_BLOCKS,) * NUM_BLOCKS) if self.enable_deep_supervision else loss
+        weights = np.array(self.settings["side_output_weights"])
+        return DeepSupervisionWrapper(loss, tuple(weights / weights.sum())) if self.enable_deep_supervision else loss
 
     @cached_property
     def undrawn(self) -> dict[str, tuple[int, ...]]:
@@ -165,7 +167,6 @@ class SOARSTrainer(nnUNetTrainer):
         cases = [str(case) for case in batch["keys"]]
         self.criterion.undrawn = undrawn_mask(cases, undrawn, num_classes, self.device)
 
-    decays_by_step = True
     steps_of_epoch = 0
 
     def on_train_epoch_start(self) -> None:
@@ -176,10 +177,11 @@ class SOARSTrainer(nnUNetTrainer):
     def train_step(self, batch: dict) -> dict:
         """nnU-Net's step; classes that nobody drew in a case are left open there.
 
-        The learning rate follows nnU-Net's polynomial from step to step, not from epoch to epoch: of few epochs the
-        last one would still have a tenth or more of the first one's rate, and end with unsettled weights.
+        With ``lr_decays_by_step`` the learning rate follows nnU-Net's polynomial from step to step, not from epoch to
+        epoch: of few epochs the last one would still have a tenth or more of the first one's rate, and end with
+        unsettled weights.
         """
-        if self.decays_by_step and self.lr_scheduler is not None:
+        if self.settings["lr_decays_by_step"] and self.lr_scheduler is not None:
             self.lr_scheduler.step(self.current_epoch + self.steps_of_epoch / self.num_iterations_per_epoch)
             self.steps_of_epoch += 1
         self.mark_undrawn(batch, self.undrawn_in_patches)

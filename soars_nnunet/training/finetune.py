@@ -136,7 +136,12 @@ class SOARSFineTuneTrainer(SOARSTrainer):
             losses[key] = (
                 HeatmapChannelsLoss(own["heatmap_foreground_weight"])
                 if key == "detection"
-                else DiceCELoss(own["dice_weight"], own["ce_weight"], own["dice_background"])
+                else DiceCELoss(
+                    own["dice_weight"],
+                    own["ce_weight"],
+                    own["dice_background"],
+                    include_absent=own["dice_absent_classes"],
+                )
             )
         self.criterion = None  # of a single branch; there is none
         return CascadeLoss(losses)

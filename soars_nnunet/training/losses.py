@@ -37,6 +37,7 @@ class DiceCELoss(nn.Module):
         weight_ce: Weight of the cross entropy; 0 leaves the Dice loss alone.
         include_background: Whether class 0 takes part in the Dice average.
         smooth: Added to numerator and denominator, in voxels; nnU-Net's default.
+        include_absent: Average over absent classes, too, as nnU-Net does.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class DiceCELoss(nn.Module):
         weight_ce: float = 1.0,
         include_background: bool = False,
         smooth: float = 1e-5,
+        include_absent: bool = False,
     ) -> None:
         super().__init__()
         self.weight_dice = weight_dice
         self.weight_ce = weight_ce
         self.include_background = include_background
         self.smooth = smooth
+        self.include_absent = include_absent
         self.undrawn: torch.Tensor | None = None
         """(B, C) bool of the next batch, background never; None where every organ is drawn or absent."""
 
@@ -89,7 +92,7 @@ class DiceCELoss(nn.Module):
         volume = bins.scatter_add(1, in_slices, torch.ones_like(own)).sum(0)
         predicted = probabilities.sum((0, 2, 3, 4))
         dice = (2 * intersection + self.smooth) / (predicted + volume + self.smooth).clamp_min(1e-8)
-        counts = volume > 0
+        counts = torch.ones_like(volume, dtype=torch.bool) if self.include_absent else volume > 0
         if not self.include_background:
             counts[0] = False
         return -(dice * counts).sum() / counts.sum().clamp_min(1)

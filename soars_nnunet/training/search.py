@@ -87,7 +87,6 @@ class ArchitectureSearch:
     """
 
     network_class = SuperPHNN
-    decays_by_step = False  # a step of alpha and one of the weights count as two
     _loads_alpha_cases = False
 
     def __init__(
@@ -101,7 +100,9 @@ class ArchitectureSearch:
         super().__init__(plans, configuration, fold, dataset_json, device)  # type: ignore[call-arg]
         if self.is_ddp:
             raise RuntimeError("the architecture search runs on one GPU: expected -num_gpus 1")
-        settings = self.settings = {**self.settings, "seed": self.settings["search_seed"]}
+        # by epoch, as a step of alpha and one of the weights would count as two
+        apart = {"seed": self.settings["search_seed"], "lr_decays_by_step": False}
+        settings = self.settings = {**self.settings, **apart}
         if not isinstance(settings["seed"], int) or settings["seed"] < 0:
             raise RuntimeError(f"search_seed: expected a whole number of 0 or more, got {settings['seed']}")
         self.initial_lr = settings["search_initial_lr"]

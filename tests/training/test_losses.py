@@ -47,6 +47,13 @@ def test_absent_classes_do_not_count():
     assert abs(loss - nnunet_dice(False, 1e-5)(logits, target)) > 0.05
 
 
+@pytest.mark.parametrize("include_background", [False, True])
+def test_absent_classes_count_on_request_as_nnunet_counts_them(include_background):
+    logits, target = random_batch(5, [0, 1, 3])
+    ours = DiceCELoss(1, 0, include_background, include_absent=True)(logits, target)
+    torch.testing.assert_close(ours, nnunet_dice(include_background, 1e-5)(logits, target))
+
+
 def test_batch_of_background_gives_zero_with_a_gradient_path():
     logits, target = random_batch(3, [0])
     loss = DiceCELoss(1, 0)(logits, target)

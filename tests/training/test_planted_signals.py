@@ -32,6 +32,7 @@ SETTINGS = {
     "beta2": 0.99,
     "weight_decay": 0.0,
     "decoupled_weight_decay": False,
+    "lr_decays_by_step": False,
 }
 
 
