@@ -23,6 +23,7 @@ from soars_nnunet.options import (
     add_plans,
     add_tiling,
     add_tta,
+    positive,
     to_device,
     to_tiling,
 )
@@ -275,7 +276,7 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fast", action="store_true", help="--large-tiles, and one fold of each branch: less accurate")
     parser.add_argument(
-        "--memory-limit", type=float, metavar="GIB", help="refuse a CT that would need more (default: what is free)"
+        "--memory-limit", type=positive, metavar="GIB", help="refuse a CT that would need more (default: what is free)"
     )
     parser.add_argument("--num-parts", type=int, default=1, help="processes among which the CTs are shared out")
     parser.add_argument("--part-id", type=int, default=0, help="which of them this one is, from 0")

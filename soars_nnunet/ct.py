@@ -160,7 +160,7 @@ def check_ct(image: sitk.Image, name: str) -> sitk.Image:
     Raises:
         InputError: With one line, at the first check that fails.
     """
-    _check_geometry(image, name)
+    check_geometry(image, name)
     values = sitk.GetArrayViewFromImage(image)
     low, high = float(values.min()), float(values.max())
     if not math.isfinite(low) or not math.isfinite(high):
@@ -324,7 +324,13 @@ def _nifti_bytes(stream: BinaryIO | gzip.GzipFile) -> int:
     return 0
 
 
-def _check_geometry(image: sitk.Image, name: str) -> None:
+def check_geometry(image: sitk.Image, name: str) -> None:
+    """The geometry part of ``check_ct``, which reads no voxel.
+
+    Raises:
+        InputError: With one line, at the first check that fails.
+    """
+
     def fail(expected: str, got: str, action: str) -> None:
         raise InputError(f"{name}: expected {expected}, got {got}; {action}")
 

@@ -100,26 +100,27 @@ def available_bytes() -> int:
     return max(0, free)
 
 
-def describe_memory(needed: int) -> str:
-    """An estimate, in bytes, in words, with what there is."""
-    held = _held_bytes()
-    return (
-        f"estimated peak memory {(held + needed) / GIB:.1f} GiB, {(held + available_bytes()) / GIB:.1f} GiB may be used"
-    )
+def describe_memory(needed: int, limit_gib: float | None = None) -> str:
+    """An estimate, in bytes, in words, with what there is or the user's limit."""
+    held = held_bytes()
+    usable = (held + available_bytes()) / GIB if limit_gib is None else limit_gib
+    return f"estimated peak memory {(held + needed) / GIB:.1f} GiB, {usable:.1f} GiB may be used"
 
 
-def require_memory(needed: int, limit_gib: float | None, case: str) -> None:
+def require_memory(needed: int, limit_gib: float | None, case: str, held: int | None = None) -> None:
     """Check an estimate against the memory there is.
 
     Args:
         needed: Bytes beside what the process holds already.
         limit_gib: The user's limit for the whole process, GiB, which he answers for; None for what is free.
         case: Which CT needs it, for the message.
+        held: What the process held before its first CT, for a limit: later it also holds what ``needed`` counts, and
+            what it has freed. None for what it holds now.
 
     Raises:
         InputError: If it does not fit.
     """
-    held = _held_bytes()
+    held = held_bytes() if held is None or limit_gib is None else held
     usable = held + available_bytes() if limit_gib is None else int(limit_gib * GIB)
     if held + needed > usable:
         remedy = "close other programs, or give --memory-limit" if limit_gib is None else "raise --memory-limit"
@@ -129,6 +130,6 @@ def require_memory(needed: int, limit_gib: float | None, case: str) -> None:
         )
 
 
-def _held_bytes() -> int:
+def held_bytes() -> int:
     """What the process holds already."""
     return psutil.Process().memory_info().rss

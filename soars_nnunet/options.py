@@ -18,6 +18,18 @@ def add_plans(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plans-name", default=DEFAULT_PLANS, help="plans of a variant (default: %(default)s)")
 
 
+def positive(text: str) -> float:
+    """Value of an option that is a finite number above 0.
+
+    Raises:
+        ValueError: If it is none; argparse then names the option.
+    """
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Where networks run."""
     parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: cuda where there is one)")

@@ -19,21 +19,19 @@ from soars_nnunet.artifacts import (
     Cascade,
     MissingArtifactError,
     file_hash,
+    json_hash,
     read_json,
     replacing,
     results_folder,
     write_json,
 )
-from soars_nnunet.ct import InputError, check_ct, list_cts, read_ct
-from soars_nnunet.memory import describe_memory, estimate_bytes, require_memory
+from soars_nnunet.ct import MAX_SPACING_MM, InputError, check_ct, check_geometry, list_cts, read_ct
+from soars_nnunet.memory import describe_memory, estimate_bytes, held_bytes, require_memory
 from soars_nnunet.predict import CascadePredictor, find_manifest
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
-
-FAILURES = (InputError, RuntimeError, OSError, MemoryError, ValueError)
-"""What one case may fail by, the network's memory and ITK's files included, without stopping the others."""
 
 
 def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:
@@ -120,18 +118,19 @@ def predict_files(
         organs=organs,
         fast=fast,
     )
-    _say_memory(predictor, cases, progress)
+    _say_memory(predictor, cases, memory_limit_gib, progress)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     common = {
         "models": {key: model.fingerprint for key, model in predictor.models.items()},
         "plans": {key: model.plans_hash for key, model in predictor.models.items()},
         "inference": INFERENCE_REVISION,
+        "cascade": json_hash({key: predictor.manifest[key] for key in ("profile", "targets")}),
         "mirror": mirror,
         "tiling": asdict(predictor.tiling),
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }
-    run = _Run(predictor, common, overwrite, memory_limit_gib, progress, lone)
+    run = _Run(predictor, common, overwrite, memory_limit_gib, progress, lone, held_bytes())
     jobs = [
         _Job(f"[{index}/{len(cases)}] {case}", case, path, output / f"{case}{_ending(path)}", output / f"{case}.json")
         for index, (case, path) in enumerate(cases, 1)
@@ -153,7 +152,11 @@ def _selected(
     cases = (list_cts(source) if isinstance(source, Path) else source)[part[0] :: part[1]]
     if cases and output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
+    if isinstance(source, Path) and source.is_dir() and output.resolve() == source.resolve():
+        raise InputError(f"-o {output}: expected another folder than the CTs', or labels are taken for CTs; name one")
     for case, path in cases:
+        if case == "dataset":
+            raise InputError(f"{path}: expected another name than that of dataset.json; rename the CT")
         if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
             raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     return cases
@@ -178,6 +181,7 @@ class _Run:
     memory_limit_gib: float | None
     progress: Progress
     lone: sitk.Image | None
+    held: int
     failed: dict[str, str] = field(default_factory=dict)
 
     def all(self, jobs: Sequence[_Job]) -> None:
@@ -203,10 +207,10 @@ class _Run:
                 self.finish(*writing.pop())
 
     def attempt(self, case: str, step: Callable[[], Any]) -> Any:
-        """Result of a step; None, noted and said, if it fails by what one case may fail by."""
+        """Result of a step; None, noted and said, if it fails, by whatever: the other cases go on."""
         try:
             return step()
-        except FAILURES as error:
+        except Exception as error:
             logger.debug(case, exc_info=True)
             refused = isinstance(error, InputError)
             text = " ".join(str(error).split())
@@ -223,8 +227,8 @@ class _Run:
 
     def predict(self, image: sitk.Image, job: _Job) -> tuple[sitk.Image, dict[str, Any]]:
         """Labels and report, if there is memory enough."""
-        if image.GetDimension() == 3:  # or else it will be refused
-            require_memory(_needed(self.predictor, image), self.memory_limit_gib, job.case)
+        check_geometry(image, job.case)  # or else the estimate would make no sense
+        require_memory(_needed(self.predictor, image), self.memory_limit_gib, job.case, self.held)
         return self.predictor.predict(image, job.case)
 
     def finish(self, case: str, writing: Future) -> None:
@@ -241,7 +245,9 @@ def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileRead
     return estimate_bytes(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes)
 
 
-def _say_memory(predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], progress: Progress) -> None:
+def _say_memory(
+    predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], limit_gib: float | None, progress: Progress
+) -> None:
     """Say before work starts what the largest CT will take; files without a usable header are refused later."""
     needed = 0
     for _, path in cases:
@@ -251,9 +257,9 @@ def _say_memory(predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], 
             reader.ReadImageInformation()
         except RuntimeError:
             continue
-        if reader.GetDimension() == 3:
+        if reader.GetDimension() == 3 and max(reader.GetSpacing()) <= MAX_SPACING_MM:
             needed = max(needed, _needed(predictor, reader))
-    progress(f"{len(cases)} CT(s); {describe_memory(needed)}")
+    progress(f"{len(cases)} CT(s); {describe_memory(needed, limit_gib)}")
 
 
 def _write(labels: sitk.Image, report: dict[str, Any], job: _Job, key: dict[str, Any]) -> str:

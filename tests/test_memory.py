@@ -50,6 +50,18 @@ def test_too_little_memory_is_one_clear_line(monkeypatch):
     with pytest.raises(InputError, match="2.0 GiB may be used; raise"):
         require_memory(3 * GIB, 2.0, "a")
     require_memory(5 * GIB, 100.0, "a")
+    # a limit is for what was held at first and one CT, whatever the process has read and freed meanwhile
+    require_memory(GIB, 2.0, "a", held=GIB)
+    with pytest.raises(InputError, match=r"a: expected to need 2\.5 GiB of memory, 2\.0 GiB may be used"):
+        require_memory(GIB, 2.0, "a", held=GIB + GIB // 2)
+    assert "2.0 GiB may be used" in memory.describe_memory(GIB, 2.0)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "much"])
+def test_a_limit_that_is_none_is_refused(limit, capsys):
+    with pytest.raises(SystemExit) as refusal:
+        cli.cascade_predict(["-i", "a.nii.gz", "-o", "out", "--memory-limit", limit])
+    assert refusal.value.code == 2 and "--memory-limit" in capsys.readouterr().err
 
 
 def test_a_ct_over_the_limit_is_refused_before_work_and_the_others_are_done(untrained_cascade, tmp_path, capsys):

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet import cli
-from soars_nnunet.artifacts import DEFAULT_PLANS, MissingArtifactError, raw_folder, read_json
+from soars_nnunet.artifacts import DEFAULT_PLANS, MissingArtifactError, raw_folder, read_json, write_json
 from soars_nnunet.ct import InputError
 from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.predict_files import locate_manifest, predict_files
@@ -81,6 +81,43 @@ def test_other_choices_predict_again(manifest, ct, tmp_path, change):
     predict_files(ct, tmp_path, manifest, progress=lines.append, **change)
     assert path.stat().st_mtime_ns != before
     assert not [line for line in lines if "finished already" in line]
+
+
+def test_other_thresholds_of_the_same_networks_predict_again(manifest, ct, tmp_path):
+    facts, original = read_json(manifest), manifest.read_bytes()
+    (path,) = predict_files(ct, tmp_path / "out", manifest)
+    before = path.stat().st_mtime_ns
+    for target in facts["targets"].values():
+        target["low_confidence_below"] = 99.0
+    try:
+        write_json(manifest, facts)
+        predict_files(ct, tmp_path / "out", manifest)
+    finally:
+        manifest.write_bytes(original)
+    assert path.stat().st_mtime_ns != before
+    report = read_json(path.with_name(path.name.replace(".nii.gz", ".json")))
+    assert {report["organs"][name]["status"] for name in ("Pituitary", "Pineal")} == {"absent"}
+
+
+def test_names_and_folders_that_results_would_overwrite_are_refused(manifest, ct, tmp_path):
+    for name in ("a.nii.gz", "dataset.nii.gz"):
+        shutil.copyfile(ct, tmp_path / name)
+    with pytest.raises(InputError, match="expected another folder than the CTs'"):
+        predict_files(tmp_path, tmp_path, manifest)
+    with pytest.raises(InputError, match=r"dataset\.nii\.gz: expected another name"):
+        predict_files(tmp_path, tmp_path / "out", manifest)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_spacing_in_micrometres_is_said_to_be_one(manifest, ct, tmp_path, capsys):
+    image = sitk.ReadImage(str(ct))
+    sitk.WriteImage(image, str(tmp_path / "a.nii.gz"))
+    image.SetSpacing([1000 * mm for mm in image.GetSpacing()])
+    sitk.WriteImage(image, str(tmp_path / "b.nii.gz"))
+    lines = []
+    with pytest.raises(InputError, match="1 of 2 CTs .*b: expected a spacing of 0 to"):
+        predict_files(tmp_path, tmp_path / "out", manifest, progress=lines.append)
+    assert float(lines[0].split("memory ")[1].split()[0]) < 100
 
 
 def test_another_ct_of_the_same_name_is_predicted_again(manifest, ct, tmp_path):
@@ -197,22 +234,25 @@ def test_parts_share_the_cases_out(manifest, formats, tmp_path):
         predict_files(formats, tmp_path / "out", manifest, part=(2, 2))
 
 
-def test_a_failed_case_does_not_stop_the_others(manifest, formats, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "text"), [(torch.OutOfMemoryError("out of memory"), "out of memory"), (KeyError("Ear_L"), "'Ear_L'")]
+)
+def test_a_failed_case_does_not_stop_the_others(manifest, formats, tmp_path, monkeypatch, error, text):
     predict = CascadePredictor.predict
 
     def failing(self, image, name):
         if name == "b":
-            raise torch.OutOfMemoryError("out of memory")
+            raise error
         return predict(self, image, name)
 
     monkeypatch.setattr(CascadePredictor, "predict", failing)
     output = tmp_path / "out"
     (output / "c.json").mkdir(parents=True)  # writing this one fails, after the others
-    with pytest.raises(InputError, match="2 of 3 CTs .* b: OutOfMemoryError: out of memory; c: "):
+    with pytest.raises(InputError, match=f"2 of 3 CTs .* b: {type(error).__name__}: {text}; c: "):
         predict_files(formats, output, manifest)
     assert {"a.json", "a.nii.gz"} <= {path.name for path in output.iterdir()}
     (output / "c.json").rmdir()
-    with pytest.raises(InputError, match="1 of 3 CTs .* b: OutOfMemoryError: out of memory"):
+    with pytest.raises(InputError, match=f"1 of 3 CTs .* b: {type(error).__name__}: {text}"):
         predict_files(formats, output, manifest)
     assert sorted(path.name for path in output.iterdir()) == ["a.json", "a.nii.gz", "c.json", "c.mha", "dataset.json"]
 

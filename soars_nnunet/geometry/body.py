@@ -16,7 +16,7 @@ MIN_BODY_MM3 = 1e6
 
 
 def body_hull(ct_hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    """Axial rectangles around the largest connected body of a CT.
+    """Axial rectangles around the bodies of a CT, all connected parts of a litre or more.
 
     Rectangles hold the airways, whether they are open to the outside or not.
 
@@ -32,7 +32,8 @@ def body_hull(ct_hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     if not count or sizes.max() * np.prod(spacing_mm) < MIN_BODY_MM3:
         return ~hull
-    body = parts == 1 + sizes.argmax()
+    # padding around a round field of view can be larger than the patient
+    body = np.isin(parts, 1 + np.flatnonzero(sizes * np.prod(spacing_mm) >= MIN_BODY_MM3))
     margins = [int(np.ceil(MARGIN_MM / mm)) for mm in spacing_mm]
     for z in np.flatnonzero(body.any(axis=(1, 2))):
         spans = [(z, z), *((hits[0], hits[-1]) for hits in (np.flatnonzero(body[z].any(axis=axis)) for axis in (1, 0)))]

@@ -34,6 +34,15 @@ def test_does_not_depend_on_the_direction(ct_hu, axis):
     )
 
 
+def test_padding_larger_than_the_patient_hides_nothing(ct_hu):
+    body = ct_hu > -500
+    padded = ct_hu.copy()
+    padded[:, :, :8] = padded[:, :, 52:] = padded[:, 54:] = 0  # round a field of view
+    parts = (padded == 0).sum(), body[8:33, 12:41, 15:46].sum()
+    assert parts[0] > parts[1]
+    assert body_hull(padded, SPACING_MM)[body].all()
+
+
 def test_follows_every_slice(ct_hu):
     ct_hu[8:20, :, 30:] = -1000
     hull = body_hull(ct_hu, SPACING_MM)
