@@ -64,16 +64,16 @@ def draw(work: Path, size: str) -> Path:
     return folder
 
 
-def command_of(variant: str, ct: Path, output: Path, cascade: Cascade) -> list[str]:
+def command_of(variant: str, ct: Path, output: Path, cascade: Cascade, device: str) -> list[str]:
     """The command that a user types."""
     if variant in OURS:
-        options = ["--folds", "0", "--step-size", "0.5", "--device", "cpu", "--overwrite"]
+        options = ["--folds", "0", "--step-size", "0.5", "--device", device, "--overwrite"]
         command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source]
         return [*command, *options, *OURS[variant]]
     trainer = STOCK_TRAINER if variant == "stock" else BRANCHES["baseline"].trainer
     plans = STOCK_PLANS if variant == "stock" else DEFAULT_PLANS
     options = ["-d", cascade.datasets["baseline"], "-c", CONFIGURATION, "-f", "0", "-tr", trainer, "-p", plans]
-    options += ["-device", "cpu", "--disable_tta", "-step_size", "0.5", "-npp", "1", "-nps", "1"]
+    options += ["-device", device, "--disable_tta", "-step_size", "0.5", "-npp", "1", "-nps", "1"]
     return ["nnUNetv2_predict", "-i", str(ct), "-o", str(output), *options]
 
 
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument(
         "--spacing", nargs=3, default=["3", "3", "3"], metavar=("Z", "Y", "X"), help="of the networks, mm"
     )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; memory is the host's in any case")
     parser.add_argument("--memory-limit", type=float, default=22.0, metavar="GIB", help="stop a run that takes more")
     parser.add_argument("--plan", nargs=argparse.REMAINDER, default=["--regime", "paper"], help="options of soars-plan")
     options = parser.parse_args()
@@ -158,7 +159,7 @@ def main() -> None:
         ct = draw(options.work, size)
         for variant in options.variants:
             output = options.work / "out" / f"{size}_{variant}"
-            row = measure(command_of(variant, ct, output, cascade), options.memory_limit)
+            row = measure(command_of(variant, ct, output, cascade, options.device), options.memory_limit)
             if variant in OURS and not row["died"]:
                 row["stages"] = read_json(output / "ct.json")["seconds"]
             rows[f"{size} {variant}"] = row

@@ -32,7 +32,9 @@ CGROUPS = (
     ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Folder of a container's memory (v2, v1), its limit, what it uses, and cache in that which can be given back."""
+"""Folder of the groups' memory (v2, v1), a group's limit, what it uses, and cache in that which can be given back."""
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""Names this process's groups, one a line: number, controllers (``memory``; none in v2), path below that folder."""
 
 
 def estimate_bytes(
@@ -88,16 +90,28 @@ def estimate_bytes(
 
 
 def available_bytes() -> int:
-    """Memory that this process may still take: of the machine, or of its container if that has less."""
+    """Memory that this process may still take: of the machine, or of the least of its groups (container, batch job)."""
     free = psutil.virtual_memory().available
-    for folder, limit, used, cached in CGROUPS:
-        try:
-            lines = (Path(folder) / "memory.stat").read_text().splitlines()
-            cache = next(int(line.split()[1]) for line in lines if line.split()[0] == cached)
-            free = min(free, int((Path(folder) / limit).read_text()) - int((Path(folder) / used).read_text()) + cache)
-        except (OSError, ValueError, StopIteration):  # no such group, or "max"
-            continue
+    for root, limit, used, cached in CGROUPS:
+        for folder in _groups(Path(root)):
+            try:
+                lines = (folder / "memory.stat").read_text().splitlines()
+                cache = next(int(line.split()[1]) for line in lines if line.split()[0] == cached)
+                free = min(free, int((folder / limit).read_text()) - int((folder / used).read_text()) + cache)
+            except (OSError, ValueError, StopIteration):  # no such group, or "max"
+                continue
     return max(0, free)
+
+
+def _groups(root: Path) -> list[Path]:
+    """Folders of this process's own group and those that it lies in, the root's first."""
+    try:
+        entries = [line.split(":", 2) for line in OWN_GROUPS.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        entries = []
+    paths = [Path(path) for _, controllers, path in entries if controllers in ("", "memory")]
+    parts = [path.relative_to("/") for path in paths if path.is_absolute() and ".." not in path.parts]
+    return list(dict.fromkeys([root, *(root / part for own in parts for part in reversed([own, *own.parents]))]))
 
 
 def describe_memory(needed: int, limit_gib: float | None = None) -> str:

@@ -40,6 +40,19 @@ def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
     assert available_bytes() == min(GIB, psutil.virtual_memory().available)
     (tmp_path / "memory.max").write_text("max\n")
     assert available_bytes() > GIB
+    # a batch job's group lies below
+    job = tmp_path / "slurm" / "job_7"
+    job.mkdir(parents=True)
+    (tmp_path / "own").write_text("3:cpu:/elsewhere\n0::/slurm/job_7\n")
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "own")
+    (job.parent / "memory.max").write_text(f"{GIB}\n")
+    for folder in (job, job.parent):
+        (folder / "memory.current").write_text(f"{GIB // 2}\n")
+        (folder / "memory.stat").write_text("inactive_file 0\n")
+    (job / "memory.max").write_text("max\n")
+    assert available_bytes() == GIB // 2
+    (job / "memory.max").write_text(f"{GIB // 2 + 5}\n")
+    assert available_bytes() == 5
 
 
 def test_too_little_memory_is_one_clear_line(monkeypatch):
