@@ -35,7 +35,7 @@ DETECTIONS = "detections.csv"
 GENOTYPE = "genotype.json"
 JITTERED = "-jitter"
 FINE_TUNING_PLANNER = "soars-plan --fine-tune"
-INFERENCE_REVISION = 3
+INFERENCE_REVISION = 4
 """Of what networks are asked and how; outputs of another one are made again."""
 UNANNOTATED = "unannotated.json"
 PREPROCESSING_RECORD = "soars/made_from.json"

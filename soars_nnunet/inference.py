@@ -24,7 +24,7 @@ from soars_nnunet.artifacts import (
     read_json,
     trained_folds,
 )
-from soars_nnunet.geometry.body import BODY_HU, body_hull
+from soars_nnunet.geometry.body import BODY_HU, body_hull, grown_box
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
 from soars_nnunet.geometry.resample import nonzero_box, resample
@@ -160,20 +160,17 @@ class BranchModel:
         ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
         return torch.from_numpy(body_hull(ct_hu, self.spacing_mm)).to(data.device)
 
-    def wanted(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor | None:
+    def wanted(self, data: torch.Tensor, body: torch.Tensor | None) -> torch.Tensor | None:
         """Where something can be found: in the patient, within reach of the anchors. Elsewhere nothing is computed.
 
         Args:
             data: (C, z, y, x) preprocessed input: CT, then any guidance channels.
-            body: Where the patient is, if that is known already.
+            body: Where the patient is (z, y, x); None for everywhere, as in a VOI.
 
         Returns:
-            (z, y, x) bool; None, which is everywhere, for VOIs and where the CT window does not tell body from air.
+            (z, y, x) bool; None for everywhere.
         """
-        if self.tiling.everywhere or self.settings["branch"] == "small_hard":
-            return None
-        body = self.body(data) if body is None else body
-        if body is None:
+        if body is None or self.tiling.everywhere:
             return None
         region = None
         if reach := self.reach():
@@ -220,9 +217,36 @@ class BranchModel:
             self.results = before
 
     def _outputs(self, data: torch.Tensor, body: torch.Tensor | None) -> torch.Tensor:
-        total: torch.Tensor | None = None
         data = data.to(self.results)
-        wanted = self.wanted(data, None if body is None else body.to(self.results))
+        if self.settings["branch"] != "small_hard":
+            body = self.body(data) if body is None else body.to(self.results)
+        wanted = self.wanted(data, body)
+        box = self._box(data.shape[1:], body, wanted)
+        if box is None:
+            return background(self.num_outputs, data.shape[1:], self.results)
+        part = self._average(data[(slice(None), *box)], None if wanted is None else wanted[box])
+        if part.shape[1:] == data.shape[1:]:
+            return part
+        output = background(self.num_outputs, data.shape[1:], self.results)
+        output[(slice(None), *box)] = part
+        return output
+
+    def _box(
+        self, shape: Sequence[int], body: torch.Tensor | None, wanted: torch.Tensor | None
+    ) -> tuple[slice, ...] | None:
+        """Part of a volume (z, y, x) that the tiles are laid over, as nnU-Net lays them over what is not zero.
+
+        It is the patient's box, whether tiles of it are left out or not. Few large tiles leave out none: they are laid
+        over what is wanted. None where nothing is.
+        """
+        mask = wanted if self.uses_large_tiles and wanted is not None else body
+        if mask is None:
+            return tuple(slice(0, width) for width in shape)
+        return grown_box(mask, self.configuration.patch_size)
+
+    def _average(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
+        """Mean output over the folds, and over both sides: (classes, z, y, x)."""
+        total: torch.Tensor | None = None
         for network in self.networks:
             output = self._slide(network, data, wanted)
             if self.mirror:
@@ -246,19 +270,8 @@ class BranchModel:
         return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
 
     def _slide(self, network: PHNN, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
-        if wanted is None or not self.uses_large_tiles:
-            tile = self.tile(data.shape[1:])
-            return sliding_window(network, data, self.num_outputs, *tile, self.device, wanted, self.results)
-        # few tiles: none lies outside, so the volume is cut to what is wanted
-        output = background(self.num_outputs, data.shape[1:], self.results)
-        if wanted.any():
-            box = tuple(slice(int(hits.min()), int(hits.max()) + 1) for hits in wanted.nonzero(as_tuple=True))
-            part = data[(slice(None), *box)]
-            tile = self.tile(part.shape[1:])
-            output[(slice(None), *box)] = sliding_window(
-                network, part, self.num_outputs, *tile, self.device, wanted[box], self.results
-            )
-        return output
+        tile = self.tile(data.shape[1:])
+        return sliding_window(network, data, self.num_outputs, *tile, self.device, wanted, self.results)
 
     def _mirror_order(self) -> dict[str, list[int]]:
         order = self.settings["mirror"]

@@ -46,7 +46,7 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--step-size", type=float, help="sliding-window step as a fraction of the patch (default: the plans', by axis)"
     )
-    text = "run networks also outside of the patient and of the anchors' reach (to compare with; slower)"
+    text = "run networks on all of the patient's box, also out of the anchors' reach (to compare with; slower)"
     parser.add_argument("--everywhere", action="store_true", help=text)
     text = "anchors and mid-level on whole volumes instead of tiles of the training patch's size: several times quicker"
     parser.add_argument("--large-tiles", action="store_true", help=text)

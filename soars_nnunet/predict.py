@@ -280,7 +280,7 @@ class CascadePredictor:
         anchor = self.models["anchor"]
         with self._timed(result.seconds, "preprocess"):
             ct, grid = anchor.preprocess(ct_hu, properties)
-            body = None if anchor.tiling.everywhere else anchor.body(ct)
+            body = anchor.body(ct)
         with self._timed(result.seconds, "anchor"):
             probabilities = anchor.probabilities(ct, body)
             result.tiers["anchor"] = (probabilities, grid)

@@ -36,6 +36,8 @@ MAY_BE_0 = (
     "search_joint_epochs",
 )
 """Keys of numbers, truths among them, that may be 0."""
+NAMES = {"optimizer": ("RAdam", "SGD")}
+"""Keys of names, and which there are."""
 
 
 def regimes() -> dict[str, dict[str, Any]]:
@@ -86,7 +88,7 @@ def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable
         parts = [part for regime in regimes().values() for part in regime.values() if isinstance(part, dict)]
         examples = [part[key] for part in parts if key in part]
         if not any(_is_alike(parsed, example) for example in examples) or not _is_in_range(parsed, key):
-            known = " or ".join(dict.fromkeys(json.dumps(example) for example in examples))
+            known = " or ".join(dict.fromkeys(map(json.dumps, NAMES.get(key, examples))))
             raise ValueError(f"--set {path}: expected a value like {known or 'those of --regime'}, got {value}")
         if scope in ("", branch):
             settings[key] = parsed
@@ -131,7 +133,11 @@ def _is_alike(value: Any, example: Any) -> bool:
 
 
 def _is_in_range(value: Any, key: str) -> bool:
-    """Whether numbers are finite, positive or, where that says "none", 0, and shares at most 1."""
+    """Whether a name is known; numbers finite, positive or, where that says "none", 0, and shares at most 1."""
+    if key in NAMES:
+        return value in NAMES[key]
+    if key == "side_output_weights" and not any(value):
+        return False
     numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
     most = 1 if key.startswith("p_") or key in SHARES else sys.float_info.max
     return all(0 <= number <= most and (number > 0 or key.startswith("p_") or key in MAY_BE_0) for number in numbers)

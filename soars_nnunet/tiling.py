@@ -20,7 +20,7 @@ class Tiling:
 
     Attributes:
         step_size: Step as a fraction of the tile, for all axes; None for the plans' own.
-        everywhere: Also where nothing can be found: outside of the patient and of the anchors' reach.
+        everywhere: On all tiles of the patient's box, also where nothing can be found.
         large: Anchor and mid-level run on tiles of up to ``MAX_TILE_VOXELS`` instead of the training patch's size.
     """
 

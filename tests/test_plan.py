@@ -272,6 +272,8 @@ def test_unusable_spacing_is_refused(planned, spacing):
         ("iterations_per_epoch=0", "expected a value like null or 250 or 50"),
         ("p_mirror=7", "got 7"),
         ("scaling=[1.0]", "got [1.0]"),
+        ('optimizer="Adam"', '--set optimizer: expected a value like "RAdam" or "SGD", got "Adam"'),
+        ("side_output_weights=[0,0,0,0]", "got [0,0,0,0]"),
         ('regime="demo"', "--set regime: expected a value like those of --regime"),
         ("step_size=[0.5, null, 1]", "got [0.5, null, 1]"),
     ],

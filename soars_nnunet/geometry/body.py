@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 BODY_HU = -300.0
@@ -39,3 +40,29 @@ def body_hull(ct_hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
         spans = [(z, z), *((hits[0], hits[-1]) for hits in (np.flatnonzero(body[z].any(axis=axis)) for axis in (1, 0)))]
         hull[tuple(slice(max(0, lo - m), hi + m + 1) for (lo, hi), m in zip(spans, margins, strict=True))] = True
     return hull
+
+
+def grown_box(mask: torch.Tensor, least: Sequence[int]) -> tuple[slice, ...] | None:
+    """Box of a mask, grown by its surroundings where it is too small.
+
+    It grows alike on both sides, unless the volume ends there, so that a mirrored mask gives the mirrored box: by one
+    voxel less than an odd number.
+
+    Args:
+        mask: (Z, Y, X) bool.
+        least: Width (Z, Y, X) to reach if the volume is as wide.
+
+    Returns:
+        Slices (Z, Y, X); None without a voxel.
+    """
+    if not mask.any():
+        return None
+    box = []
+    for axis, (width, wish) in enumerate(zip(mask.shape, least, strict=True)):
+        hits = mask.any(dim=(axis + 1) % 3, keepdim=True).any(dim=(axis + 2) % 3, keepdim=True).flatten().nonzero()
+        low, high = int(hits[0]), int(hits[-1]) + 1
+        grow = max(0, wish - (high - low)) // 2
+        low, high = low - grow, high + grow
+        low, high = max(0, low - max(0, high - width)), min(width, high + max(0, -low))
+        box.append(slice(low, high))
+    return tuple(box)

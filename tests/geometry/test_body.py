@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from soars_nnunet.geometry.body import MARGIN_MM, body_hull
+from soars_nnunet.geometry.body import MARGIN_MM, body_hull, grown_box
 
 SPACING_MM = (5.0, 4.0, 4.0)
 
@@ -52,3 +53,25 @@ def test_follows_every_slice(ct_hu):
 @pytest.mark.parametrize("empty", [np.full((10, 12, 12), -1000.0), np.full((2, 3, 3), 40.0), np.zeros((0, 5, 5))])
 def test_leaves_nothing_out_without_a_body(empty):
     assert body_hull(empty, SPACING_MM).shape == empty.shape and body_hull(empty, SPACING_MM).all()
+
+
+@pytest.mark.parametrize(
+    "voxels, least, expected",
+    [
+        ((slice(4, 9), slice(2, 18), slice(7, 8)), (5, 8, 1), ((4, 9), (2, 18), (7, 8))),
+        ((slice(4, 9), slice(2, 8), slice(7, 8)), (9, 9, 6), ((2, 11), (1, 9), (5, 10))),
+        ((slice(0, 3), slice(18, 20), slice(1, 2)), (9, 8, 5), ((0, 9), (12, 20), (0, 5))),
+        ((slice(0, 3), slice(18, 20), slice(1, 2)), (90, 90, 90), ((0, 20), (0, 20), (0, 20))),
+    ],
+)
+def test_a_box_grows_alike_on_both_sides_but_not_out_of_the_volume(voxels, least, expected):
+    mask = torch.zeros(20, 20, 20, dtype=torch.bool)
+    mask[voxels] = True
+    box = grown_box(mask, least)
+    assert [(side.start, side.stop) for side in box] == list(expected)
+    mirrored = grown_box(mask.flip(0, 1, 2), least)
+    assert [(20 - side.stop, 20 - side.start) for side in mirrored] == list(expected)
+
+
+def test_no_box_of_nothing():
+    assert grown_box(torch.zeros(4, 5, 6, dtype=torch.bool), (2, 2, 2)) is None
