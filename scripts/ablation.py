@@ -13,7 +13,7 @@ networks run everywhere with tiles half a patch apart, as nnU-Net's validation d
 means over what all rows of the tier found, which no row's misses can flatter.
 ``--search`` searches every branch's genotype on the training cases of the one fold that is scored; without it the NAS
 rows have the published genotypes. ``--fine-tune`` adds the plain cascade fine-tuned end to end, anchors
-moving or frozen; ``--no-nas`` leaves the NAS rows out.
+moving or frozen, and may be given when all else is done; ``--no-nas`` leaves the NAS rows out.
 """
 
 import argparse
@@ -53,6 +53,8 @@ DETECTED = ("distance_mm", "hd_mm")
 
 class Ablation(Runner):
     """Trains and scores every variant."""
+
+    FREE = (*Runner.FREE, "fine_tune")
 
     def check_dataset(self) -> None:
         """There must be a baseline dataset, and no plans that these would replace."""

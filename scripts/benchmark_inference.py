@@ -7,7 +7,7 @@ Draws one phantom CT a size and makes networks with random weights: the cascade'
 soars-plan, and nnU-Net's default U-Net planned by nnU-Net. All work at --spacing, by one fold, with tiles half a patch
 apart and without mirroring. Each run is a fresh process of the plain command, measured until it ends; memory is the
 proportional set (PSS) of it and its workers, sampled; stages are told by the lines that the commands print or the
-report that they write. "everywhere" is the cascade without leaving out what is outside of the patient or the anchors'
+report that they write. "everywhere" is the cascade on all tiles of the patient's box, also out of the anchors'
 reach, "large" runs anchors and mid-level on large tiles, "anchors" and "not_small" give 9 and 30 organs alone. Random
 weights know no anatomy: nothing is out of reach, and organs are strewn over the whole volume.
 """

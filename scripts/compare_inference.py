@@ -3,13 +3,15 @@
 
     python scripts/compare_inference.py -d 42 -i CTS -r LABELS
 
-The straightforward path preprocesses by nnU-Net, runs every network everywhere, interpolates every channel of every
+The straightforward path preprocesses by nnU-Net, runs every network on all tiles, interpolates every channel of every
 softmax to the whole image (of a VOI, to the whole VOI), takes the argmax and lets the organ of higher precedence, then
-of higher probability, win. Neither path keeps largest parts.
+of higher probability, win. Neither path keeps largest parts. Both lay their tiles over the patient's box; with
+--whole-scan the straightforward path lays them over the whole scan, so that the patient is cut into other tiles.
 """
 
 import argparse
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -70,14 +72,17 @@ def proposals(
         yield tuple(lo for lo, _ in voi.box), final[channels], best
 
 
-def straightforward(predictor: CascadePredictor, image: sitk.Image) -> np.ndarray:
+def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: bool = False) -> np.ndarray:
     """Labels (Z, Y, X) on the image's own grid."""
     ct_hu, properties = to_network_frame(image)
     merged = np.zeros(ct_hu.shape[1:], np.uint8)
     # precedence is a whole number and a probability at most 1: their sum orders by the one, then by the other
     score = np.zeros(ct_hu.shape[1:])
     precedence = predictor.profile_precedence().astype(float)
-    with patch.object(BranchModel, "preprocess", nnunets_input):
+    with ExitStack() as instead:
+        instead.enter_context(patch.object(BranchModel, "preprocess", nnunets_input))
+        if whole_scan:
+            instead.enter_context(patch.object(BranchModel, "body", lambda model, data: None))
         found = predictor.infer(ct_hu, properties)
     for offset, labels, probability in proposals(predictor, found):
         z, y, x = ((lo, lo + size) for lo, size in zip(offset, labels.shape, strict=True))
@@ -104,6 +109,7 @@ def main() -> None:
     parser.add_argument("-r", "--reference", required=True, type=Path, help="folder of label maps")
     parser.add_argument("--plans-name", default=DEFAULT_PLANS)
     parser.add_argument("--large-tiles", action="store_true")
+    parser.add_argument("--whole-scan", action="store_true")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     manifest = Cascade.load(options.dataset).manifest(options.plans_name)
@@ -119,7 +125,8 @@ def main() -> None:
     shares, largest = [], []
     for case, path in list_cts(options.input):
         image = read_ct(path)
-        first, second = sitk.GetArrayFromImage(ours.predict(image, case)[0]), straightforward(plain, image)
+        first = sitk.GetArrayFromImage(ours.predict(image, case)[0])
+        second = straightforward(plain, image, options.whole_scan)
         truth = sitk.GetArrayFromImage(read_label_map(next(options.reference.glob(f"{case}.*"))))
         foreground = (first > 0) | (second > 0)
         shares.append(float((first == second)[foreground].mean()))

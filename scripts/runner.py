@@ -27,16 +27,18 @@ class Runner:
             ``set`` (regime values) and ``plan`` (further options of soars-plan).
     """
 
+    FREE = ("output", "jobs")
+    """Options that may change when a run goes on."""
+
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.cascade = Cascade.load(options.dataset)
         self.output: Path = options.output
         os.environ["nnUNet_extTrainer"] = trainer_folder()
         record = self.output / "options.json"
-        free = ("output", "jobs")
-        ours = {name: value for name, value in vars(options).items() if name not in free}
+        ours = {name: value for name, value in vars(options).items() if name not in self.FREE}
         self.is_new = not record.is_file()
-        if not self.is_new and {k: v for k, v in read_json(record).items() if k not in free} != ours:
+        if not self.is_new and {k: v for k, v in read_json(record).items() if k not in self.FREE} != ours:
             sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
         if self.is_new:
             self.check_dataset()

@@ -118,7 +118,7 @@ def predict_files(
         organs=organs,
         fast=fast,
     )
-    _say_memory(predictor, cases, memory_limit_gib, progress)
+    too_large = _check_memory(predictor, cases, memory_limit_gib, progress)
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     common = {
         "models": {key: model.fingerprint for key, model in predictor.models.items()},
@@ -130,7 +130,7 @@ def predict_files(
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }
-    run = _Run(predictor, common, overwrite, memory_limit_gib, progress, lone, held_bytes())
+    run = _Run(predictor, common, overwrite, memory_limit_gib, progress, lone, held_bytes(), too_large)
     jobs = [
         _Job(f"[{index}/{len(cases)}] {case}", case, path, output / f"{case}{_ending(path)}", output / f"{case}.json")
         for index, (case, path) in enumerate(cases, 1)
@@ -182,6 +182,7 @@ class _Run:
     progress: Progress
     lone: sitk.Image | None
     held: int
+    too_large: dict[str, InputError]
     failed: dict[str, str] = field(default_factory=dict)
 
     def all(self, jobs: Sequence[_Job]) -> None:
@@ -223,6 +224,8 @@ class _Run:
         key = {"input": file_hash(job.ct), **self.common}
         if not self.overwrite and _is_finished(job.labels, job.report, key):
             return key, None
+        if job.case in self.too_large:
+            raise self.too_large[job.case]
         return key, self.lone if self.lone is not None else read_ct(job.ct)
 
     def predict(self, image: sitk.Image, job: _Job) -> tuple[sitk.Image, dict[str, Any]]:
@@ -245,21 +248,31 @@ def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileRead
     return estimate_bytes(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes)
 
 
-def _say_memory(
+def _check_memory(
     predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], limit_gib: float | None, progress: Progress
-) -> None:
-    """Say before work starts what the largest CT will take; files without a usable header are refused later."""
-    needed = 0
-    for _, path in cases:
+) -> dict[str, InputError]:
+    """Say before work starts what the largest CT will take; by case, why it is not even to be read.
+
+    Files without a usable header are refused later.
+    """
+    largest, too_large = 0, {}
+    for case, path in cases:
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         try:
             reader.ReadImageInformation()
         except RuntimeError:
             continue
-        if reader.GetDimension() == 3 and max(reader.GetSpacing()) <= MAX_SPACING_MM:
-            needed = max(needed, _needed(predictor, reader))
-    progress(f"{len(cases)} CT(s); {describe_memory(needed, limit_gib)}")
+        if reader.GetDimension() != 3 or max(reader.GetSpacing()) > MAX_SPACING_MM:
+            continue
+        needed = _needed(predictor, reader)
+        largest = max(largest, needed)
+        try:
+            require_memory(needed, limit_gib, case)
+        except InputError as error:
+            too_large[case] = error
+    progress(f"{len(cases)} CT(s); {describe_memory(largest, limit_gib)}")
+    return too_large
 
 
 def _write(labels: sitk.Image, report: dict[str, Any], job: _Job, key: dict[str, Any]) -> str:

@@ -8,7 +8,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet import cli
+from soars_nnunet import cli, predict_files
+from soars_nnunet.artifacts import DEFAULT_PLANS
+from soars_nnunet.tiling import Tiling
 
 SOURCE = "Dataset042_Neck"
 
@@ -325,3 +327,31 @@ def test_missing_arguments_exit_with_2_too(capsys):
         cli.stratify([])
     assert stop.value.code == 2
     assert "-d/--dataset" in capsys.readouterr().err
+
+
+def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr(predict_files, "locate_manifest", lambda *where: where)
+    monkeypatch.setattr(predict_files, "predict_files", lambda *what, **options: asked.update(options, what=what))
+    assert cli.cascade_predict(["-i", "in", "-o", "out", "--device", "cpu"]) == 0
+    plain = dict(asked)
+    options = ["-i", "in", "-o", "out", "--device", "cpu", "-m", "models", "--plans-name", "P", "--folds", "1", "0"]
+    options += ["--step-size", "0.3", "--everywhere", "--large-tiles", "--overwrite", "--no-postprocessing", "--tta"]
+    options += ["--roi-subset", "Eye_L", "left parotid", "--part-id", "2", "--num-parts", "5", "--fast"]
+    assert cli.cascade_predict([*options, "--memory-limit", "7.5"]) == 0
+    assert asked.pop("progress") and plain.pop("progress")
+    assert asked.pop("what") == (Path("in"), Path("out"), (None, Path("models"), "P"))
+    assert plain.pop("what") == (Path("in"), Path("out"), (None, None, DEFAULT_PLANS))
+    assert asked == {
+        "folds": [1, 0],
+        "device": torch.device("cpu"),
+        "tiling": Tiling(step_size=0.3, everywhere=True, large=True),
+        "overwrite": True,
+        "postprocess": False,
+        "mirror": True,
+        "organs": ["Eye_L", "left parotid"],
+        "part": (2, 5),
+        "fast": True,
+        "memory_limit_gib": 7.5,
+    }
+    assert not [key for key, value in plain.items() if value == asked[key] and key != "device"]

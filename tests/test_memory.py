@@ -6,8 +6,9 @@ import pytest
 import SimpleITK as sitk
 
 from soars_nnunet import cli, memory
+from soars_nnunet import predict_files as files
 from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder
-from soars_nnunet.ct import InputError
+from soars_nnunet.ct import InputError, read_ct
 from soars_nnunet.memory import GIB, available_bytes, estimate_bytes, require_memory
 from soars_nnunet.predict import CascadePredictor
 
@@ -77,12 +78,14 @@ def test_a_limit_that_is_none_is_refused(limit, capsys):
     assert refusal.value.code == 2 and "--memory-limit" in capsys.readouterr().err
 
 
-def test_a_ct_over_the_limit_is_refused_before_work_and_the_others_are_done(untrained_cascade, tmp_path, capsys):
+def test_a_ct_over_the_limit_is_not_even_read_and_the_others_are_done(untrained_cascade, tmp_path, capsys, monkeypatch):
     ct = sitk.ReadImage(str(raw_folder() / untrained_cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
     folder = tmp_path / "in"
     folder.mkdir()
     sitk.WriteImage(ct, str(folder / "usual.nii.gz"))
     sitk.WriteImage(sitk.Expand(ct, (6, 6, 6), sitk.sitkNearestNeighbor), str(folder / "huge.nii.gz"))
+    read = []
+    monkeypatch.setattr(files, "read_ct", lambda path: read.append(path.name) or read_ct(path))
     limit = psutil.Process().memory_info().rss / GIB + 0.25
     arguments = ["-d", "7", "-i", str(folder), "-o", str(tmp_path / "out"), "--device", "cpu"]
     assert cli.cascade_predict([*arguments, "--memory-limit", f"{limit:.2f}"]) == 2
@@ -90,3 +93,4 @@ def test_a_ct_over_the_limit_is_refused_before_work_and_the_others_are_done(untr
     assert "2 CT(s); estimated peak memory" in out
     assert "huge: expected to need" in err and "usual:" not in err and "Traceback" not in err
     assert (tmp_path / "out" / "usual.nii.gz").is_file() and not (tmp_path / "out" / "huge.nii.gz").exists()
+    assert read == ["usual.nii.gz"]
