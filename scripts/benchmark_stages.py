@@ -2,7 +2,7 @@
 """Where the time of one CT goes, from file to file, on a CPU or a GPU; networks against the device's limit.
 
     python scripts/benchmark_stages.py WORK [--size full] [--device cuda] [--rounds 3] [--large-tiles]
-        [--nnunets-preprocessing]
+        [--nnunets-preprocessing] [--whole-scan]
 
 WORK is the folder of benchmark_inference.py with its random networks and phantom CTs (made if need be). The models are
 loaded once; the CT is then read, segmented and written --rounds times after one for warming up; medians are printed,
@@ -24,7 +24,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from benchmark_inference import SIZES, draw
-from compare_inference import nnunets_input
+from compare_inference import nnunets_input, whole_scan_box
 from random_models import folders, make_models
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -102,6 +102,8 @@ def main() -> None:
     parser.add_argument("--large-tiles", action="store_true")
     text = "resample by skimage, as nnU-Net does, instead of by matrices (to compare with)"
     parser.add_argument("--nnunets-preprocessing", action="store_true", help=text)
+    text = "lay tiles over the whole scan instead of the patient's box (to compare with)"
+    parser.add_argument("--whole-scan", action="store_true", help=text)
     parser.add_argument("--spacing", nargs=3, default=["3", "3", "3"], metavar=("Z", "Y", "X"))
     parser.add_argument("--cases", type=int, default=0, help="copies of the CT that are predicted in succession")
     parser.add_argument("--no-command", action="store_true", help="leave out the plain command")
@@ -114,6 +116,8 @@ def main() -> None:
     device = torch.device(options.device)
     if options.nnunets_preprocessing:
         BranchModel.preprocess = nnunets_input  # type: ignore[method-assign]
+    if options.whole_scan:
+        BranchModel.tiled_box = whole_scan_box  # type: ignore[method-assign]
     started = time.perf_counter()
     tiling = Tiling(0.5, large=options.large_tiles)
     predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0], device=device, tiling=tiling)

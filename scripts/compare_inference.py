@@ -10,7 +10,7 @@ of higher probability, win. Neither path keeps largest parts. Both lay their til
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ def nnunets_input(
         model.dataset_json,
     )
     return torch.from_numpy(data).to(model.device), Grid.from_properties(properties, data.shape[1:])
+
+
+def whole_scan_box(model: BranchModel, shape: Sequence[int], *masks: torch.Tensor | None) -> tuple[slice, ...]:
+    """Instead of ``BranchModel.tiled_box``: all of it."""
+    return tuple(slice(0, width) for width in shape)
 
 
 def full_argmax(probabilities: torch.Tensor, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +87,7 @@ def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: 
     with ExitStack() as instead:
         instead.enter_context(patch.object(BranchModel, "preprocess", nnunets_input))
         if whole_scan:
-            instead.enter_context(patch.object(BranchModel, "body", lambda model, data: None))
+            instead.enter_context(patch.object(BranchModel, "tiled_box", whole_scan_box))
         found = predictor.infer(ct_hu, properties)
     for offset, labels, probability in proposals(predictor, found):
         z, y, x = ((lo, lo + size) for lo, size in zip(offset, labels.shape, strict=True))

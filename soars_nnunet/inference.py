@@ -221,7 +221,7 @@ class BranchModel:
         if self.settings["branch"] != "small_hard":
             body = self.body(data) if body is None else body.to(self.results)
         wanted = self.wanted(data, body)
-        box = self._box(data.shape[1:], body, wanted)
+        box = self.tiled_box(data.shape[1:], body, wanted)
         if box is None:
             return background(self.num_outputs, data.shape[1:], self.results)
         part = self._average(data[(slice(None), *box)], None if wanted is None else wanted[box])
@@ -231,7 +231,7 @@ class BranchModel:
         output[(slice(None), *box)] = part
         return output
 
-    def _box(
+    def tiled_box(
         self, shape: Sequence[int], body: torch.Tensor | None, wanted: torch.Tensor | None
     ) -> tuple[slice, ...] | None:
         """Part of a volume (z, y, x) that the tiles are laid over, as nnU-Net lays them over what is not zero.
