@@ -9,7 +9,8 @@ nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes
 train with the same regime and steps in all rows, the baseline with its own network's, by plain commands; finished steps
 are kept. Rows are compared on the validation cases of ``--folds`` by models that did not see them; detection, of which
 every fold is needed, on all cases. Small & hard rows but the baseline are segmented in VOIs round predicted peaks. All
-networks run everywhere with tiles half a patch apart, as nnU-Net's validation does for the baseline. Distances are
+networks run with tiles half a patch apart, the cascade's on all of the patient's box, the baseline on the whole scan by
+nnU-Net's validation. Distances are
 means over what all rows of the tier found, which no row's misses can flatter.
 ``--search`` searches every branch's genotype on the training cases of the one fold that is scored; without it the NAS
 rows have the published genotypes. ``--fine-tune`` adds the plain cascade fine-tuned end to end, anchors

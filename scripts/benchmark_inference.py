@@ -9,7 +9,7 @@ apart and without mirroring. Each run is a fresh process of the plain command, m
 proportional set (PSS) of it and its workers, sampled; stages are told by the lines that the commands print or the
 report that they write. "everywhere" is the cascade on all tiles of the patient's box, also out of the anchors'
 reach, "large" runs anchors and mid-level on large tiles, "anchors" and "not_small" give 9 and 30 organs alone. Random
-weights know no anatomy: nothing is out of reach, and organs are strewn over the whole volume.
+weights know no anatomy: nothing is out of reach, and organs are strewn over the whole patient.
 """
 
 import argparse

@@ -106,7 +106,9 @@ def main() -> None:
     parser.add_argument("--whole-scan", action="store_true", help=text)
     parser.add_argument("--spacing", nargs=3, default=["3", "3", "3"], metavar=("Z", "Y", "X"))
     parser.add_argument("--cases", type=int, default=0, help="copies of the CT that are predicted in succession")
-    parser.add_argument("--no-command", action="store_true", help="leave out the plain command")
+    parser.add_argument(
+        "--no-command", action="store_true", help="leave out the plain command, as with what is to compare with"
+    )
     options = parser.parse_args()
     folders(options.work)
     cascade = make_models(options.work, options.spacing, ["--regime", "paper"])
@@ -144,7 +146,7 @@ def main() -> None:
         )
         apart -= (options.cases - 1) * loading
         print(f"{options.cases} CTs: one by one {apart:.1f} s, overlapped {together:.1f} s, loaded once in both")
-    if not options.no_command:
+    if not (options.no_command or options.nnunets_preprocessing or options.whole_scan):
         command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, "--overwrite"]
         command += ["--folds", "0", "--step-size", "0.5", "--device", options.device]
         started = time.perf_counter()

@@ -6,7 +6,8 @@
 The straightforward path preprocesses by nnU-Net, runs every network on all tiles, interpolates every channel of every
 softmax to the whole image (of a VOI, to the whole VOI), takes the argmax and lets the organ of higher precedence, then
 of higher probability, win. Neither path keeps largest parts. Both lay their tiles over the patient's box; with
---whole-scan the straightforward path lays them over the whole scan, so that the patient is cut into other tiles.
+--whole-scan the straightforward path lays them over the whole scan: it cuts the patient into other tiles, and what it
+finds around the patient differs, too.
 """
 
 import argparse

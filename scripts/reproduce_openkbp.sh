@@ -8,7 +8,7 @@
 # Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
 # Sides are swapped in half of the patches, which doubles what paired organs can learn from.
 # "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
-# cross-validation of the training cases; "as predicted" and "CT only" do neither, and run everywhere, as no anchors bound the latter.
+# cross-validation of the training cases; "as predicted" and "CT only" do neither, and run on all of the patient's box, as no anchors bound the latter.
 # "large" and "fast" are "as predicted" with --large-tiles and --fast; their scores are in large.txt and fast.txt, times on the screen.
 set -euo pipefail
 [ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \

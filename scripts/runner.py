@@ -11,7 +11,15 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
-from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, Cascade, read_json, write_json
+from soars_nnunet.artifacts import (
+    BRANCHES,
+    CHECKPOINT,
+    CONFIGURATION,
+    INFERENCE_REVISION,
+    Cascade,
+    read_json,
+    write_json,
+)
 from soars_nnunet.cli import trainer_folder
 from soars_nnunet.training.base import design
 
@@ -37,9 +45,13 @@ class Runner:
         os.environ["nnUNet_extTrainer"] = trainer_folder()
         record = self.output / "options.json"
         ours = {name: value for name, value in vars(options).items() if name not in self.FREE}
+        ours["inference"] = INFERENCE_REVISION
         self.is_new = not record.is_file()
         if not self.is_new and {k: v for k, v in read_json(record).items() if k not in self.FREE} != ours:
-            sys.exit(f"error: {self.output} holds results of other options ({record}); choose another folder")
+            sys.exit(
+                f"error: {self.output} holds results of other options or another version ({record}); "
+                "choose another folder"
+            )
         if self.is_new:
             self.check_dataset()
         self.output.mkdir(parents=True, exist_ok=True)

@@ -141,6 +141,23 @@ def read_ct(path: str | Path) -> sitk.Image:
         ) from error
 
 
+def read_header(path: Path) -> sitk.ImageFileReader | None:
+    """Size, spacing and pixel type of a CT file, without its voxels.
+
+    Returns:
+        Reader that knows them; None where they make no sense, of which ``read_ct`` or ``check_ct`` then say why.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            _check_nifti_size(path)
+    except (RuntimeError, OSError, EOFError, zlib.error, struct.error):
+        return None
+    return reader if reader.GetDimension() == 3 and max(reader.GetSpacing()) <= MAX_SPACING_MM else None
+
+
 def check_ct(image: sitk.Image, name: str) -> sitk.Image:
     """Return the image if it is a CT in HU that the pipeline can work on.
 

@@ -6,6 +6,7 @@ The figures count what the steps hold at a time, by image voxels, network voxels
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import psutil
 
 from soars_nnunet.ct import InputError
 from soars_nnunet.inference import BranchModel
-from soars_nnunet.tiling import tiles_at_a_time
+from soars_nnunet.tiling import MAX_TILE_VOXELS, tiles_at_a_time
 
 GIB = 2**30
 ORIENTED_BYTES = 5
@@ -71,10 +72,7 @@ def estimate_bytes(
         channels, classes = len(model.settings["channel_names"]), model.num_outputs
         # input and its padded copy; sums of the windows and of the folds, or the softmax; the other side's, too
         copies = 2 * channels + (4 if model.mirror else 2) * classes
-        tiles = [model.tile(grid)[0] for grid in grids]
-        activations = max(
-            (tiles_at_a_time(tile) * model.networks[0].compute_conv_feature_map_size(tile) for tile in tiles), default=0
-        )
+        activations = max((_feature_map_values(model, grid) for grid in grids), default=0)
         own = FLOAT * sum(voxels) * classes
         running.append(FLOAT * int(largest * copies + LAYER_COPIES * activations) - own)
         held += own
@@ -89,6 +87,15 @@ def estimate_bytes(
     return (3 * pixel_bytes + WRITTEN_BYTES) * image + max(stages)
 
 
+def _feature_map_values(model: BranchModel, grid: Sequence[int]) -> int:
+    """Outputs of all convolutions on the tiles that run at a time; large ones may be larger in a part of the grid."""
+    tile = model.tile(grid)[0]
+    values = tiles_at_a_time(tile) * model.networks[0].compute_conv_feature_map_size(tile)
+    if not model.uses_large_tiles:
+        return values
+    return int(values * max(1, min(MAX_TILE_VOXELS, math.prod(grid)) / math.prod(tile)))
+
+
 def available_bytes() -> int:
     """Memory that this process may still take: of the machine, or of the least of its groups (container, batch job)."""
     free = psutil.virtual_memory().available
@@ -101,6 +108,18 @@ def available_bytes() -> int:
             except (OSError, ValueError, StopIteration):  # no such group, or "max"
                 continue
     return max(0, free)
+
+
+def total_bytes() -> int:
+    """Memory that there is at all: of the machine, or the lowest limit of this process's groups."""
+    total = psutil.virtual_memory().total
+    for root, limit, *_ in CGROUPS:
+        for folder in _groups(Path(root)):
+            try:
+                total = min(total, int((folder / limit).read_text()))
+            except (OSError, ValueError):
+                continue
+    return total
 
 
 def _groups(root: Path) -> list[Path]:

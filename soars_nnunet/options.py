@@ -48,7 +48,7 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
     )
     text = "run networks on all of the patient's box, also out of the anchors' reach (to compare with; slower)"
     parser.add_argument("--everywhere", action="store_true", help=text)
-    text = "anchors and mid-level on whole volumes instead of tiles of the training patch's size: several times quicker"
+    text = "anchors and mid-level on few large tiles instead of ones of the training patch's size: quicker"
     parser.add_argument("--large-tiles", action="store_true", help=text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -25,8 +26,8 @@ from soars_nnunet.artifacts import (
     results_folder,
     write_json,
 )
-from soars_nnunet.ct import MAX_SPACING_MM, InputError, check_ct, check_geometry, list_cts, read_ct
-from soars_nnunet.memory import describe_memory, estimate_bytes, held_bytes, require_memory
+from soars_nnunet.ct import InputError, check_ct, check_geometry, list_cts, read_ct, read_header
+from soars_nnunet.memory import describe_memory, estimate_bytes, held_bytes, require_memory, total_bytes
 from soars_nnunet.predict import CascadePredictor, find_manifest
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
@@ -106,8 +107,7 @@ def predict_files(
     if not cases:
         progress(f"part {part[0]} of {part[1]}: no case")
         return []
-    # a lone bad input is reported before models are loaded
-    lone = check_ct(read_ct(cases[0][1]), cases[0][0]) if len(cases) == 1 else None
+    lone = _read_lone(*cases[0], memory_limit_gib) if len(cases) == 1 else None
     predictor = CascadePredictor(
         manifest,
         folds=folds,
@@ -160,6 +160,13 @@ def _selected(
         if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
             raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     return cases
+
+
+def _read_lone(case: str, path: Path, limit_gib: float | None) -> sitk.Image:
+    """The only CT, checked: if it is bad, that is said before models are loaded."""
+    if header := read_header(path):
+        require_memory(2 * _pixel_bytes(header) * math.prod(header.GetSize()), limit_gib, case)
+    return check_ct(read_ct(path), case)
 
 
 @dataclass(frozen=True)
@@ -243,30 +250,27 @@ class _Run:
 def _needed(predictor: CascadePredictor, header: sitk.Image | sitk.ImageFileReader) -> int:
     """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
     vois_mm = [facts["size_mm"] for facts in predictor.manifest["targets"].values()]
-    pixel_bytes = sitk.Image(1, 1, header.GetPixelID()).GetSizeOfPixelComponent()
     size, spacing_mm = header.GetSize()[::-1], header.GetSpacing()[::-1]
-    return estimate_bytes(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes)
+    return estimate_bytes(size, spacing_mm, predictor.models.values(), vois_mm, _pixel_bytes(header))
+
+
+def _pixel_bytes(header: sitk.Image | sitk.ImageFileReader) -> int:
+    """Of a voxel as stored."""
+    return sitk.Image(1, 1, header.GetPixelID()).GetSizeOfPixelComponent()
 
 
 def _check_memory(
     predictor: CascadePredictor, cases: Sequence[tuple[str, Path]], limit_gib: float | None, progress: Progress
 ) -> dict[str, InputError]:
-    """Say before work starts what the largest CT will take; by case, why it is not even to be read.
-
-    Files without a usable header are refused later.
-    """
+    """Say before work starts what the largest CT will take; by case, why it is not even to be read."""
     largest, too_large = 0, {}
     for case, path in cases:
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
+        if (header := read_header(path)) is None:
             continue
-        if reader.GetDimension() != 3 or max(reader.GetSpacing()) > MAX_SPACING_MM:
-            continue
-        needed = _needed(predictor, reader)
+        needed = _needed(predictor, header)
         largest = max(largest, needed)
+        if limit_gib is None and held_bytes() + needed <= total_bytes():
+            continue  # there may be more by the time it is worked on
         try:
             require_memory(needed, limit_gib, case)
         except InputError as error:

@@ -25,7 +25,7 @@ from soars_nnunet.ct import read_ct, to_network_frame
 from soars_nnunet.geometry.body import grown_box
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.preprocess import load_preprocessed
-from soars_nnunet.sliding_window import tiles
+from soars_nnunet.sliding_window import BACKGROUND_LOGIT, tiles
 from soars_nnunet.stratify import training_cases
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
@@ -256,6 +256,42 @@ def test_air_around_the_patient_changes_nothing(untrained_cascade, large):
     near, far = (torch.nn.functional.pad(data, (air, air + 3, air, air, air, air)) for air in (margin, 2 * margin))
     inside = (slice(None), *(slice(margin, margin + width) for width in near.shape[1:]))
     assert torch.equal(model.outputs(far)[inside], model.outputs(near))
+
+
+@pytest.mark.parametrize("branch", ["anchor", "detection"])
+def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
+    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling(everywhere=True))
+    data = first_case(untrained_cascade, branch)
+    data = torch.nn.functional.pad(data, (12, 12, 12, 12, 12, 12))
+    data[0, :40, :, 60:] = 0  # a part of the patient that is smaller: its rectangle is, too
+    body = model.body(data)
+    box = grown_box(body, model.configuration.patch_size)
+    around = torch.ones_like(body)
+    around[box] = False
+    output = model.outputs(data)
+    assert around.any() and (output[0, around] == BACKGROUND_LOGIT).all() and (output[1:, around] == 0).all()
+    assert (output[0][box] != BACKGROUND_LOGIT).all() and not body[box].all()
+    model.tiling = DEFAULT_TILING
+    assert (model.outputs(data)[0, ~body] == BACKGROUND_LOGIT).all()
+
+
+def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
+    model = BranchModel(untrained_cascade.model("mid_level", DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+    num_anchors = len(model.settings["guidance"])
+    data = first_case(untrained_cascade, "mid_level")
+    data[1:] = 0
+    middle = [n // 2 for n in data.shape[1:]]
+    data[1:, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
+    model.settings["reach"] = [[[[0.0] * 3, [100.0] * 3]] * num_anchors]
+    body = model.body(data)
+    near = model.wanted(data, body)
+    box = grown_box(near, model.configuration.patch_size)
+    assert 0 < near.sum() < body.sum() and data[0][box].numel() < data[0].numel()
+    output = model.outputs(data)
+    with torch.inference_mode():
+        expected = model.networks[0](data[(slice(None), *box)][None])[0]
+    torch.testing.assert_close(output[(slice(None), *box)][:, near[box]], expected[:, near[box]])
+    assert (output[0, ~near] == BACKGROUND_LOGIT).all()
 
 
 def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, monkeypatch):

@@ -1,16 +1,20 @@
 """Memory is estimated and checked before a CT is worked on."""
 
+import re
+import struct
+
 import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet import cli, memory
+from soars_nnunet import cli, inference, memory
 from soars_nnunet import predict_files as files
 from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder
 from soars_nnunet.ct import InputError, read_ct
-from soars_nnunet.memory import GIB, available_bytes, estimate_bytes, require_memory
+from soars_nnunet.memory import GIB, available_bytes, estimate_bytes, require_memory, total_bytes
 from soars_nnunet.predict import CascadePredictor
+from soars_nnunet.tiling import Tiling
 
 
 def test_estimate_grows_with_the_image_the_grid_and_the_classes(untrained_cascade):
@@ -31,6 +35,18 @@ def test_estimate_grows_with_the_image_the_grid_and_the_classes(untrained_cascad
     mirrored = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), mirror=True).models["anchor"]
     coarse = (40.0, 20.0, 20.0)  # few image voxels: the networks take the most
     assert estimate_bytes(small, coarse, [mirrored]) > estimate_bytes(small, coarse, few)
+
+
+def test_a_large_tile_may_be_larger_in_the_patients_box_than_in_the_whole_grid(untrained_cascade, monkeypatch):
+    manifest = untrained_cascade.manifest(DEFAULT_PLANS)
+    model = CascadePredictor(manifest, tiling=Tiling(large=True)).models["anchor"]
+    monkeypatch.setattr(memory, "MAX_TILE_VOXELS", 50**3)
+    monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 50**3)
+    whole, box = (51, 50, 50), (50, 50, 50)
+    assert np.prod(model.tile(whole)[0]) < 0.8 * np.prod(box) == 0.8 * np.prod(model.tile(box)[0])
+    sizes_mm = [[n * mm for n, mm in zip(shape, model.spacing_mm, strict=True)] for shape in (whole, box)]
+    estimates = [estimate_bytes((2, 2, 2), [mm / 2 for mm in size_mm], [model]) for size_mm in sizes_mm]
+    assert estimates[0] >= estimates[1]
 
 
 def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
@@ -54,6 +70,7 @@ def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
     assert available_bytes() == GIB // 2
     (job / "memory.max").write_text(f"{GIB // 2 + 5}\n")
     assert available_bytes() == 5
+    assert total_bytes() == GIB // 2 + 5
 
 
 def test_too_little_memory_is_one_clear_line(monkeypatch):
@@ -69,6 +86,45 @@ def test_too_little_memory_is_one_clear_line(monkeypatch):
     with pytest.raises(InputError, match=r"a: expected to need 2\.5 GiB of memory, 2\.0 GiB may be used"):
         require_memory(GIB, 2.0, "a", held=GIB + GIB // 2)
     assert "2.0 GiB may be used" in memory.describe_memory(GIB, 2.0)
+
+
+def test_a_lone_ct_over_the_limit_is_not_even_read(untrained_cascade, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "huge.nii.gz"
+    sitk.WriteImage(sitk.Image(400, 400, 400, sitk.sitkFloat32), str(path))
+    monkeypatch.setattr(files, "read_ct", lambda path: pytest.fail("was read"))
+    limit = psutil.Process().memory_info().rss / GIB + 0.2
+    arguments = ["-d", "7", "-i", str(path), "-o", str(tmp_path / "out"), "--memory-limit", f"{limit:.2f}"]
+    assert cli.cascade_predict([*arguments, "--device", "cpu"]) == 2
+    assert "huge: expected to need" in capsys.readouterr().err
+
+
+def test_a_damaged_header_is_no_matter_of_memory(untrained_cascade, tmp_path, capsys):
+    ct = sitk.ReadImage(str(raw_folder() / untrained_cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
+    sitk.WriteImage(ct, str(tmp_path / "usual.nii.gz"))
+    sitk.WriteImage(ct, str(tmp_path / "damaged.nii"))
+    content = bytearray((tmp_path / "damaged.nii").read_bytes())
+    content[42:48] = struct.pack("<3h", 32000, 32000, 32000)  # the size in voxels
+    (tmp_path / "damaged.nii").write_bytes(content)
+    assert cli.cascade_predict(["-d", "7", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    out, err = capsys.readouterr()
+    assert "expected a readable image file" in err and "memory" not in err
+    assert float(re.search(r"estimated peak memory ([0-9.]+) GiB", out)[1]) < 20
+    assert (tmp_path / "out" / "usual.nii.gz").is_file()
+
+
+def test_memory_that_others_use_may_come_free(untrained_cascade, tmp_path, monkeypatch, capsys):
+    ct = sitk.ReadImage(str(raw_folder() / untrained_cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
+    for case in "ab":
+        sitk.WriteImage(ct, str(tmp_path / f"{case}.nii.gz"))
+    free = iter([0])  # at the start
+    monkeypatch.setattr(memory, "available_bytes", lambda: next(free, 64 * GIB))
+    command = ["-d", "7", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--device", "cpu", "--folds", "0"]
+    monkeypatch.setattr(files, "total_bytes", lambda: 1000 * GIB)
+    assert cli.cascade_predict(command) == 0, capsys.readouterr().err
+    monkeypatch.setattr(files, "total_bytes", lambda: 0)  # never
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
+    assert cli.cascade_predict([*command, "--overwrite"]) == 2
+    assert "a: expected to need" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "much"])

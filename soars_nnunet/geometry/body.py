@@ -45,12 +45,11 @@ def body_hull(ct_hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
 def grown_box(mask: torch.Tensor, least: Sequence[int]) -> tuple[slice, ...] | None:
     """Box of a mask, grown by its surroundings where it is too small.
 
-    It grows alike on both sides, unless the volume ends there, so that a mirrored mask gives the mirrored box: by one
-    voxel less than an odd number.
+    It grows alike on both sides, unless the volume ends there, so that a mirrored mask gives the mirrored box.
 
     Args:
         mask: (Z, Y, X) bool.
-        least: Width (Z, Y, X) to reach if the volume is as wide.
+        least: Width (Z, Y, X) to reach if the volume is as wide; one less where an odd number of voxels is missing.
 
     Returns:
         Slices (Z, Y, X); None without a voxel.

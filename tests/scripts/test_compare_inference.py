@@ -22,8 +22,9 @@ def test_both_paths_agree_where_nothing_is_left_out(untrained_cascade, script):
     plain = script.straightforward(predictor, image)
     assert len(np.unique(ours)) > 20
     assert (ours == plain).mean() > 0.9999
-    whole = script.straightforward(predictor, image, whole_scan=True)
-    assert not np.array_equal(whole, plain), "other tiles cut the patient"
+    image = sitk.ConstantPad(image, (9, 9, 9), (9, 9, 9), -1000.0)
+    plain, whole = (script.straightforward(predictor, image, whole_scan) for whole_scan in (False, True))
+    assert (whole != plain)[plain > 0].any(), "other tiles cut the patient"
 
 
 @pytest.mark.parametrize(("first", "expected"), [([1, 1, 0], 2 / 3), ([0, 0, 1], 0), ([1, 0, 2], 1)])

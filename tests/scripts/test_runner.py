@@ -1,0 +1,35 @@
+"""scripts/runner.py: what a run that goes on may change."""
+
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def ablation(import_script, monkeypatch):
+    script = import_script("ablation")
+    cascade = SimpleNamespace(load=lambda dataset: SimpleNamespace())
+    monkeypatch.setattr(import_script("runner"), "Cascade", cascade)
+    monkeypatch.setattr(script.Ablation, "check_dataset", lambda self: None)
+    monkeypatch.setenv("nnUNet_extTrainer", "")  # is set; this puts it back
+
+    def run(tmp_path, **changed):
+        options = {"dataset": 7, "output": tmp_path / "out", "jobs": 1, "fine_tune": False, "folds": [0]}
+        return script.Ablation(SimpleNamespace(**(options | changed)))
+
+    return run
+
+
+def test_a_run_goes_on_with_the_same_options_alone(ablation, tmp_path):
+    assert ablation(tmp_path).is_new
+    assert not ablation(tmp_path, jobs=2).is_new
+    assert not ablation(tmp_path, fine_tune=True).is_new
+    with pytest.raises(SystemExit, match="holds results of other options or another version"):
+        ablation(tmp_path, folds=[0, 1])
+
+
+def test_other_ways_to_predict_are_no_same_run(ablation, import_script, tmp_path, monkeypatch):
+    ablation(tmp_path)
+    monkeypatch.setattr(import_script("runner"), "INFERENCE_REVISION", 0)
+    with pytest.raises(SystemExit, match="another version"):
+        ablation(tmp_path)
