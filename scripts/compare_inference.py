@@ -128,7 +128,7 @@ def main() -> None:
         sep="\n",
         flush=True,
     )
-    shares, largest = [], []
+    shares, largest, means = [], [], []
     for case, path in list_cts(options.input):
         image = read_ct(path)
         first = sitk.GetArrayFromImage(ours.predict(image, case)[0])
@@ -136,15 +136,15 @@ def main() -> None:
         truth = sitk.GetArrayFromImage(read_label_map(next(options.reference.glob(f"{case}.*"))))
         foreground = (first > 0) | (second > 0)
         shares.append(float((first == second)[foreground].mean()))
-        gaps = {
-            organ: abs(np.nan_to_num(dice(first, truth, label) - dice(second, truth, label)))
-            for organ, label in ours.labels.items()
-            if label
-        }
+        organs = {organ: label for organ, label in ours.labels.items() if (truth == label).any() and label}
+        scores = {organ: (dice(first, truth, label), dice(second, truth, label)) for organ, label in organs.items()}
+        means.append(np.mean(list(scores.values()), axis=0))
+        gaps = {organ: abs(one - other) for organ, (one, other) in scores.items()}
         organ = max(gaps, key=gaps.get)
         largest.append(gaps[organ])
         print(f"| {case} | {foreground.sum()} | {100 * shares[-1]:.4f} | {largest[-1]:.5f} | {organ} |", flush=True)
     print(f"least agreement {100 * min(shares):.4f} %, largest difference of an organ's DSC {max(largest):.5f}")
+    print("mean DSC {:.4f}, straightforward {:.4f}".format(*np.mean(means, axis=0)))
 
 
 if __name__ == "__main__":
