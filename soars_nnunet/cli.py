@@ -285,7 +285,8 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
 @_command("Segment CTs with the trained cascade: one label volume and one report per CT.", _add_cascade_predict)
 def cascade_predict(arguments: argparse.Namespace) -> None:
     """Predict every CT; the report beside each volume holds volumes, status and confidence."""
-    from soars_nnunet.predict_files import locate_manifest, predict_files
+    from soars_nnunet.manifest import locate_manifest
+    from soars_nnunet.predict_files import predict_files
 
     manifest = locate_manifest(arguments.dataset, arguments.models, arguments.plans_name)
     predict_files(

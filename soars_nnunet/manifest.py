@@ -1,4 +1,4 @@
-"""The manifest of a trained cascade: all that prediction must know beside the model folders."""
+"""The manifest of a trained cascade: all that prediction must know beside the model folders, and where it is."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet.artifacts import (
+    CHECKPOINT,
     CONFIGURATION,
+    MANIFEST,
     TARGET_FACTS,
     Cascade,
+    MissingArtifactError,
     name_hashes,
     patient_of,
     provenance,
     read_json,
+    results_folder,
     write_json,
 )
 from soars_nnunet.stratify import branch_labels
@@ -52,3 +56,44 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
     manifest["patient_pattern"] = pattern
     write_json(path, {**manifest, "branches": branches, "targets": targets, "provenance": provenance()})
     return path
+
+
+def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:
+    """Manifest named by a dataset or a model folder, or the only trained one.
+
+    Raises:
+        MissingArtifactError: If there is none.
+    """
+    if models is not None:
+        path = models / MANIFEST if models.is_dir() else models
+        if not path.is_file():
+            raise MissingArtifactError(f"-m {models}: expected a cascade's folder with {MANIFEST}, found none")
+        return path
+    if dataset is None:
+        return find_manifest(results_folder())
+    path = Cascade.load(dataset).manifest(plans)
+    if not path.is_file():
+        raise MissingArtifactError(
+            f"dataset {dataset}: expected {path}; run soars-plan -d {dataset} and train the cascade"
+        )
+    return path
+
+
+def find_manifest(results: Path) -> Path:
+    """The one trained cascade under nnU-Net's results folder.
+
+    Raises:
+        MissingArtifactError: If there is none, or more than one.
+    """
+    found = sorted(path for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}") if _is_trained(path))
+    if len(found) != 1:
+        listed = ", ".join(str(path.parent.relative_to(results)) for path in found) or "none"
+        raise MissingArtifactError(
+            f"expected exactly one trained cascade in {results}, found {listed}; choose with -d ID or -m FOLDER"
+        )
+    return found[0]
+
+
+def _is_trained(manifest: Path) -> bool:
+    folders = [manifest.parent / branch["model"] for branch in read_json(manifest)["branches"].values()]
+    return bool(folders) and all(any(folder.glob(f"fold_*/{CHECKPOINT}")) for folder in folders)

@@ -19,7 +19,6 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import (
-    CHECKPOINT,
     MANIFEST,
     MissingArtifactError,
     grid_and_units,
@@ -385,23 +384,3 @@ def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dic
             "status": peak["status"],
         }
     return rows
-
-
-def find_manifest(results: Path) -> Path:
-    """The one trained cascade under nnU-Net's results folder.
-
-    Raises:
-        MissingArtifactError: If there is none, or more than one.
-    """
-    found = sorted(path for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}") if _is_trained(path))
-    if len(found) != 1:
-        listed = ", ".join(str(path.parent.relative_to(results)) for path in found) or "none"
-        raise MissingArtifactError(
-            f"expected exactly one trained cascade in {results}, found {listed}; choose with -d ID or -m FOLDER"
-        )
-    return found[0]
-
-
-def _is_trained(manifest: Path) -> bool:
-    folders = [manifest.parent / branch["model"] for branch in read_json(manifest)["branches"].values()]
-    return bool(folders) and all(any(folder.glob(f"fold_*/{CHECKPOINT}")) for folder in folders)

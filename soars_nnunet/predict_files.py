@@ -16,44 +16,20 @@ import torch
 
 from soars_nnunet.artifacts import (
     INFERENCE_REVISION,
-    MANIFEST,
-    Cascade,
     MissingArtifactError,
     file_hash,
     json_hash,
     read_json,
     replacing,
-    results_folder,
     write_json,
 )
 from soars_nnunet.ct import InputError, check_ct, check_geometry, list_cts, read_ct, read_header
 from soars_nnunet.memory import describe_memory, estimate_bytes, held_bytes, require_memory, total_bytes
-from soars_nnunet.predict import CascadePredictor, find_manifest
+from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str], None]
-
-
-def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:
-    """Manifest named by a dataset or a model folder, or the only trained one.
-
-    Raises:
-        MissingArtifactError: If there is none.
-    """
-    if models is not None:
-        path = models / MANIFEST if models.is_dir() else models
-        if not path.is_file():
-            raise MissingArtifactError(f"-m {models}: expected a cascade's folder with {MANIFEST}, found none")
-        return path
-    if dataset is None:
-        return find_manifest(results_folder())
-    path = Cascade.load(dataset).manifest(plans)
-    if not path.is_file():
-        raise MissingArtifactError(
-            f"dataset {dataset}: expected {path}; run soars-plan -d {dataset} and train the cascade"
-        )
-    return path
 
 
 def predict_files(

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet import cli, predict_files
+from soars_nnunet import manifest as manifest_module
 from soars_nnunet.artifacts import DEFAULT_PLANS
 from soars_nnunet.tiling import Tiling
 
@@ -331,7 +332,7 @@ def test_missing_arguments_exit_with_2_too(capsys):
 
 def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
     asked = {}
-    monkeypatch.setattr(predict_files, "locate_manifest", lambda *where: where)
+    monkeypatch.setattr(manifest_module, "locate_manifest", lambda *where: where)
     monkeypatch.setattr(predict_files, "predict_files", lambda *what, **options: asked.update(options, what=what))
     assert cli.cascade_predict(["-i", "in", "-o", "out", "--device", "cpu"]) == 0
     plain = dict(asked)

@@ -17,8 +17,9 @@ from soars_nnunet.channels import make_channels
 from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, to_network_frame
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.geometry.voi import crop_box
+from soars_nnunet.manifest import find_manifest
 from soars_nnunet.plan import plan
-from soars_nnunet.predict import CascadePredictor, find_manifest
+from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.report import organ_rows
 

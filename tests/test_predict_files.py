@@ -10,8 +10,9 @@ import torch
 from soars_nnunet import cli
 from soars_nnunet.artifacts import DEFAULT_PLANS, MissingArtifactError, raw_folder, read_json, write_json
 from soars_nnunet.ct import InputError
+from soars_nnunet.manifest import locate_manifest
 from soars_nnunet.predict import CascadePredictor
-from soars_nnunet.predict_files import locate_manifest, predict_files
+from soars_nnunet.predict_files import predict_files
 from soars_nnunet.tiling import Tiling
 
 
