@@ -23,7 +23,7 @@ import torch
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from torch.nn import functional
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
 from soars_nnunet.ct import from_network_frame, list_cts, read_ct, to_network_frame
 from soars_nnunet.geometry.grid import Grid, box_overlap
 from soars_nnunet.inference import BranchModel
@@ -107,12 +107,24 @@ def dice(first: np.ndarray, second: np.ndarray, label: int) -> float:
     return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b) or np.nan)
 
 
+def renumbered(reference: Path, predictor: CascadePredictor) -> np.ndarray:
+    """By label of a reference's dataset.json, which lies beside its folder: the cascade's label of that organ, or 0."""
+    names = read_json(reference.parent / "dataset.json")["labels"]
+    organs = {label: predictor.profile.resolve(name) for name, label in names.items()}
+    table = np.zeros(max(organs) + 1, np.uint8)
+    for label, organ in organs.items():
+        table[label] = predictor.labels.get(organ.name, 0) if organ else 0
+    return table
+
+
 def main() -> None:
     """Parse, predict both ways, print what differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-d", "--dataset", required=True, type=int)
     parser.add_argument("-i", "--input", required=True, type=Path, help="folder of CTs")
-    parser.add_argument("-r", "--reference", required=True, type=Path, help="folder of label maps")
+    parser.add_argument(
+        "-r", "--reference", required=True, type=Path, help="folder of label maps, beside their dataset.json"
+    )
     parser.add_argument("--plans-name", default=DEFAULT_PLANS)
     parser.add_argument("--large-tiles", action="store_true")
     parser.add_argument("--whole-scan", action="store_true")
@@ -128,16 +140,17 @@ def main() -> None:
         sep="\n",
         flush=True,
     )
+    ours_of = renumbered(options.reference, ours)
     shares, largest, means = [], [], []
     for case, path in list_cts(options.input):
         image = read_ct(path)
         first = sitk.GetArrayFromImage(ours.predict(image, case)[0])
         second = straightforward(plain, image, options.whole_scan)
-        truth = sitk.GetArrayFromImage(read_label_map(next(options.reference.glob(f"{case}.*"))))
+        truth = ours_of[sitk.GetArrayFromImage(read_label_map(next(options.reference.glob(f"{case}.*"))))]
         foreground = (first > 0) | (second > 0)
         shares.append(float((first == second)[foreground].mean()))
-        organs = {organ: label for organ, label in ours.labels.items() if (truth == label).any() and label}
-        scores = {organ: (dice(first, truth, label), dice(second, truth, label)) for organ, label in organs.items()}
+        drawn = {organ: label for organ, label in ours.labels.items() if label and (truth == label).any()}
+        scores = {organ: [dice(found, truth, label) for found in (first, second)] for organ, label in drawn.items()}
         means.append(np.mean(list(scores.values()), axis=0))
         gaps = {organ: abs(one - other) for organ, (one, other) in scores.items()}
         organ = max(gaps, key=gaps.get)

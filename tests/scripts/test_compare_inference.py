@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder
+from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder, write_json
 from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.tiling import Tiling
 
@@ -31,3 +31,11 @@ def test_both_paths_agree_where_nothing_is_left_out(untrained_cascade, script):
 def test_dice_of_a_label(script, first, expected):
     np.testing.assert_allclose(script.dice(np.array(first), np.array([1, 0, 0]), 1), expected)
     assert np.isnan(script.dice(np.array(first), np.array([1, 0, 0]), 3))
+
+
+def test_labels_of_the_reference_are_told_by_their_names(untrained_cascade, script, tmp_path):
+    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), organs=["Eye_L", "Brainstem"])
+    names = {"background": 0, "brain stem": 3, "Eye_L": 1, "Larynx": 2, "tumour": 4}
+    write_json(tmp_path / "dataset.json", {"labels": names})
+    expected = [0, predictor.labels["Eye_L"], 0, predictor.labels["Brainstem"], 0]
+    np.testing.assert_array_equal(script.renumbered(tmp_path / "labelsTs", predictor), expected)
