@@ -24,11 +24,12 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from torch.nn import functional
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
-from soars_nnunet.ct import from_network_frame, list_cts, read_ct, to_network_frame
+from soars_nnunet.ct import Scan, from_network_frame, list_cts, read_ct
 from soars_nnunet.geometry.grid import Grid, box_overlap
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.inferred import Inference
 from soars_nnunet.label_map import read_label_map
-from soars_nnunet.predict import CascadePredictor, Inference
+from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 
@@ -80,16 +81,16 @@ def proposals(
 
 def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: bool = False) -> np.ndarray:
     """Labels (Z, Y, X) on the image's own grid."""
-    ct_hu, properties = to_network_frame(image)
-    merged = np.zeros(ct_hu.shape[1:], np.uint8)
+    scan = Scan.of(image, "image")
+    merged = np.zeros(scan.ct_hu.shape[1:], np.uint8)
     # precedence is a whole number and a probability at most 1: their sum orders by the one, then by the other
-    score = np.zeros(ct_hu.shape[1:])
+    score = np.zeros(merged.shape)
     precedence = predictor.profile_precedence().astype(float)
     with ExitStack() as instead:
         instead.enter_context(patch.object(BranchModel, "preprocess", nnunets_input))
         if whole_scan:
             instead.enter_context(patch.object(BranchModel, "tiled_box", whole_scan_box))
-        found = predictor.infer(ct_hu, properties)
+        found = predictor.infer(scan)
     for offset, labels, probability in proposals(predictor, found):
         z, y, x = ((lo, lo + size) for lo, size in zip(offset, labels.shape, strict=True))
         on_image, on_box = box_overlap((z, y, x), merged.shape)

@@ -7,20 +7,18 @@ Every ``InputError`` is one line: what was expected, what was found, what to do.
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
+
+from soars_nnunet.nifti import check_complete, check_size, count_not_finite
 
 FILE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
@@ -51,17 +49,37 @@ SAMPLE_VOXELS = 2_000_000
 DIRECTION_TOLERANCE = 1e-3
 """Largest deviation of the direction cosines from an orthonormal matrix; formats round at 1e-6."""
 
-MAX_COMPRESSION = 1100
-"""Gzip makes a file at most 1032 times smaller."""
-
-_NIFTI_FIELDS = {348: (("8h", 40), ("h", 72), ("f", 108)), 540: (("8q", 16), ("h", 14), ("q", 168))}
-"""By header size (NIfTI-1, NIfTI-2): struct code and position of dim, bitpix and vox_offset."""
-
 _FLIP = str.maketrans("RLAPSI", "LRPAIS")
 
 
 class InputError(ValueError):
     """An input that is not a usable CT; the message is one line and says what to do."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A CT that was checked and brought into the networks' frame.
+
+    Attributes:
+        name: Case name.
+        image: As read, in its own orientation.
+        ct_hu: (1, Z, Y, X) float32, see ``to_network_frame``.
+        properties: Of that frame, with ``spacing`` (Z, Y, X) in mm.
+    """
+
+    name: str
+    image: sitk.Image
+    ct_hu: np.ndarray
+    properties: dict[str, Any]
+
+    @classmethod
+    def of(cls, image: sitk.Image, name: str) -> Scan:
+        """Check an image and orient it.
+
+        Raises:
+            InputError: If it is not a usable CT.
+        """
+        return cls(name, check_ct(image, name), *to_network_frame(image))
 
 
 def list_cts(path: str | Path) -> list[tuple[str, Path]]:
@@ -124,11 +142,14 @@ def read_ct(path: str | Path) -> sitk.Image:
         # ITK fills what is missing of a truncated NIfTI without a word.
         if not ending.startswith(".nii"):
             return sitk.ReadImage(str(path))
-        _check_nifti_size(path)
+        check_size(path)
         with ThreadPoolExecutor(1) as reader:
             reading = reader.submit(sitk.ReadImage, str(path))
-            _check_nifti_complete(path)
-            _check_nifti_finite(path)
+            check_complete(path)
+            if count := count_not_finite(path):
+                raise InputError(
+                    f"{path.name}: expected finite HU, got NaN or infinity in {count} voxels; use -1024 instead"
+                )
             return reading.result()
     except InputError:
         raise
@@ -152,7 +173,7 @@ def read_header(path: Path) -> sitk.ImageFileReader | None:
     try:
         reader.ReadImageInformation()
         if path.name.lower().endswith((".nii", ".nii.gz")):
-            _check_nifti_size(path)
+            check_size(path)
     except (RuntimeError, OSError, EOFError, zlib.error, struct.error):
         return None
     return reader if reader.GetDimension() == 3 and max(reader.GetSpacing()) <= MAX_SPACING_MM else None
@@ -276,69 +297,6 @@ def _file_ending(path: Path) -> str:
 def _case_name(path: Path) -> str:
     name = path.name[: -len(_file_ending(path))]
     return name.removesuffix("_0000") or name
-
-
-def _check_nifti_size(path: Path) -> None:
-    """Raise EOFError if a NIfTI file cannot hold what its header announces, even if compressed as well as can be."""
-    with path.open("rb") as raw:
-        compressed = _is_gzip(raw)
-        needed = _nifti_bytes(gzip.GzipFile(fileobj=raw) if compressed else raw)
-    held = path.stat().st_size
-    if held * (MAX_COMPRESSION if compressed else 1) < needed:
-        raise EOFError(f"{held} of {needed} bytes")
-
-
-def _check_nifti_complete(path: Path) -> None:
-    """Raise EOFError if a compressed NIfTI file holds fewer bytes than its header announces.
-
-    It is read to the end of the stream: gzip then also compares its checksum.
-    """
-    with path.open("rb") as raw:
-        if not _is_gzip(raw):
-            return
-        with gzip.GzipFile(fileobj=raw) as stream:
-            needed = _nifti_bytes(stream)
-            held = stream.tell()
-            while chunk := stream.read(1 << 22):
-                held += len(chunk)
-    if held < needed:
-        raise EOFError(f"{held} of {needed} bytes")
-
-
-def _is_gzip(raw: BinaryIO) -> bool:
-    magic = raw.read(2)
-    raw.seek(0)
-    return magic == b"\x1f\x8b"
-
-
-def _check_nifti_finite(path: Path) -> None:
-    """Raise InputError for NaN or infinity in a floating NIfTI, which ITK's reader turns into zeros."""
-    with path.open("rb") as raw:
-        compressed = _is_gzip(raw)
-    # nibabel goes by the name; ITK and we go by the content
-    misnamed = path.name.lower().endswith(".gz") and not compressed
-    try:
-        image = nibabel.Nifti1Image.from_bytes(path.read_bytes()) if misnamed else nibabel.load(path)
-    except (ImageFileError, WrapStructError, HeaderDataError):
-        return  # no NIfTI that nibabel knows: ITK's reader says what is wrong
-    if np.issubdtype(image.get_data_dtype(), np.floating):
-        count = int(np.count_nonzero(~np.isfinite(np.asanyarray(image.dataobj))))
-        if count:
-            raise InputError(
-                f"{path.name}: expected finite HU, got NaN or infinity in {count} voxels; use -1024 instead"
-            )
-
-
-def _nifti_bytes(stream: BinaryIO | gzip.GzipFile) -> int:
-    """Bytes that a NIfTI-1 or NIfTI-2 header announces, 0 if it is neither; reads the header."""
-    header = stream.read(540)
-    for order in "<>":
-        version = struct.unpack_from(f"{order}i", header)[0]
-        if version not in _NIFTI_FIELDS:
-            continue
-        dims, bits, offset = (struct.unpack_from(order + code, header, start) for code, start in _NIFTI_FIELDS[version])
-        return int(offset[0]) + math.prod(max(n, 1) for n in dims[1 : dims[0] + 1]) * bits[0] // 8
-    return 0
 
 
 def check_geometry(image: sitk.Image, name: str) -> None:

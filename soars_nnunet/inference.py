@@ -5,10 +5,11 @@ Preprocessing gives what nnU-Net's own gives, on the network's device and severa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,9 +30,11 @@ from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
 from soars_nnunet.geometry.resample import nonzero_box, resample
 from soars_nnunet.networks.phnn import PHNN
-from soars_nnunet.sliding_window import background, sliding_window, validate_steps
+from soars_nnunet.sliding_window import background, sliding_windows, validate_steps
 from soars_nnunet.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
 from soars_nnunet.training.checkpoint import load_checkpoint
+
+Result = TypeVar("Result")
 
 
 class BranchModel:
@@ -198,13 +201,17 @@ class BranchModel:
             (classes, z, y, x) float32 logits on the model's device, or on the CPU if they do not fit; for the detection
             branch a constant and the heat maps.
         """
+        return self._where_it_fits(partial(self._outputs, data, body))
+
+    def _where_it_fits(self, run: Callable[[], Result]) -> Result:
+        """Result of a run; repeated with results on the CPU if a GPU does not hold them."""
         try:
-            return self._outputs(data, body)
+            return run()
         except torch.OutOfMemoryError:
             if self.results.type == "cpu":
                 raise
         with self.results_on_cpu():  # not in the handler: its traceback keeps what was allocated
-            return self._outputs(data, body)
+            return run()
 
     @contextmanager
     def results_on_cpu(self) -> Iterator[None]:
@@ -224,7 +231,7 @@ class BranchModel:
         box = self.tiled_box(data.shape[1:], body, wanted)
         if box is None:
             return background(self.num_outputs, data.shape[1:], self.results)
-        part = self._average(data[(slice(None), *box)], None if wanted is None else wanted[box])
+        (part,) = self._average([data[(slice(None), *box)]], [None if wanted is None else wanted[box]])
         if part.shape[1:] == data.shape[1:]:
             return part
         output = background(self.num_outputs, data.shape[1:], self.results)
@@ -244,18 +251,18 @@ class BranchModel:
             return tuple(slice(0, width) for width in shape)
         return grown_box(mask, self.configuration.patch_size)
 
-    def _average(self, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
-        """Mean output over the folds, and over both sides: (classes, z, y, x)."""
-        total: torch.Tensor | None = None
+    def _average(self, volumes: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+        """Mean outputs over the folds, and over both sides: (classes, z, y, x) by volume."""
+        totals: list[torch.Tensor] = []
         for network in self.networks:
-            output = self._slide(network, data, wanted)
+            outputs = self._slide(network, volumes, wanted)
             if self.mirror:
-                flipped = None if wanted is None else wanted.flip(-1)
-                mirrored = self._slide(network, data.flip(-1)[self.mirror["channels"]], flipped)
-                output.add_(mirrored.flip(-1)[self.mirror["classes"]]).div_(2)
-            total = output if total is None else total.add_(output)
-        assert total is not None
-        return total.div_(len(self.networks))
+                flipped = [None if mask is None else mask.flip(-1) for mask in wanted]
+                sides = self._slide(network, [data.flip(-1)[self.mirror["channels"]] for data in volumes], flipped)
+                for output, side in zip(outputs, sides, strict=True):
+                    output.add_(side.flip(-1)[self.mirror["classes"]]).div_(2)
+            totals = [total.add_(out) for total, out in zip(totals, outputs, strict=True)] if totals else outputs
+        return [total.div_(len(self.networks)) for total in totals]
 
     @property
     def uses_large_tiles(self) -> bool:
@@ -269,9 +276,11 @@ class BranchModel:
             return patch, self.steps
         return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
 
-    def _slide(self, network: PHNN, data: torch.Tensor, wanted: torch.Tensor | None) -> torch.Tensor:
-        tile = self.tile(data.shape[1:])
-        return sliding_window(network, data, self.num_outputs, *tile, self.device, wanted, self.results)
+    def _slide(
+        self, network: PHNN, volumes: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor | None]
+    ) -> list[torch.Tensor]:
+        tile = self.tile(volumes[0].shape[1:]) if volumes else (self.configuration.patch_size, self.steps)
+        return sliding_windows(network, volumes, self.num_outputs, *tile, self.device, wanted, self.results)
 
     def _mirror_order(self) -> dict[str, list[int]]:
         order = self.settings["mirror"]
@@ -284,6 +293,12 @@ class BranchModel:
     def probabilities(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
         """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""
         return torch.softmax(self.outputs(data, body), dim=0)
+
+    @torch.inference_mode()
+    def voi_probabilities(self, vois: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Softmax (1 + organs, z, y, x) float32 of each VOI (C, z, y, x), their tiles batched; empty for none."""
+        outputs = self._where_it_fits(lambda: self._average([voi.to(self.results) for voi in vois], [None] * len(vois)))
+        return [torch.softmax(output, dim=0) for output in outputs]
 
 
 def _check_preprocessing(folder: Path, plans: dict[str, Any]) -> None:

@@ -7,7 +7,9 @@ The figures count what the steps hold at a time, by image voxels, network voxels
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,11 @@ from soars_nnunet.tiling import MAX_TILE_VOXELS, tiles_at_a_time
 
 GIB = 2**30
 ORIENTED_BYTES = 5
-"""A voxel of the image that is brought into the networks' frame: its float32 copy; the rest is the image, twice."""
+"""A voxel of a CT that is read and brought into the networks' frame: its float32 copy; the rest is the image, twice."""
 HELD_BYTES = 4
 """A voxel of the image while networks run, beside the image: its float32 copy."""
 STITCHING_BYTES = 18
 """A voxel of the image, beside it: labels and probabilities of two tiers and merged ones, and copies of labels."""
-WRITTEN_BYTES = 3
-"""A voxel of the CT before, of which the labels are being written; the next one is being read and held thrice."""
 LAYER_COPIES = 1.0
 """What a network takes on a tile, by the sum of its convolutions' outputs: 0.5 to 0.9 were measured."""
 FLOAT = 4
@@ -38,14 +38,39 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 """Names this process's groups, one a line: number, controllers (``memory``; none in v2), path below that folder."""
 
 
-def estimate_bytes(
+@dataclass(frozen=True)
+class Needed:
+    """Upper bounds of what one CT takes, in bytes, beside what the process holds already.
+
+    Attributes:
+        preparing: While it is read, checked and oriented.
+        running: While networks run on it.
+        exporting: While its labels are made and written.
+    """
+
+    preparing: int
+    running: int
+    exporting: int
+
+    @property
+    def alone(self) -> int:
+        """Nothing else is worked on meanwhile."""
+        return max(self.preparing, self.running, self.exporting)
+
+    @staticmethod
+    def side_by_side(cases: Sequence[Needed]) -> int:
+        """Networks run on any of the cases, while another is prepared and a third exported."""
+        return sum(max((getattr(case, stage.name) for case in cases), default=0) for stage in fields(Needed))
+
+
+def estimate(
     shape: Sequence[int],
     spacing_mm: Sequence[float],
     models: Iterable[BranchModel],
     vois_mm: Iterable[Sequence[float]] = (),
     pixel_bytes: int = 2,
-) -> int:
-    """Upper bound of what one more CT takes, beside what the process holds already.
+) -> Needed:
+    """What the prediction of a CT takes.
 
     With a GPU it is what is needed where results do not fit there.
 
@@ -55,9 +80,6 @@ def estimate_bytes(
         models: The networks that will run on it.
         vois_mm: Extents (Z, Y, X) of all small & hard VOIs.
         pixel_bytes: Of a voxel as stored.
-
-    Returns:
-        Bytes.
     """
     image = int(np.prod(shape, dtype=np.int64))
     extent_mm = np.asarray(shape) * np.asarray(spacing_mm)
@@ -68,7 +90,7 @@ def estimate_bytes(
         regions_mm = list(vois_mm) if in_vois else [extent_mm]
         grids = [np.ceil(np.asarray(mm) / model.spacing_mm).astype(int) for mm in regions_mm]
         voxels = [max(patch, int(grid.prod())) for grid in grids]
-        largest = max(voxels, default=0)
+        largest = max(voxels, default=0) if not in_vois else sum(voxels)  # all VOIs together
         channels, classes = len(model.settings["channel_names"]), model.num_outputs
         # input and its padded copy; sums of the windows and of the folds, or the softmax; the other side's, too
         copies = 2 * channels + (4 if model.mirror else 2) * classes
@@ -78,13 +100,11 @@ def estimate_bytes(
         held += own
         if not in_vois:  # resampled within slices first, then across
             slices = max(slices, FLOAT * (shape[0] * int(grids[0][1:].prod()) + 3 * largest))
-    stages = (
-        (2 * pixel_bytes + ORIENTED_BYTES) * image,
-        (pixel_bytes + HELD_BYTES) * image + slices,
-        (pixel_bytes + HELD_BYTES) * image + held + max(running),
-        (pixel_bytes + STITCHING_BYTES) * image + held,
+    return Needed(
+        preparing=max(3 * pixel_bytes, 2 * pixel_bytes + ORIENTED_BYTES) * image,
+        running=(pixel_bytes + HELD_BYTES) * image + max(slices, held + max(running)),
+        exporting=(pixel_bytes + STITCHING_BYTES) * image + held,
     )
-    return (3 * pixel_bytes + WRITTEN_BYTES) * image + max(stages)
 
 
 def _feature_map_values(model: BranchModel, grid: Sequence[int]) -> int:
@@ -99,27 +119,26 @@ def _feature_map_values(model: BranchModel, grid: Sequence[int]) -> int:
 def available_bytes() -> int:
     """Memory that this process may still take: of the machine, or of the least of its groups (container, batch job)."""
     free = psutil.virtual_memory().available
-    for root, limit, used, cached in CGROUPS:
-        for folder in _groups(Path(root)):
-            try:
-                lines = (folder / "memory.stat").read_text().splitlines()
-                cache = next(int(line.split()[1]) for line in lines if line.split()[0] == cached)
-                free = min(free, int((folder / limit).read_text()) - int((folder / used).read_text()) + cache)
-            except (OSError, ValueError, StopIteration):  # no such group, or "max"
-                continue
+    for limit, used, unused_cache in _limits():
+        free = min(free, limit - used + unused_cache)
     return max(0, free)
 
 
 def total_bytes() -> int:
     """Memory that there is at all: of the machine, or the lowest limit of this process's groups."""
-    total = psutil.virtual_memory().total
-    for root, limit, *_ in CGROUPS:
+    return min([psutil.virtual_memory().total, *(limit for limit, *_ in _limits())])
+
+
+def _limits() -> Iterator[tuple[int, int, int]]:
+    """Of this process's groups: a group's limit, what it uses, and cache in that which can be given back."""
+    for root, limit, used, cached in CGROUPS:
         for folder in _groups(Path(root)):
             try:
-                total = min(total, int((folder / limit).read_text()))
-            except (OSError, ValueError):
+                lines = (folder / "memory.stat").read_text().splitlines()
+                cache = next(int(line.split()[1]) for line in lines if line.split()[0] == cached)
+                yield int((folder / limit).read_text()), int((folder / used).read_text()), cache
+            except (OSError, ValueError, StopIteration):  # no such group, or "max"
                 continue
-    return total
 
 
 def _groups(root: Path) -> list[Path]:
@@ -133,11 +152,68 @@ def _groups(root: Path) -> list[Path]:
     return list(dict.fromkeys([root, *(root / part for own in parts for part in reversed([own, *own.parents]))]))
 
 
-def describe_memory(needed: int, limit_gib: float | None = None) -> str:
-    """An estimate, in bytes, in words, with what there is or the user's limit."""
-    held = held_bytes()
-    usable = (held + available_bytes()) / GIB if limit_gib is None else limit_gib
-    return f"estimated peak memory {(held + needed) / GIB:.1f} GiB, {usable:.1f} GiB may be used"
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What CTs need and what there is.
+
+    Attributes:
+        needed: By case whose header makes sense.
+        too_large: By case, why it is not even to be read.
+        limit_gib: The user's limit for the whole process, which he answers for; None for what is free.
+        held: What the process held before its first CT, bytes: later it also holds what ``needed`` counts.
+    """
+
+    needed: dict[str, Needed]
+    too_large: dict[str, InputError]
+    limit_gib: float | None
+    held: int
+
+    @classmethod
+    def of(cls, needed: dict[str, Needed], limit_gib: float | None) -> MemoryPlan:
+        """Find the cases that are too large; without a limit only those that exceed what memory there is at all."""
+        held, too_large = held_bytes(), {}
+        for case, own in needed.items():
+            if limit_gib is None and held + own.alone <= total_bytes():
+                continue  # there may be more by the time it is worked on
+            try:
+                require_memory(own.alone, limit_gib, case)
+            except InputError as error:
+                too_large[case] = error
+        return cls(needed, too_large, limit_gib, held)
+
+    @property
+    def possible(self) -> list[Needed]:
+        """What the cases need that are not too large."""
+        return [own for case, own in self.needed.items() if case not in self.too_large]
+
+    @cached_property
+    def side_by_side(self) -> bool:
+        """Whether one case may be prepared and one exported while networks run on a third."""
+        usable = available_bytes() if self.limit_gib is None else int(self.limit_gib * GIB) - self.held
+        return len(self.needed) > 1 and Needed.side_by_side(self.possible) <= usable
+
+    def describe(self) -> str:
+        """The peak, estimated, in words, with what there is or the user's limit."""
+        together, cases = Needed.side_by_side(self.possible), self.possible or list(self.needed.values())
+        peak = together if self.side_by_side else max((own.alone for own in cases), default=0)
+        usable = (self.held + available_bytes()) / GIB if self.limit_gib is None else self.limit_gib
+        return f"estimated peak memory {(self.held + peak) / GIB:.1f} GiB, {usable:.1f} GiB may be used"
+
+    def refuse_too_large(self, case: str) -> None:
+        """Raise InputError if a case is not even to be read."""
+        if case in self.too_large:
+            raise self.too_large[case]
+
+    def room_beside(self, case: str, exported: str) -> bool:
+        """Whether there is still room for a case beside one that is being exported; a limit was asked beforehand."""
+        if self.limit_gib is not None or case not in self.needed or exported not in self.needed:
+            return True
+        return self.needed[case].alone + self.needed[exported].exporting <= available_bytes()
+
+    def require(self, case: str) -> None:
+        """Raise InputError if there is no longer room for a case."""
+        if case in self.needed:
+            require_memory(self.needed[case].alone, self.limit_gib, case, self.held)
 
 
 def require_memory(needed: int, limit_gib: float | None, case: str, held: int | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,49 +29,21 @@ from soars_nnunet.artifacts import (
 )
 from soars_nnunet.channels import guidance
 from soars_nnunet.crops import voi_input
-from soars_nnunet.ct import InputError, check_ct, from_network_frame, to_network_frame
+from soars_nnunet.ct import InputError, Scan, from_network_frame
 from soars_nnunet.geometry.components import keep_largest_parts
-from soars_nnunet.geometry.grid import Box, Grid
+from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
 from soars_nnunet.geometry.voi import voi_box
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.inferred import Inference, Voi
 from soars_nnunet.postprocess import load_postprocessing
 from soars_nnunet.profile import Profile
-from soars_nnunet.report import organ_rows
+from soars_nnunet.report import organ_rows, target_rows
 from soars_nnunet.tiling import DEFAULT_TILING, Tiling
 
 ABSENT_FRACTION = 0.5
 """A peak below this part of the low-confidence height means that the target is not in the scan; ours."""
-
-
-@dataclass
-class Voi:
-    """One segmented VOI: its target, where it lies and its softmax (1 + organs, z, y, x) on its own grid."""
-
-    target: str
-    box: Box
-    probabilities: torch.Tensor
-    grid: Grid
-
-
-@dataclass
-class Inference:
-    """Everything the networks said about one CT, at network resolution.
-
-    Attributes:
-        tiers: Softmax (1 + organs, z, y, x) and grid of the anchor and mid-level branches.
-        heatmaps: (targets, z, y, x) in 0..1 and their grid, or None without a small & hard tier.
-        peaks: By target: height, position in image voxels (Z, Y, X), status.
-        vois: Segmented VOIs of the targets that were found.
-        seconds: Wall time by stage.
-    """
-
-    tiers: dict[str, tuple[torch.Tensor, Grid]]
-    heatmaps: tuple[torch.Tensor, Grid] | None = None
-    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    vois: list[Voi] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class CascadePredictor:
@@ -191,39 +163,54 @@ class CascadePredictor:
         Raises:
             InputError: If the image is not a usable CT.
         """
+        started = time.perf_counter()
+        scan = Scan.of(image, name)
+        checked = {"check": time.perf_counter() - started}
+        inference = self.infer(scan)
+        del scan
+        inference.seconds = checked | inference.seconds
+        return self.export(inference)
+
+    def infer(self, scan: Scan) -> Inference:
+        """Run all branches; on a GPU that does not hold the results, they are held on the CPU."""
         try:
-            return self._predict(image, name)
+            return self._infer(scan)
         except torch.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
         with ExitStack() as stack:  # not in the handler: its traceback keeps what was allocated
             for model in self.models.values():
                 stack.enter_context(model.results_on_cpu())
-            return self._predict(image, name)
+            return self._infer(scan)
 
-    def _predict(self, image: sitk.Image, name: str) -> tuple[sitk.Image, dict[str, Any]]:
-        """As ``predict``, with results where the models hold them."""
-        seconds: dict[str, float] = {}
-        with self._timed(seconds, "check"):
-            check_ct(image, name)
-            ct_hu, properties = to_network_frame(image)
-        inference, shape = self.infer(ct_hu, properties), ct_hu.shape[1:]
-        del ct_hu
-        seconds |= inference.seconds
+    def export(self, inference: Inference) -> tuple[sitk.Image, dict[str, Any]]:
+        """Labels and report of a CT, as ``predict`` returns them; where a GPU does not hold them, made on the CPU."""
+        try:
+            return self._export(inference)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+        inference.to_cpu()
+        torch.cuda.empty_cache()
+        return self._export(inference)
+
+    def _export(self, inference: Inference) -> tuple[sitk.Image, dict[str, Any]]:
+        """As ``export``, where the results lie."""
+        seconds, spacing_mm = dict(inference.seconds), inference.properties["spacing"]
         with self._timed(seconds, "stitch"):
-            merged, tiers = self._stitch(inference, shape, properties["spacing"])
-            labels = from_network_frame(merged.cpu().numpy(), image)
+            merged, tiers = self._stitch(inference)
+            labels = from_network_frame(merged.cpu().numpy(), inference.image)
         with self._timed(seconds, "report"):
             present = [organ for organ in self.profile.organs if organ.name in self.labels]
-            organs = organ_rows(merged, properties["spacing"], present, inference.peaks, tiers)
+            organs = organ_rows(merged, spacing_mm, present, inference.peaks, tiers)
         report = {
-            "case": name,
+            "case": inference.name,
             "profile": self.profile.name,
             "labels": self.labels,
             "organs": organs,
-            "targets": _target_rows(inference.peaks, properties["sitk_stuff"]),
+            "targets": target_rows(inference.peaks, inference.properties["sitk_stuff"]),
             "largest_part": self.largest_part,
-            "warnings": self._warnings(name),
+            "warnings": self._warnings(inference.name),
             "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
             "provenance": self.manifest["provenance"],
             "seconds": {stage: round(value, 2) for stage, value in seconds.items()},
@@ -239,17 +226,15 @@ class CascadePredictor:
             torch.cuda.synchronize(self.device)
         seconds[stage] = time.perf_counter() - start
 
-    def _stitch(
-        self, inference: Inference, shape: Sequence[int], spacing_mm: Sequence[float]
-    ) -> tuple[torch.Tensor, dict[str, Candidate]]:
+    def _stitch(self, inference: Inference) -> tuple[torch.Tensor, dict[str, Candidate]]:
         """Labels (Z, Y, X) of all tiers and VOIs, and the candidates of the tiers."""
         candidates: list[tuple[str, Candidate]] = []
         devices = {probabilities.device for probabilities, _ in inference.tiers.values()}
         device = devices.pop() if len(devices) == 1 else torch.device("cpu")  # some did not fit elsewhere
         proposed = self._kept(self.candidates(inference), candidates)
-        merged = merge_tiers(shape, proposed, self.profile_precedence(), device)
+        merged = merge_tiers(inference.shape, proposed, self.profile_precedence(), device)
         if chosen := [self.labels[name] for name in self.largest_part]:
-            parts = keep_largest_parts(merged.cpu().numpy(), chosen, spacing_mm)
+            parts = keep_largest_parts(merged.cpu().numpy(), chosen, inference.properties["spacing"])
             merged = torch.from_numpy(parts).to(device)
         unwanted = [organ.label for organ in self.profile.organs if organ.name not in self.organs]
         dropped = torch.tensor(unwanted, dtype=torch.uint8, device=device)
@@ -268,14 +253,11 @@ class CascadePredictor:
         """Precedence by final label, background 0 first."""
         return np.array([0, *(organ.precedence for organ in sorted(self.profile.organs, key=lambda o: o.label))])
 
-    def infer(self, ct_hu: np.ndarray, properties: dict[str, Any]) -> Inference:
-        """Run all branches.
-
-        Args:
-            ct_hu: (1, Z, Y, X) in nnU-Net's reoriented frame.
-            properties: Of the same frame, with ``spacing`` (Z, Y, X) in mm.
-        """
-        result = Inference({})
+    def _infer(self, scan: Scan) -> Inference:
+        """As ``infer``, with results where the models hold them."""
+        ct_hu, properties = scan.ct_hu, scan.properties
+        z, y, x = ct_hu.shape[1:]
+        result = Inference(scan.name, scan.image, (z, y, x), properties)
         anchor = self.models["anchor"]
         with self._timed(result.seconds, "preprocess"):
             ct, grid = anchor.preprocess(ct_hu, properties)
@@ -298,9 +280,9 @@ class CascadePredictor:
                 model = self.models["detection"]
                 data, own, known = input_of(model)
                 result.heatmaps = (guidance(model, data, known), own)
-                result.peaks = self._find_targets(*result.heatmaps, ct_hu.shape[1:], properties["spacing"])
+                result.peaks = self._find_targets(*result.heatmaps, result.shape, properties["spacing"])
             with self._timed(result.seconds, "small_hard"):
-                result.vois = list(self._segment_vois(ct_hu, properties, result))
+                result.vois = self._segment_vois(ct_hu, result)
         return result
 
     def _find_targets(
@@ -323,19 +305,24 @@ class CascadePredictor:
             found[target] = {"height": float(height), "center_vox": center.tolist(), "status": status}
         return found
 
-    def _segment_vois(self, ct_hu: np.ndarray, properties: dict[str, Any], result: Inference) -> Iterator[Voi]:
+    def _segment_vois(self, ct_hu: np.ndarray, result: Inference) -> list[Voi]:
+        """Segment the VOIs of all targets that were found and are wanted, their tiles batched."""
         assert result.heatmaps is not None
         heatmaps, grid = result.heatmaps
         model = self.models["small_hard"]
+        found, inputs = [], []
         for target, peak in result.peaks.items():
             wanted = not {organ.name for organ in self.profile.targets[target]}.isdisjoint(self.organs)
             if peak["status"] == "absent" or not wanted:
                 continue
             size_mm = self.manifest["targets"][target]["size_mm"]
-            box = voi_box(peak["center_vox"], size_mm, properties["spacing"])
+            box = voi_box(peak["center_vox"], size_mm, result.properties["spacing"])
             channels = voi_input(ct_hu, heatmaps if model.settings["guidance"] else heatmaps[:0], grid, box)
-            data, own = model.preprocess(channels, properties)
-            yield Voi(target, box, model.probabilities(data), own)
+            data, own = model.preprocess(channels, result.properties)
+            found.append((target, box, own))
+            inputs.append(data)
+        vois = zip(found, model.voi_probabilities(inputs), strict=True)
+        return [Voi(target, box, probabilities, own) for (target, box, own), probabilities in vois]
 
     def candidates(self, inference: Inference) -> Iterator[tuple[str, Candidate]]:
         """Label proposals in final labels: one per tier, one per VOI (only its own target's organs)."""
@@ -370,17 +357,3 @@ def _folds(folder: Path, folds: Sequence[int] | None, num_folds: int, fast: bool
         return folds
     known = [fold for fold in trained_folds(folder) if fold < num_folds]
     return known[:1] if fast else known
-
-
-def _target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Detected centres by target in LPS mm (x, y, z), with peak height and status."""
-    direction = np.reshape(stuff["direction"], (3, 3))
-    rows = {}
-    for target, peak in peaks.items():
-        center_mm = np.asarray(stuff["origin"]) + direction @ (np.array(peak["center_vox"][::-1]) * stuff["spacing"])
-        rows[target] = {
-            "center_mm": [round(float(mm), 2) for mm in center_mm],
-            "peak": round(peak["height"], 3),
-            "status": peak["status"],
-        }
-    return rows

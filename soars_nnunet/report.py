@@ -1,4 +1,4 @@
-"""What a prediction says of each organ: volume, status and confidence."""
+"""What a prediction says of each organ and target: volume, status and confidence, centre."""
 
 from __future__ import annotations
 
@@ -54,6 +54,28 @@ def organ_rows(
             "volume_ml": round(float(voxels[organ.label]) * voxel_ml, 3),
             "status": status,
             "confidence": None if status == "absent" else round(confidence, 3),
+        }
+    return rows
+
+
+def target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Detected centres by target.
+
+    Args:
+        peaks: By target: ``height``, ``center_vox`` (Z, Y, X), ``status``.
+        stuff: The image's ``origin``, ``spacing`` and ``direction`` (x, y, z).
+
+    Returns:
+        By target: centre in LPS mm (x, y, z), peak height and status.
+    """
+    direction = np.reshape(stuff["direction"], (3, 3))
+    rows = {}
+    for target, peak in peaks.items():
+        center_mm = np.asarray(stuff["origin"]) + direction @ (np.array(peak["center_vox"][::-1]) * stuff["spacing"])
+        rows[target] = {
+            "center_mm": [round(float(mm), 2) for mm in center_mm],
+            "peak": round(peak["height"], 3),
+            "status": peak["status"],
         }
     return rows
 

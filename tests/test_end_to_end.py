@@ -16,7 +16,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, read_json
-from soars_nnunet.ct import from_network_frame, to_network_frame
+from soars_nnunet.ct import Scan, from_network_frame
 from soars_nnunet.geometry.stitch import tier_argmax
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.predict import CascadePredictor
@@ -221,7 +221,7 @@ def test_chain_of_commands(tmp_path, monkeypatch):
 
     torch.set_num_threads(1)
     predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0])
-    ours = tier_argmax(*predictor.infer(*to_network_frame(ct)).tiers["anchor"]).labels.numpy()
+    ours = tier_argmax(*predictor.infer(Scan.of(ct, "phantom")).tiers["anchor"]).labels.numpy()
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(stock / f"{case}.nii.gz")))
     ours = sitk.GetArrayFromImage(from_network_frame(ours, ct))
     agreement = (ours == theirs).mean()

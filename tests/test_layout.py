@@ -14,7 +14,7 @@ FILES = {
     if path.name != "__init__.py"
 }
 LAYERS = (
-    ("profile",),
+    ("profile", "nifti"),
     ("artifacts", "ct", "regime", "sizes"),
     ("geometry", "networks"),
     ("training",),

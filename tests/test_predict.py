@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from soars_nnunet.artifacts import DEFAULT_PLANS, MANIFEST, MissingArtifactError, raw_folder, read_json, write_json
 from soars_nnunet.channels import make_channels
-from soars_nnunet.ct import AIR_HU, InputError, from_network_frame, to_network_frame
+from soars_nnunet.ct import AIR_HU, InputError, Scan, from_network_frame, to_network_frame
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.manifest import find_manifest
@@ -92,10 +92,9 @@ def brute_force(predictor, inference, shape):
 @pytest.mark.parametrize("index", [4, 5])
 def test_stitched_volume_equals_brute_force(predictor, untrained_cascade, index):
     image = ct_of(untrained_cascade, index)
-    ct_hu, properties = to_network_frame(image)
-    inference = predictor.infer(ct_hu, properties)
+    inference = predictor.infer(Scan.of(image, "somebody"))
     assert len(inference.vois) >= 8
-    expected, clear = brute_force(predictor, inference, ct_hu.shape[1:])
+    expected, clear = brute_force(predictor, inference, inference.shape)
     labels = to_network_frame(predictor.predict(image)[0])[0][0]
     assert clear.mean() > 0.98 and len(np.unique(expected)) > 25
     np.testing.assert_array_equal(labels[clear], expected[clear])
@@ -103,7 +102,7 @@ def test_stitched_volume_equals_brute_force(predictor, untrained_cascade, index)
 
 
 def test_heat_map_peaks_lie_where_the_report_says(predictor, image, prediction):
-    inference = predictor.infer(*to_network_frame(image))
+    inference = predictor.infer(Scan.of(image, "somebody"))
     heatmaps, grid = inference.heatmaps
     oriented = sitk.DICOMOrient(image, "RAS")
     for heatmap, (target, row) in zip(heatmaps, prediction[1]["targets"].items(), strict=True):
@@ -226,7 +225,7 @@ def test_report_agrees_with_the_volume(predictor, image, prediction):
 
 
 def test_mean_probability_is_the_confidence_of_anchors(predictor, image, prediction):
-    inference = predictor.infer(*to_network_frame(image))
+    inference = predictor.infer(Scan.of(image, "somebody"))
     labels = to_network_frame(prediction[0])[0][0]
     channel, best, _ = full_size(*inference.tiers["anchor"])
     for index, name in enumerate(predictor.manifest["branches"]["anchor"]["classes"], 1):
@@ -271,7 +270,7 @@ def test_statuses_follow_the_peaks(untrained_cascade, tmp_path, image, predictio
 
 def test_a_case_that_does_not_fit_a_gpu_is_held_on_the_cpu(untrained_cascade, image, prediction, monkeypatch):
     predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS))
-    run, tried = CascadePredictor._predict, []
+    run, tried = CascadePredictor._infer, []
 
     def small_gpu(self, *arguments):
         tried.append({model.results.type for model in self.models.values()})
@@ -279,7 +278,7 @@ def test_a_case_that_does_not_fit_a_gpu_is_held_on_the_cpu(untrained_cascade, im
             raise torch.OutOfMemoryError("too small")
         return run(self, *arguments)
 
-    monkeypatch.setattr(CascadePredictor, "_predict", small_gpu)
+    monkeypatch.setattr(CascadePredictor, "_infer", small_gpu)
     predictor.device = torch.device("mps")
     for model in predictor.models.values():
         model.results = torch.device("mps")
@@ -379,7 +378,7 @@ def test_branches_can_do_without_guidance(cascade_copy, predictor, image, predic
     labels, report = unguided.predict(image)
     assert report["models"]["anchor"]["name"] == prediction[1]["models"]["anchor"]["name"]
     ct_hu, properties = to_network_frame(image)
-    inference = unguided.infer(ct_hu, properties)
+    inference = unguided.infer(Scan.of(image, "somebody"))
     ct, _ = unguided.models["detection"].preprocess(ct_hu, properties)
     heatmaps = unguided.models["detection"].outputs(ct)[1:].clamp(0, 1)
     torch.testing.assert_close(inference.heatmaps[0], heatmaps)

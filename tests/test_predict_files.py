@@ -239,14 +239,14 @@ def test_parts_share_the_cases_out(manifest, formats, tmp_path):
     ("error", "text"), [(torch.OutOfMemoryError("out of memory"), "out of memory"), (KeyError("Ear_L"), "'Ear_L'")]
 )
 def test_a_failed_case_does_not_stop_the_others(manifest, formats, tmp_path, monkeypatch, error, text):
-    predict = CascadePredictor.predict
+    infer = CascadePredictor.infer
 
-    def failing(self, image, name):
-        if name == "b":
+    def failing(self, scan):
+        if scan.name == "b":
             raise error
-        return predict(self, image, name)
+        return infer(self, scan)
 
-    monkeypatch.setattr(CascadePredictor, "predict", failing)
+    monkeypatch.setattr(CascadePredictor, "infer", failing)
     output = tmp_path / "out"
     (output / "c.json").mkdir(parents=True)  # writing this one fails, after the others
     with pytest.raises(InputError, match=f"2 of 3 CTs .* b: {type(error).__name__}: {text}; c: "):

@@ -6,7 +6,7 @@ import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from soars_nnunet.regime import load_regime
-from soars_nnunet.sliding_window import BACKGROUND_LOGIT, sliding_window, tiles
+from soars_nnunet.sliding_window import BACKGROUND_LOGIT, sliding_windows, tiles
 from soars_nnunet.tiling import large_tiles, tiles_at_a_time
 
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ class Positional(torch.nn.Module):
 def test_equals_brute_force(shape, steps):
     data = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     patch, network = (8, 8, 8), Positional()
-    output = sliding_window(network, data, 2, patch, steps, CPU)
+    (output,) = sliding_windows(network, [data], 2, patch, steps, CPU)
     low = [max(0, 8 - extent) // 2 for extent in shape]
     padded = np.zeros((3, *(max(8, extent) for extent in shape)), np.float32)
     inside = tuple(slice(lo, lo + extent) for lo, extent in zip(low, shape, strict=True))
@@ -63,19 +63,35 @@ def test_tiles_cover_everything_with_the_strides_of_the_paper():
 @pytest.mark.parametrize("steps", [(0.5, 0.0, 0.5), (0.5, 0.5, 1.5), (0.5,)])
 def test_impossible_steps_are_refused(steps):
     with pytest.raises(ValueError, match="step size: expected 3 fractions"):
-        sliding_window(Positional(), torch.zeros(1, 8, 8, 8), 2, (8, 8, 8), steps, CPU)
+        sliding_windows(Positional(), [torch.zeros(1, 8, 8, 8)], 2, (8, 8, 8), steps, CPU)
 
 
 class Counting(Positional):
-    """Remembers how many tiles it saw."""
+    """Remembers how many tiles it saw, and how many at a time."""
 
     def __init__(self):
         super().__init__()
-        self.tiles = 0
+        self.batches = []
+
+    @property
+    def tiles(self):
+        return sum(self.batches)
 
     def forward(self, image):
-        self.tiles += len(image)
+        self.batches.append(len(image))
         return super().forward(image)
+
+
+def test_volumes_share_batches_and_keep_their_outputs():
+    shapes = [(8, 8, 8), (5, 8, 7), (12, 8, 8), (8, 9, 8), (8, 8, 3)]
+    volumes = [torch.randn(3, *shape, generator=torch.Generator().manual_seed(3)) for shape in shapes]
+    options = (2, (8, 8, 8), (0.5, 0.5, 0.5), CPU)
+    network = Counting()
+    together = sliding_windows(network, volumes, *options)
+    assert network.batches == [4, 3], "1 + 1 + 2 + 2 + 1 tiles"
+    for output, volume in zip(together, volumes, strict=True):
+        torch.testing.assert_close(output, sliding_windows(Positional(), [volume], *options)[0], rtol=0, atol=0)
+    assert sliding_windows(network, [], *options) == []
 
 
 @pytest.mark.parametrize("shape", [(20, 13, 17), (5, 30, 8)])
@@ -84,8 +100,8 @@ def test_what_is_wanted_is_unchanged_and_the_rest_is_background(shape):
     wanted = torch.zeros(shape, dtype=torch.bool)
     wanted[2:5, 3:6, 4:7] = True
     everything, part = Counting(), Counting()
-    whole = sliding_window(everything, data, 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU)
-    output = sliding_window(part, data, 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, wanted)
+    (whole,) = sliding_windows(everything, [data], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU)
+    (output,) = sliding_windows(part, [data], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, [wanted])
     torch.testing.assert_close(output[:, wanted], whole[:, wanted], rtol=0, atol=0)
     assert (output[0, ~wanted] == BACKGROUND_LOGIT).all() and (output[1:, :][:, ~wanted] == 0).all()
     assert 0 < part.tiles < everything.tiles
@@ -93,9 +109,8 @@ def test_what_is_wanted_is_unchanged_and_the_rest_is_background(shape):
 
 def test_nothing_wanted_runs_nothing():
     network = Counting()
-    output = sliding_window(
-        network, torch.zeros(3, 9, 9, 9), 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, torch.zeros(9, 9, 9, dtype=torch.bool)
-    )
+    nothing = torch.zeros(9, 9, 9, dtype=torch.bool)
+    (output,) = sliding_windows(network, [torch.zeros(3, 9, 9, 9)], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, [nothing])
     assert network.tiles == 0 and (output[0] == BACKGROUND_LOGIT).all() and (output[1] == 0).all()
 
 
