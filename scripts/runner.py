@@ -145,7 +145,7 @@ def add_options(parser: argparse.ArgumentParser, dataset: bool = True) -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, help="logs, results")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; on a CPU they share its cores")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="regime values")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="regime values")
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:

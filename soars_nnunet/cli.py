@@ -145,7 +145,9 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser)
     add_plans(parser)
     parser.add_argument("--regime", help="hyper-parameters: paper, nnunet or demo (default: paper)")
-    parser.add_argument("--branches", nargs="+", help="only these: anchor mid_level detection small_hard baseline")
+    parser.add_argument(
+        "--branches", nargs="+", action="extend", help="only these: anchor mid_level detection small_hard baseline"
+    )
     mm = {"nargs": 3, "type": float, "metavar": ("Z", "Y", "X")}
     parser.add_argument("--spacing", **mm, help="mm, Anchor, MidLevel and Detection (default: median of the CTs)")
     parser.add_argument("--small-hard-spacing", **mm, help="mm, SmallHard (default: median of the CTs)")
@@ -155,8 +157,12 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         help="what guided branches see beside the CT: anchors out of fold (default), of models that trained on the "
         "case, or nothing",
     )
-    parser.add_argument("--set", nargs="+", metavar="[BRANCH.]KEY=VALUE", help="override regime values")
-    parser.add_argument("--genotype", nargs="+", type=Path, metavar="FILE", help="genotype.json of searches")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", metavar="[BRANCH.]KEY=VALUE", help="override regime values"
+    )
+    parser.add_argument(
+        "--genotype", nargs="+", action="extend", type=Path, metavar="FILE", help="genotype.json of searches"
+    )
     parser.add_argument("--fine-tune", metavar="NAME", help="plan the fine-tuning of the trained cascade as NAME")
     parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
 
@@ -272,7 +278,11 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
     parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
     parser.add_argument(
-        "--roi-subset", nargs="+", metavar="ORGAN", help="only these; runs no branch that they do not need"
+        "--roi-subset",
+        nargs="+",
+        action="extend",
+        metavar="ORGAN",
+        help="only these; runs no branch that they do not need",
     )
     parser.add_argument("--fast", action="store_true", help="--large-tiles, and one fold of each branch: less accurate")
     parser.add_argument(

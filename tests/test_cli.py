@@ -164,6 +164,7 @@ def test_label_map_that_cannot_be_read(refused, source):
     ("arguments", "part"),
     [
         (["--set", "nonsense=1"], "expected KEY=VALUE"),
+        (["--set", "nonsense=1", "--set", "num_epochs=5"], "got 'nonsense=1'"),
         (["--set", "num_epochs=many"], "expected a JSON value"),
         (["--set", "num_epochs"], "expected KEY=VALUE"),
         (["--regime", "papers"], "expected one of paper, nnunet, demo"),
