@@ -105,6 +105,13 @@ class DropChannel(ImageOnlyTransform):
         return img
 
 
+class BlankChannels(ImageOnlyTransform):
+    """Set every channel to 0."""
+
+    def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
+        return torch.zeros_like(img)
+
+
 class MirrorSides(BasicTransform):
     """Mirror X, and swap left and right labels and channels with it.
 
@@ -153,8 +160,8 @@ def patch_transforms(
         patch_size: Final (Z, Y, X) patch.
         deep_supervision_scales: One scale a supervised output, or None.
         settings: Regime values for training (``p_scaling``, ``scaling``, ``p_rotation``, ``rotation_deg``,
-            ``p_intensity``, ``p_guidance_corruption``, ``guidance_shift_voxels``, ``p_mirror``, ``mirror``);
-            None for validation (no augmentation).
+            ``p_intensity``, ``p_guidance_corruption``, ``guidance_shift_voxels``, ``p_guidance_dropout``,
+            ``p_mirror``, ``mirror``); None for validation (no augmentation).
         carry_coordinates: The last four image channels are coordinates.
     """
     transforms: list[BasicTransform] = [SplitCoordinates()] if carry_coordinates else []
@@ -192,6 +199,10 @@ def _value_transforms(settings: dict[str, Any]) -> list[BasicTransform]:
     if settings["p_guidance_corruption"]:
         corruption = guidance_corruption(settings["p_guidance_corruption"], settings["guidance_shift_voxels"])
         transforms.append(OnChannels(corruption, slice(1, None)))
+    if settings["p_guidance_dropout"]:
+        # else a network that has seen few patients learns to trust the guidance of their very peaks and shapes
+        dropout = OnChannels(BlankChannels(), slice(1, None))
+        transforms.append(RandomTransform(dropout, settings["p_guidance_dropout"]))
     if settings["p_mirror"]:
         transforms.append(RandomTransform(MirrorSides(**settings["mirror"]), settings["p_mirror"]))
     return transforms

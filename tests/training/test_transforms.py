@@ -61,8 +61,18 @@ def test_guidance_is_corrupted_and_the_ct_is_not(patch):
     assert 20 < sum(changed) < 40 and 8 < sum(dropped) < 32
 
 
+def test_some_patches_get_no_guidance_at_all(patch):
+    results = augmented(patch, 40, p_guidance_dropout=0.5)
+    blank = [bool((image[1:] == 0).all()) for image, _ in results]
+    assert 8 < sum(blank) < 32
+    for (image, labels), without in zip(results, blank, strict=True):
+        expected = torch.cat((patch[0][:1], torch.zeros_like(patch[0][1:]))) if without else patch[0]
+        torch.testing.assert_close(image, expected, rtol=0, atol=1e-6)
+        assert torch.equal(labels, patch[1])
+
+
 def test_nothing_to_corrupt_without_guidance(patch):
-    ((image, _),) = augmented((patch[0][:1], patch[1]), p_guidance_corruption=1.0)
+    ((image, _),) = augmented((patch[0][:1], patch[1]), p_guidance_corruption=1.0, p_guidance_dropout=1.0)
     torch.testing.assert_close(image, patch[0][:1], rtol=0, atol=1e-6)
 
 
