@@ -302,7 +302,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument("--folds", type=int, nargs="+", default=[0], help="whose validation cases are scored")
-    parser.add_argument("--genotype", nargs="+", default=[], metavar="FILE", help="of searches, for the NAS rows")
+    parser.add_argument(
+        "--genotype", nargs="+", action="extend", default=[], metavar="FILE", help="of searches, for the NAS rows"
+    )
     parser.add_argument("--search", action="store_true", help="search the NAS rows' genotypes; then one fold is scored")
     parser.add_argument("--fine-tune", action="store_true", help="fine-tune the plain cascade end to end, too")
     parser.add_argument("--no-nas", action="store_true", help="leave the NAS rows out")

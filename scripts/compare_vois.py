@@ -22,8 +22,12 @@ from runner import Runner, add_options, parse
 from soars_nnunet.artifacts import CONFIGURATION, Cascade, raw_folder, read_json, write_json
 from soars_nnunet.stratify import training_cases
 
-VOI_ARMS = {"CT in VOIs": ("VoiCT", "none"), "CT + heat maps in VOIs": ("VoiHeat", "anchor")}
-"""Plans name, which a seed is added to, and ``--guidance`` of the arms in VOIs."""
+VOI_ARMS = {
+    "CT in VOIs": ("VoiCT", "none", ()),
+    "CT + heat maps in VOIs": ("VoiHeat", "anchor", ()),
+    "the same, half of the patches without heat maps": ("VoiDropout", "anchor", ("p_guidance_dropout=0.5",)),
+}
+"""Plans name, which a seed is added to, ``--guidance`` and settings of the arms in VOIs."""
 WHOLE = ("whole CT", "Whole")
 """Arm and plans name of the network that sees the whole CT."""
 ALIKE = (
@@ -120,12 +124,12 @@ def main() -> None:
     lines = ["| arm | seed | DSC % | missed | HD mm |", "|---" * 5 + "|"]
     for seed in options.seeds:
         rows = {}
-        for arm, (name, guidance) in VOI_ARMS.items():
+        for arm, (name, guidance, settings) in VOI_ARMS.items():
             plans, plan_options = f"{name}{seed}", ["--guidance", guidance, "--genotype", options.genotype]
-            vois.arm("small_hard", plans, [f"seed={seed}"], *plan_options)
+            vois.arm("small_hard", plans, [f"seed={seed}", *settings], *plan_options)
             rows[arm] = vois.row(plans, "small_hard")
-        settings, plan_options = whole_options(vois.cascade, plans, options.output)
-        whole.arm("anchor", f"{WHOLE[1]}{seed}", settings, *plan_options)
+        alike, plan_options = whole_options(vois.cascade, plans, options.output)
+        whole.arm("anchor", f"{WHOLE[1]}{seed}", alike, *plan_options)
         rows = {WHOLE[0]: whole.row(f"{WHOLE[1]}{seed}", "anchor"), **rows}
         lines += [f"| {' | '.join([arm, str(seed), *cells])} |" for arm, cells in rows.items()]
         print("\n".join(lines), flush=True)

@@ -87,7 +87,12 @@ def _add_stratify(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser)
     parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
     parser.add_argument(
-        "--ids", nargs="+", type=int, metavar="ID", help="dataset ids: A M D S, with --baseline A M D S B"
+        "--ids",
+        nargs="+",
+        action="extend",
+        type=int,
+        metavar="ID",
+        help="dataset ids: A M D S, with --baseline A M D S B",
     )
     parser.add_argument("--baseline", action="store_true", help="also write a dataset of all organs to compare with")
     parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s)")
@@ -225,9 +230,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     add_plans(parser)
     add_device(parser)
     parser.add_argument("--raw", action="store_true", help="also write anchor channels as nnU-Net channel files")
-    parser.add_argument(
-        "--branches", nargs="+", choices=("anchor", "detection"), default=("anchor", "detection"), help="default: both"
-    )
+    parser.add_argument("--branches", nargs="+", action="extend", choices=("anchor", "detection"), help="default: both")
     parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
     parser.add_argument(
         "--jittered-crops",
@@ -254,7 +257,7 @@ def channels(arguments: argparse.Namespace) -> None:
         to_device(arguments.device),
         arguments.raw,
         _say,
-        arguments.branches,
+        arguments.branches or ("anchor", "detection"),
         not arguments.no_crops,
         arguments.jittered_crops,
         arguments.in_sample,
@@ -272,7 +275,9 @@ def _add_cascade_predict(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-m", "--models", type=Path, help="folder of a cascade's manifest.json")
     add_plans(parser)
     add_device(parser)
-    parser.add_argument("--folds", nargs="+", type=int, help="folds to average (default: all trained ones of a branch)")
+    parser.add_argument(
+        "--folds", nargs="+", action="extend", type=int, help="folds to average (default: all trained ones of a branch)"
+    )
     add_tiling(parser)
     add_tta(parser)
     parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
@@ -323,7 +328,9 @@ def _add_cross_validate(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     add_tiling(parser)
     add_tta(parser)
-    parser.add_argument("--folds", nargs="+", type=int, help="only their validation cases; then nothing is decided")
+    parser.add_argument(
+        "--folds", nargs="+", action="extend", type=int, help="only their validation cases; then nothing is decided"
+    )
 
 
 @_command(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,12 +66,14 @@ class Scan:
         image: As read, in its own orientation.
         ct_hu: (1, Z, Y, X) float32, see ``to_network_frame``.
         properties: Of that frame, with ``spacing`` (Z, Y, X) in mm.
+        seconds: What checking and orienting took.
     """
 
     name: str
     image: sitk.Image
     ct_hu: np.ndarray
     properties: dict[str, Any]
+    seconds: float
 
     @classmethod
     def of(cls, image: sitk.Image, name: str) -> Scan:
@@ -79,7 +82,9 @@ class Scan:
         Raises:
             InputError: If it is not a usable CT.
         """
-        return cls(name, check_ct(image, name), *to_network_frame(image))
+        started = time.perf_counter()
+        ct_hu, properties = to_network_frame(check_ct(image, name))
+        return cls(name, image, ct_hu, properties, time.perf_counter() - started)
 
 
 def list_cts(path: str | Path) -> list[tuple[str, Path]]:
@@ -198,7 +203,7 @@ def check_ct(image: sitk.Image, name: str) -> sitk.Image:
     Raises:
         InputError: With one line, at the first check that fails.
     """
-    check_geometry(image, name)
+    _check_geometry(image, name)
     values = sitk.GetArrayViewFromImage(image)
     low, high = float(values.min()), float(values.max())
     if not math.isfinite(low) or not math.isfinite(high):
@@ -299,7 +304,7 @@ def _case_name(path: Path) -> str:
     return name.removesuffix("_0000") or name
 
 
-def check_geometry(image: sitk.Image, name: str) -> None:
+def _check_geometry(image: sitk.Image, name: str) -> None:
     """The geometry part of ``check_ct``, which reads no voxel.
 
     Raises:

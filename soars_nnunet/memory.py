@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,8 @@ HELD_BYTES = 4
 """A voxel of the image while networks run, beside the image: its float32 copy."""
 STITCHING_BYTES = 18
 """A voxel of the image, beside it: labels and probabilities of two tiers and merged ones, and copies of labels."""
+OVERHEAD_BYTES = GIB // 4
+"""Libraries that are loaded on first use, and freed blocks that the allocator keeps; 0.2 GiB were measured."""
 LAYER_COPIES = 1.0
 """What a network takes on a tile, by the sum of its convolutions' outputs: 0.5 to 0.9 were measured."""
 FLOAT = 4
@@ -46,21 +48,26 @@ class Needed:
         preparing: While it is read, checked and oriented.
         running: While networks run on it.
         exporting: While its labels are made and written.
+        prepared: Part of ``running`` that is held when networks start.
+        inferred: Part of ``exporting`` that is held when they end.
     """
 
     preparing: int
     running: int
     exporting: int
+    prepared: int = 0
+    inferred: int = 0
 
     @property
     def alone(self) -> int:
         """Nothing else is worked on meanwhile."""
-        return max(self.preparing, self.running, self.exporting)
+        return OVERHEAD_BYTES + max(self.preparing, self.running, self.exporting)
 
     @staticmethod
     def side_by_side(cases: Sequence[Needed]) -> int:
         """Networks run on any of the cases, while another is prepared and a third exported."""
-        return sum(max((getattr(case, stage.name) for case in cases), default=0) for stage in fields(Needed))
+        stages = ("preparing", "running", "exporting")
+        return OVERHEAD_BYTES + sum(max((getattr(case, stage) for case in cases), default=0) for stage in stages)
 
 
 def estimate(
@@ -104,6 +111,8 @@ def estimate(
         preparing=max(3 * pixel_bytes, 2 * pixel_bytes + ORIENTED_BYTES) * image,
         running=(pixel_bytes + HELD_BYTES) * image + max(slices, held + max(running)),
         exporting=(pixel_bytes + STITCHING_BYTES) * image + held,
+        prepared=(pixel_bytes + HELD_BYTES) * image,
+        inferred=pixel_bytes * image + held,
     )
 
 
@@ -161,25 +170,27 @@ class MemoryPlan:
         too_large: By case, why it is not even to be read.
         limit_gib: The user's limit for the whole process, which he answers for; None for what is free.
         held: What the process held before its first CT, bytes: later it also holds what ``needed`` counts.
+        read: Bytes of the only CT, if it is read already.
     """
 
     needed: dict[str, Needed]
     too_large: dict[str, InputError]
     limit_gib: float | None
     held: int
+    read: int = 0
 
     @classmethod
-    def of(cls, needed: dict[str, Needed], limit_gib: float | None) -> MemoryPlan:
+    def of(cls, needed: dict[str, Needed], limit_gib: float | None, read: int = 0) -> MemoryPlan:
         """Find the cases that are too large; without a limit only those that exceed what memory there is at all."""
-        held, too_large = held_bytes(), {}
+        held, too_large = held_bytes() - read, {}
         for case, own in needed.items():
             if limit_gib is None and held + own.alone <= total_bytes():
                 continue  # there may be more by the time it is worked on
             try:
-                require_memory(own.alone, limit_gib, case)
+                require_memory(own.alone, limit_gib, case, held)
             except InputError as error:
                 too_large[case] = error
-        return cls(needed, too_large, limit_gib, held)
+        return cls(needed, too_large, limit_gib, held, read)
 
     @property
     def possible(self) -> list[Needed]:
@@ -194,26 +205,34 @@ class MemoryPlan:
 
     def describe(self) -> str:
         """The peak, estimated, in words, with what there is or the user's limit."""
-        together, cases = Needed.side_by_side(self.possible), self.possible or list(self.needed.values())
-        peak = together if self.side_by_side else max((own.alone for own in cases), default=0)
-        usable = (self.held + available_bytes()) / GIB if self.limit_gib is None else self.limit_gib
+        cases = self.possible or list(self.needed.values())
+        alone = max((own.alone for own in cases), default=0)
+        peak = Needed.side_by_side(cases) if self.side_by_side else alone
+        usable = (self.held + self.read + available_bytes()) / GIB if self.limit_gib is None else self.limit_gib
         return f"estimated peak memory {(self.held + peak) / GIB:.1f} GiB, {usable:.1f} GiB may be used"
 
-    def refuse_too_large(self, case: str) -> None:
-        """Raise InputError if a case is not even to be read."""
+    def require(self, case: str) -> None:
+        """Refuse a case that is too large, or, where cases come one after the other, for which too little is free now.
+
+        Raises:
+            InputError: If it is not to be read.
+        """
         if case in self.too_large:
             raise self.too_large[case]
+        if case in self.needed and not self.side_by_side and self.limit_gib is None:
+            require_memory(self.needed[case].alone - self.read, None, case)
 
-    def room_beside(self, case: str, exported: str) -> bool:
-        """Whether there is still room for a case beside one that is being exported; a limit was asked beforehand."""
-        if self.limit_gib is not None or case not in self.needed or exported not in self.needed:
-            return True
-        return self.needed[case].alone + self.needed[exported].exporting <= available_bytes()
+    def further(self, case: str, exported: str = "") -> int:
+        """Bytes that a prepared case takes further, beside what one that is being exported may yet take.
 
-    def require(self, case: str) -> None:
-        """Raise InputError if there is no longer room for a case."""
-        if case in self.needed:
-            require_memory(self.needed[case].alone, self.limit_gib, case, self.held)
+        0 where the user has set a limit, against which all was held beforehand, or the case's header says nothing.
+        """
+        if self.limit_gib is not None or case not in self.needed:
+            return 0
+        own = self.needed[case]
+        if beside := self.needed.get(exported):
+            return own.running - own.prepared + beside.exporting - beside.inferred
+        return max(own.running, own.exporting) - own.prepared
 
 
 def require_memory(needed: int, limit_gib: float | None, case: str, held: int | None = None) -> None:

@@ -66,7 +66,8 @@ def count_not_finite(path: Path) -> int:
         return 0  # no NIfTI that nibabel knows: ITK's reader says what is wrong
     if not np.issubdtype(image.get_data_dtype(), np.floating):
         return 0
-    return int(np.count_nonzero(~np.isfinite(np.asanyarray(image.dataobj))))
+    slices = np.moveaxis(np.asanyarray(image.dataobj), -1, 0)  # one at a time: masks of all would count in the memory
+    return sum(int(np.count_nonzero(~np.isfinite(part))) for part in slices)
 
 
 def _announced_bytes(stream: BinaryIO | gzip.GzipFile) -> int:

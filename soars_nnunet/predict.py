@@ -163,16 +163,20 @@ class CascadePredictor:
         Raises:
             InputError: If the image is not a usable CT.
         """
-        started = time.perf_counter()
-        scan = Scan.of(image, name)
-        checked = {"check": time.perf_counter() - started}
-        inference = self.infer(scan)
-        del scan
-        inference.seconds = checked | inference.seconds
-        return self.export(inference)
+        return self.export(self.infer(Scan.of(image, name)))
 
     def infer(self, scan: Scan) -> Inference:
-        """Run all branches; on a GPU that does not hold the results, they are held on the CPU."""
+        """Run all branches.
+
+        Args:
+            scan: The CT.
+
+        Returns:
+            What the networks found, on their device; on the CPU where a GPU does not hold it.
+
+        Raises:
+            torch.OutOfMemoryError: If a GPU does not hold the networks and their tiles.
+        """
         try:
             return self._infer(scan)
         except torch.OutOfMemoryError:
@@ -184,7 +188,14 @@ class CascadePredictor:
             return self._infer(scan)
 
     def export(self, inference: Inference) -> tuple[sitk.Image, dict[str, Any]]:
-        """Labels and report of a CT, as ``predict`` returns them; where a GPU does not hold them, made on the CPU."""
+        """Make labels and report of a CT.
+
+        Args:
+            inference: What ``infer`` returns; brought to the CPU where a GPU does not hold the labels beside it.
+
+        Returns:
+            As ``predict``. Where another thread uses the same GPU, stage times include waiting for its work.
+        """
         try:
             return self._export(inference)
         except torch.OutOfMemoryError:
@@ -257,7 +268,7 @@ class CascadePredictor:
         """As ``infer``, with results where the models hold them."""
         ct_hu, properties = scan.ct_hu, scan.properties
         z, y, x = ct_hu.shape[1:]
-        result = Inference(scan.name, scan.image, (z, y, x), properties)
+        result = Inference(scan.name, scan.image, (z, y, x), properties, seconds={"check": scan.seconds})
         anchor = self.models["anchor"]
         with self._timed(result.seconds, "preprocess"):
             ct, grid = anchor.preprocess(ct_hu, properties)

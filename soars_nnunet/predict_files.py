@@ -81,7 +81,9 @@ def predict_files(
         fast=fast,
     )
     headers = {case: header for case, path in cases if (header := read_header(path))}
-    memory = MemoryPlan.of({case: _needed(predictor, header) for case, header in headers.items()}, memory_limit_gib)
+    needed = {case: _needed(predictor, header) for case, header in headers.items()}
+    read = lone.GetNumberOfPixels() * lone.GetSizeOfPixelComponent() if lone else 0
+    memory = MemoryPlan.of(needed, memory_limit_gib, read)
     progress(f"{len(cases)} CT(s); {memory.describe()}")
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     common = {

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+import torch
 
 from soars_nnunet.artifacts import MissingArtifactError, file_hash, read_json, replacing, write_json
 from soars_nnunet.ct import InputError, Scan, read_ct
 from soars_nnunet.inferred import Inference
-from soars_nnunet.memory import MemoryPlan
+from soars_nnunet.memory import MemoryPlan, available_bytes, require_memory
 from soars_nnunet.predict import CascadePredictor
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Succession:
     failed: dict[str, str] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Every job: prepared and exported beside the networks' work on others where there is room."""
+        """Every job: prepared and exported beside the networks' work on others where there is room; raises nothing."""
         beside = self.memory.side_by_side
         with ThreadPoolExecutor(1) as preparer, ThreadPoolExecutor(1) as exporter:
             start = preparer.submit if beside else _Later
@@ -87,26 +88,47 @@ class Succession:
             return None
 
     def prepare(self, job: Job) -> tuple[dict[str, Any], Scan | None]:
-        """What a result depends on, and the CT; None for it where a verified result exists."""
+        """What a result depends on, and the CT; None for it where a verified result exists.
+
+        Raises:
+            InputError: If the CT is unusable or too large.
+        """
         key = {"input": file_hash(job.ct), **self.common}
         if not self.overwrite and _is_finished(job.labels, job.report, key):
             return key, None
-        self.memory.refuse_too_large(job.case)
+        self.memory.require(job.case)
         return key, Scan.of(read_ct(job.ct) if self.lone is None else self.lone, job.case)
 
     def infer(
         self, job: Job, preparing: Future | _Later, exporting: list[tuple[Job, Future]]
     ) -> tuple[dict[str, Any], Inference] | None:
-        """What ``prepare`` says and what the networks find; None where a verified result exists."""
+        """What ``prepare`` says and what the networks find; None where a verified result exists.
+
+        Raises:
+            InputError: If there is too little memory; and what ``prepare`` raises.
+        """
         key, scan = preparing.result()
         if scan is None:
             self.progress(f"{job.title}: finished already, verified")
             return None
         self.progress(job.title)
-        if exporting and not self.memory.room_beside(job.case, exporting[0][0].case):
+        if exporting and self.memory.further(job.case, exporting[0][0].case) > available_bytes():
             self.finish(exporting)
-        self.memory.require(job.case)
-        return key, self.predictor.infer(scan)
+        if not exporting:
+            require_memory(self.memory.further(job.case), None, job.case)
+        try:
+            return key, self._found(scan)
+        except torch.OutOfMemoryError:
+            if not exporting:
+                raise
+        self.finish(exporting)  # which may hold what is missing on a GPU
+        return key, self._found(scan)
+
+    def _found(self, scan: Scan) -> Inference:
+        """What the networks find, without what the export does not need."""
+        inference = self.predictor.infer(scan)
+        inference.heatmaps = None
+        return inference
 
     def export(self, job: Job, key: dict[str, Any], inference: Inference) -> str:
         """Make labels and report and write both; returns the line that says so."""

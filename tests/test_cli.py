@@ -339,7 +339,7 @@ def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
     plain = dict(asked)
     options = ["-i", "in", "-o", "out", "--device", "cpu", "-m", "models", "--plans-name", "P", "--folds", "1", "0"]
     options += ["--step-size", "0.3", "--everywhere", "--large-tiles", "--overwrite", "--no-postprocessing", "--tta"]
-    options += ["--roi-subset", "Eye_L", "left parotid", "--part-id", "2", "--num-parts", "5", "--fast"]
+    options += ["--roi-subset", "Eye_L", "--roi-subset", "left parotid", "--part-id", "2", "--num-parts", "5", "--fast"]
     assert cli.cascade_predict([*options, "--memory-limit", "7.5"]) == 0
     assert asked.pop("progress") and plain.pop("progress")
     assert asked.pop("what") == (Path("in"), Path("out"), (None, Path("models"), "P"))

@@ -2,6 +2,8 @@
 
 import re
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import psutil
@@ -92,30 +94,67 @@ def test_too_little_memory_is_one_clear_line(monkeypatch):
 
 
 def test_cases_are_worked_on_side_by_side_where_there_is_room(monkeypatch):
-    small, large = Needed(1 * GIB, 4 * GIB, 3 * GIB), Needed(2 * GIB, 5 * GIB, 4 * GIB)
-    assert (small.alone, Needed.side_by_side([small, large])) == (4 * GIB, 11 * GIB)
+    monkeypatch.setattr(memory, "OVERHEAD_BYTES", GIB)
+    small = Needed(1 * GIB, 4 * GIB, 3 * GIB, prepared=GIB, inferred=2 * GIB)
+    large = Needed(2 * GIB, 5 * GIB, 4 * GIB, prepared=GIB, inferred=2 * GIB)
+    assert (small.alone, Needed.side_by_side([small, large])) == (5 * GIB, 12 * GIB)
     monkeypatch.setattr(memory, "held_bytes", lambda: GIB)
     monkeypatch.setattr(memory, "total_bytes", lambda: 64 * GIB)
-    free = 11 * GIB
+    free = 12 * GIB
     monkeypatch.setattr(memory, "available_bytes", lambda: free)
     both = {"a": small, "b": large}
     plan = MemoryPlan.of(both, None)
-    assert plan.side_by_side and plan.describe() == "estimated peak memory 12.0 GiB, 12.0 GiB may be used"
+    assert plan.side_by_side and plan.describe() == "estimated peak memory 13.0 GiB, 13.0 GiB may be used"
     assert not MemoryPlan.of({"b": large}, None).side_by_side, "a lone case has none beside it"
-    assert plan.room_beside("b", "a") and plan.room_beside("b", "without a header")
-    free -= 4 * GIB
-    assert not plan.room_beside("b", "a"), "somebody else has taken memory"
-    assert not MemoryPlan.of(both, None).side_by_side
-    for limit_gib, expected, text in ((12.5, True, "12.0"), (11.5, False, "6.0")):
+    assert plan.further("b", "a") == (5 - 1 + 3 - 2) * GIB and plan.further("b") == 4 * GIB
+    assert plan.further("b", "without a header") == 4 * GIB and plan.further("without a header", "a") == 0
+    free = 5 * GIB
+    plan.require("b")  # is cached: side by side, it is asked for when its networks start
+    one_by_one = MemoryPlan.of(both, None)
+    assert not one_by_one.side_by_side
+    one_by_one.require("a")
+    with pytest.raises(InputError, match=r"b: expected to need 7\.0 GiB of memory, 6\.0 GiB may be used; close"):
+        one_by_one.require("b")
+    for limit_gib, expected, text in ((13.5, True, "13.0"), (12.5, False, "7.0")):
         limited = MemoryPlan.of(both, limit_gib)
-        assert limited.side_by_side is expected and limited.room_beside("b", "a")
+        assert limited.side_by_side is expected and limited.further("b", "a") == 0
         assert limited.describe() == f"estimated peak memory {text} GiB, {limit_gib} GiB may be used"
-    tight = MemoryPlan.of(both, 5.5)
+    tight = MemoryPlan.of(both, 6.5)
     assert list(tight.too_large) == ["b"] and tight.possible == [small]
-    with pytest.raises(InputError, match="b: expected to need 6.0 GiB"):
-        tight.refuse_too_large("b")
-    tight.refuse_too_large("a")
+    with pytest.raises(InputError, match=r"b: expected to need 7\.0 GiB"):
+        tight.require("b")
     tight.require("a")
+
+
+def test_what_is_read_already_is_not_counted_twice(monkeypatch):
+    monkeypatch.setattr(memory, "OVERHEAD_BYTES", 0)
+    monkeypatch.setattr(memory, "held_bytes", lambda: 3 * GIB)
+    monkeypatch.setattr(memory, "total_bytes", lambda: 64 * GIB)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 3 * GIB)
+    lone = {"a": Needed(1 * GIB, 4 * GIB, 3 * GIB)}
+    plan = MemoryPlan.of(lone, None, read=GIB)
+    assert plan.describe() == "estimated peak memory 6.0 GiB, 6.0 GiB may be used"
+    plan.require("a")
+    with pytest.raises(InputError, match="a: expected to need"):
+        MemoryPlan.of(lone, None).require("a")
+    assert not MemoryPlan.of(lone, 6.0, read=GIB).too_large and MemoryPlan.of(lone, 6.0).too_large
+
+
+def test_the_estimate_of_reading_holds_for_floating_files(tmp_path):
+    """Peak of a fresh process that reads a CT, above what it held before."""
+    shape = (60, 300, 300)
+    values = np.random.default_rng(0).normal(0, 500, shape).clip(-1024, 3000)
+    for dtype in (np.int16, np.float32):
+        path = tmp_path / f"{np.dtype(dtype).name}.nii.gz"
+        sitk.WriteImage(sitk.GetImageFromArray(values.astype(dtype)), str(path), True, 1)
+        code = (
+            "import resource, sys\nimport numpy as np\nfrom soars_nnunet.ct import Scan, read_ct\n"
+            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+            "before = peak()\nScan.of(read_ct(sys.argv[1]), 'a')\nprint(peak() - before)"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        pixel = np.dtype(dtype).itemsize
+        assert int(done.stdout) / np.prod(shape) < max(3 * pixel, 2 * pixel + 5) + 1.5
 
 
 def test_a_lone_ct_over_the_limit_is_not_even_read(untrained_cascade, tmp_path, capsys, monkeypatch):
@@ -151,8 +190,13 @@ def test_memory_that_others_use_may_come_free(untrained_cascade, tmp_path, monke
     command = ["-d", "7", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--device", "cpu", "--folds", "0"]
     monkeypatch.setattr(memory, "total_bytes", lambda: 1000 * GIB)
     assert cli.cascade_predict(command) == 0, capsys.readouterr().err
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)  # has not come free
+    read = []
+    monkeypatch.setattr(succession, "read_ct", lambda path: read.append(path.name) or read_ct(path))
+    assert cli.cascade_predict([*command, "--overwrite"]) == 2
+    error = capsys.readouterr().err
+    assert "a: expected to need" in error and "b: expected to need" in error and not read
     monkeypatch.setattr(memory, "total_bytes", lambda: 0)  # never
-    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
     assert cli.cascade_predict([*command, "--overwrite"]) == 2
     assert "a: expected to need" in capsys.readouterr().err
 
@@ -172,7 +216,7 @@ def test_a_ct_over_the_limit_is_not_even_read_and_the_others_are_done(untrained_
     sitk.WriteImage(sitk.Expand(ct, (8, 8, 8), sitk.sitkNearestNeighbor), str(folder / "huge.nii.gz"))
     read = []
     monkeypatch.setattr(succession, "read_ct", lambda path: read.append(path.name) or read_ct(path))
-    limit = psutil.Process().memory_info().rss / GIB + 0.25
+    limit = psutil.Process().memory_info().rss / GIB + 0.5
     arguments = ["-d", "7", "-i", str(folder), "-o", str(tmp_path / "out"), "--device", "cpu"]
     assert cli.cascade_predict([*arguments, "--memory-limit", f"{limit:.2f}"]) == 2
     out, err = capsys.readouterr()

@@ -1,9 +1,13 @@
 """Which CT is worked on when, with a predictor that only keeps a log."""
 
 import threading
+import time
+import weakref
+from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
+import torch
 
 from soars_nnunet import succession
 from soars_nnunet.artifacts import raw_folder, read_json
@@ -44,7 +48,7 @@ class Predictor:
         if self.beside and index:
             self.log.wait(f"export {CASES[index - 1]}")
         self.log.add(f"inferred {scan.name}")
-        return scan
+        return SimpleNamespace(name=scan.name, image=scan.image)
 
     def export(self, scan):
         index = CASES.index(scan.name)
@@ -67,7 +71,6 @@ def run(jobs, monkeypatch, beside):
     monkeypatch.setattr(succession, "read_ct", lambda path: log.add(f"read {next(names)}") or read_ct(path))
     needed = dict.fromkeys(CASES, Needed(1, 1, 1))
     memory = MemoryPlan(needed, {}, None if beside else 0.0, 0)
-    monkeypatch.setattr(MemoryPlan, "require", lambda self, case: None)
     assert memory.side_by_side is beside
     Succession(Predictor(log, beside), memory, {"inference": 0}, False, lines.append).run(jobs)
     for job in jobs:
@@ -90,11 +93,72 @@ def test_without_room_one_comes_after_the_other(jobs, monkeypatch):
     assert entries == [f"{step} {case}" for case in CASES for step in steps]
 
 
-def test_a_case_waits_for_an_export_if_memory_has_gone_meanwhile(jobs, monkeypatch):
+@pytest.mark.parametrize("room", [True, False])
+def test_a_case_waits_for_an_export_if_memory_has_gone_meanwhile(jobs, monkeypatch, room):
+    class Slow(Predictor):
+        def export(self, scan):
+            time.sleep(0.3)
+            return super().export(scan)
+
     log = Log()
     memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
     assert memory.side_by_side
-    monkeypatch.setattr(MemoryPlan, "room_beside", lambda self, case, exported: False)
-    Succession(Predictor(log, False), memory, {}, False, lambda text: None).run(jobs)
+    further = (lambda self, case, exported="": 0) if room else (lambda self, case, exported="": bool(exported) * 2**60)
+    monkeypatch.setattr(MemoryPlan, "further", further)
+    Succession(Slow(log, False), memory, {}, False, lambda text: None).run(jobs)
     for first, second in zip(CASES, CASES[1:], strict=False):
-        assert log.entries.index(f"exported {first}") < log.entries.index(f"infer {second}")
+        assert (log.entries.index(f"exported {first}") < log.entries.index(f"infer {second}")) is not room
+
+
+def test_a_case_for_which_too_little_is_left_is_refused(jobs, monkeypatch):
+    memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
+    assert memory.side_by_side
+    monkeypatch.setattr(MemoryPlan, "further", lambda self, case, exported="": (case == "b") * 2**60)
+    run = Succession(Predictor(Log(), False), memory, {}, False, lambda text: None)
+    run.run(jobs)
+    assert list(run.failed) == ["b"] and "b: expected to need" in run.failed["b"]
+    assert jobs[0].labels.is_file() and jobs[2].labels.is_file()
+
+
+def test_a_gpu_that_does_not_hold_two_cases_gets_one(jobs):
+    """Its memory is not estimated: the networks are run again when the last case has left it."""
+    exporting = threading.Event()
+
+    class SmallGPU(Predictor):
+        def infer(self, scan):
+            if exporting.is_set():
+                raise torch.OutOfMemoryError("two cases")
+            return super().infer(scan)
+
+        def export(self, scan):
+            time.sleep(0.3)
+            exporting.clear()
+            return super().export(scan)
+
+    class Run(Succession):
+        def infer(self, job, preparing, others):
+            if others:
+                exporting.set()
+            return super().infer(job, preparing, others)
+
+    log = Log()
+    memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
+    run = Run(SmallGPU(log, False), memory, {}, False, lambda text: None)
+    run.run(jobs)
+    assert not run.failed and all(job.labels.is_file() for job in jobs)
+    assert log.entries.index("exported a") < log.entries.index("infer b")
+
+
+def test_a_ct_is_let_go_when_its_networks_end(jobs):
+    scans = []
+
+    class Watching(Predictor):
+        def infer(self, scan):
+            assert not any(other() for other in scans), "the last CT is still held"
+            scans.append(weakref.ref(scan.ct_hu))
+            return super().infer(scan)
+
+    memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
+    run = Succession(Watching(Log(), False), memory, {}, False, lambda text: None)
+    run.run(jobs)
+    assert not run.failed and len(scans) == 3

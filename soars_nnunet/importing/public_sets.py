@@ -302,9 +302,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of the set, as downloaded and unpacked")
     parser.add_argument("-d", "--dataset", type=int, required=True, metavar="NNN", help="id of the new raw dataset")
     parser.add_argument("--name", help="name of the new dataset (default: the set's)")
-    parser.add_argument("--choose", nargs="+", default=(), metavar="KEY=VALUE", help=choices.replace("%", "%%"))
+    parser.add_argument(
+        "--choose", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=choices.replace("%", "%%")
+    )
     parser.add_argument("-p", "--profile", help="write the organs that this profile knows (default: the table's)")
-    parser.add_argument("--structures", nargs="+", metavar="NAME", help="write exactly these; all: every published one")
+    parser.add_argument(
+        "--structures", nargs="+", action="extend", metavar="NAME", help="write exactly these; all: every published one"
+    )
     parser.add_argument(
         "--without-ct", action="store_true", help="write the label maps of cases without a CT too (evaluation only)"
     )
