@@ -2,7 +2,7 @@
 """Where the time of one CT goes, from file to file, on a CPU or a GPU; networks against the device's limit.
 
     python scripts/benchmark_stages.py WORK [--size full] [--device cuda] [--rounds 3] [--large-tiles]
-        [--nnunets-preprocessing] [--whole-scan]
+        [--nnunets-preprocessing] [--preprocess-by-branch] [--whole-scan] [--results-on-cpu]
 
 WORK is the folder of benchmark_inference.py with its random networks and phantom CTs (made if need be). The models are
 loaded once; the CT is then read, segmented and written --rounds times after one for warming up; medians are printed,
@@ -95,6 +95,15 @@ def successive(manifest: Path, ct: Path, output: Path, count: int, **options: An
     return time.perf_counter() - said[0]
 
 
+PREPROCESS = BranchModel.preprocess
+
+
+def as_often_as_branches(model: BranchModel, channels: Any, properties: dict[str, Any]) -> Any:
+    """Instead of ``BranchModel.preprocess``: of the whole CT once for each of the three branches that see it."""
+    branches = 1 if model.settings["branch"] == "small_hard" else 3
+    return [PREPROCESS(model, channels, properties) for _ in range(branches)][-1]
+
+
 def main() -> None:
     """Load once, segment several times, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,12 +114,16 @@ def main() -> None:
     parser.add_argument("--large-tiles", action="store_true")
     text = "resample by skimage, as nnU-Net does, instead of by matrices (to compare with)"
     parser.add_argument("--nnunets-preprocessing", action="store_true", help=text)
+    text = "preprocess the CT for each branch instead of once (to compare with)"
+    parser.add_argument("--preprocess-by-branch", action="store_true", help=text)
+    text = "hold the networks' results on the CPU, whatever the device (to compare with)"
+    parser.add_argument("--results-on-cpu", action="store_true", help=text)
     text = "lay tiles over the whole scan instead of the patient's box (to compare with)"
     parser.add_argument("--whole-scan", action="store_true", help=text)
     parser.add_argument("--spacing", nargs=3, default=["3", "3", "3"], metavar=("Z", "Y", "X"))
     parser.add_argument("--cases", type=int, default=0, help="copies of the CT that are predicted in succession")
     parser.add_argument(
-        "--no-command", action="store_true", help="leave out the plain command, as with what is to compare with"
+        "--no-command", action="store_true", help="leave out the plain command, which knows none of the above"
     )
     options = parser.parse_args()
     folders(options.work)
@@ -121,12 +134,16 @@ def main() -> None:
     device = torch.device(options.device)
     if options.nnunets_preprocessing:
         BranchModel.preprocess = nnunets_input  # type: ignore[method-assign]
+    if options.preprocess_by_branch:
+        BranchModel.preprocess = as_often_as_branches  # type: ignore[method-assign]
     if options.whole_scan:
         BranchModel.tiled_box = whole_scan_box  # type: ignore[method-assign]
     started = time.perf_counter()
     tiling = Tiling(0.5, large=options.large_tiles)
     predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0], device=device, tiling=tiling)
     loading = time.perf_counter() - started
+    for model in predictor.models.values() if options.results_on_cpu else ():
+        model.results = torch.device("cpu")
     runs = [one(predictor, ct, output / "ct.nii.gz") for _ in range(options.rounds + 1)]
     gib = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else float("nan")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
@@ -147,7 +164,7 @@ def main() -> None:
         together = successive(cascade.manifest(DEFAULT_PLANS), ct, output, options.cases, device=device, tiling=tiling)
         apart = medians["all"] * options.cases
         print(f"{options.cases} CTs: {together:.1f} s side by side, {apart:.1f} s one by one ({together / apart:.2f})")
-    if not (options.no_command or options.nnunets_preprocessing or options.whole_scan):
+    if not options.no_command:
         command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, "--overwrite"]
         command += ["--folds", "0", "--step-size", "0.5", "--device", options.device]
         started = time.perf_counter()
