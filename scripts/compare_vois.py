@@ -109,6 +109,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--whole", type=int, required=True, metavar="ID", help="number of the dataset that is made")
     parser.add_argument("--genotype", required=True, help="of the small & hard branch")
+    parser.add_argument("--name", default="", help="put before the plans' names, to keep runs of other settings apart")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--fold", type=int, default=0)
     options = parse(parser)
@@ -125,12 +126,16 @@ def main() -> None:
     for seed in options.seeds:
         rows = {}
         for arm, (name, guidance, settings) in VOI_ARMS.items():
-            plans, plan_options = f"{name}{seed}", ["--guidance", guidance, "--genotype", options.genotype]
+            plans, plan_options = (
+                f"{options.name}{name}{seed}",
+                ["--guidance", guidance, "--genotype", options.genotype],
+            )
             vois.arm("small_hard", plans, [f"seed={seed}", *settings], *plan_options)
             rows[arm] = vois.row(plans, "small_hard")
         alike, plan_options = whole_options(vois.cascade, plans, options.output)
-        whole.arm("anchor", f"{WHOLE[1]}{seed}", alike, *plan_options)
-        rows = {WHOLE[0]: whole.row(f"{WHOLE[1]}{seed}", "anchor"), **rows}
+        plans = f"{options.name}{WHOLE[1]}{seed}"
+        whole.arm("anchor", plans, alike, *plan_options)
+        rows = {WHOLE[0]: whole.row(plans, "anchor"), **rows}
         lines += [f"| {' | '.join([arm, str(seed), *cells])} |" for arm, cells in rows.items()]
         print("\n".join(lines), flush=True)
     (options.output / "vois.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
