@@ -19,6 +19,7 @@ moving or frozen, and may be given when all else is done; ``--no-nas`` leaves th
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -74,6 +75,8 @@ class Ablation(Runner):
         if not self.options.no_nas:
             self.genotypes(NAS, self.searched())
             self.whole(NAS)
+            if "detection" in self.cascade.datasets:  # a dataset has one set of crops: leave the plain ones
+                self.channels(PLAIN)
         if self.options.fine_tune:
             for plans, moved in FINE_TUNED.values():
                 self.fine_tune(plans, [branch for branch in moved.split() if branch in self.cascade.datasets])
@@ -184,6 +187,7 @@ class Ablation(Runner):
         write_json(profile, self.cascade.profile.to_dict())
         truth = str(self.cascade.preprocessed("baseline") / "gt_segmentations")
         command = ["soars-evaluate", "-p", str(predicted), "-r", truth, "--profile", str(profile), "--allow-missing"]
+        command.append("--empty-means-absent")  # as the cascade is scored; `scores` leaves out what nobody drew
         self.run("evaluate_baseline", *command, "--prediction-labels", labels, "--reference-labels", labels)
         os.replace(predicted / "evaluation.json", self.evaluation("baseline"))
 
@@ -204,7 +208,7 @@ class Ablation(Runner):
         """Markdown of table 1: means over the tier's organs and cases, ours | the paper's."""
         lines = ["| tier | row | DSC % | missed | HD mm | ASD mm | paper DSC | HD | ASD |", "|---" * 9 + "|"]
         for tier, rows in self.rows().items():
-            scores = {row: self.scores(name, tier) for row, name in rows.items()}
+            scores = dict(zip(rows, self.scores(list(rows.values()), tier), strict=True))
             hits = ({key for key, score in of.items() if score["hd_mm"] is not None} for of in scores.values())
             found = set.intersection(*hits)
             for row, of in scores.items():
@@ -217,17 +221,22 @@ class Ablation(Runner):
                 lines.append(f"| {' | '.join([tier, row, *cells, *theirs])} |")
         return lines
 
-    def scores(self, name: str, tier: str) -> dict[tuple[str, str], dict]:
-        """Scores of an evaluation by case and drawn organ of a tier."""
-        rows = read_json(self.evaluation(name))["scores"]
-        return {(row["case"], row["organ"]): row for row in rows if row["tier"] == tier and row["dsc"] is not None}
+    def scores(self, names: list[str], tier: str) -> list[dict[tuple[str, str], dict]]:
+        """Scores of evaluations by case and organ of a tier: of those that all of them score."""
+        found = []
+        for name in names:
+            rows = [row for row in read_json(self.evaluation(name))["scores"] if row["tier"] == tier]
+            found.append({(row["case"], row["organ"]): row for row in rows if row["dsc"] is not None})
+        shared = set.intersection(*map(set, found))
+        return [{key: row for key, row in of.items() if key in shared} for of in found]
 
     def paired(self) -> list[str]:
         """Markdown: mean difference of each row to the one above it, over cases (each the mean of its organs' DSC)."""
         lines = ["| tier | row against the one above | DSC difference % | SD over cases | cases |", "|---" * 5 + "|"]
         for tier, rows in self.rows().items():
-            for (_, above), (row, name) in zip(list(rows.items()), list(rows.items())[1:], strict=False):
-                first, second = (self.case_means(n, tier) for n in (above, name))
+            means = dict(zip(rows, self.case_means(list(rows.values()), tier), strict=True))
+            for above, row in itertools.pairwise(rows):
+                first, second = means[above], means[row]
                 differences = 100 * np.array([second[case] - first[case] for case in sorted(first)])
                 spread = f"{differences.std(ddof=1):.2f}" if len(differences) > 1 else "-"
                 lines.append(f"| {tier} | {row} | {differences.mean():+.2f} | {spread} | {len(differences)} |")
@@ -237,21 +246,23 @@ class Ablation(Runner):
         """Markdown: DSC of the plain cascade, and mean difference of the fine-tuned ones to it, over cases."""
         lines = ["| tier | plain DSC % | row | DSC difference % | SD over cases | cases |", "|---" * 6 + "|"]
         for tier in self.rows():
-            before = self.case_means(PLAIN, tier)
-            for row, (plans, _) in FINE_TUNED.items():
-                after = self.case_means(plans, tier)
+            before, *others = self.case_means([PLAIN, *(plans for plans, _ in FINE_TUNED.values())], tier)
+            for row, after in zip(FINE_TUNED, others, strict=True):
                 gain = 100 * np.array([after[case] - before[case] for case in sorted(before)])
                 spread = f"{gain.std(ddof=1):.2f}" if len(gain) > 1 else "-"
                 cells = [tier, f"{100 * np.mean(list(before.values())):.2f}", row, f"{gain.mean():+.2f}", spread]
                 lines.append(f"| {' | '.join(cells)} | {len(gain)} |")
         return lines
 
-    def case_means(self, name: str, tier: str) -> dict[str, float]:
-        """Mean DSC of a case's organs of a tier."""
-        values: dict[str, list[float]] = {}
-        for (case, _), score in self.scores(name, tier).items():
-            values.setdefault(case, []).append(score["dsc"])
-        return {case: float(np.mean(dscs)) for case, dscs in values.items()}
+    def case_means(self, names: list[str], tier: str) -> list[dict[str, float]]:
+        """Mean DSC of a case's organs of a tier, of those that all evaluations score."""
+        means = []
+        for scores in self.scores(names, tier):
+            values: dict[str, list[float]] = {}
+            for (case, _), score in scores.items():
+                values.setdefault(case, []).append(score["dsc"])
+            means.append({case: float(np.mean(dscs)) for case, dscs in values.items()})
+        return means
 
     def detections(self) -> dict[str, dict[str, list[list[float]]]]:
         """Distance and HD of every case, by row and target."""
@@ -312,6 +323,7 @@ def main() -> None:
     if options.search and (options.genotype or len(options.folds) > 1):
         parser.error("--search: expected no --genotype and one fold, as others' scored cases would be searched on")
     ablation = Ablation(options)
+    ablation.require_folds(options.folds)
     ablation.everything()
     paper = read_json(Path(__file__).with_name("paper_tables.json"))
     parts = [ablation.table1(paper), ablation.paired()]

@@ -33,6 +33,7 @@ from runner import add_options, parse
 from soars_nnunet import cli
 from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
 from soars_nnunet.label_map import read_label_map
+from soars_nnunet.profile import Profile
 
 DATASET = 7
 STOCK_TRAINER = "nnUNetTrainerNoMirroring"
@@ -186,15 +187,20 @@ def compare(options: argparse.Namespace, ct: Path, reference: Path) -> str:
         f"Iterations: {counts}. The cascade trained {budget:.0f} s, channels and plan took {between:.0f} s; "
         f"stock nnU-Net trained {budget + between:.0f} s. Prediction: {ours:.0f} s, mirrored as well {tta:.0f} s, "
         f"stock {stock_seconds:.0f} s with imports.\n\n"
-        + paired_table({name: scores(folder, reference) for name, folder in outputs.items()})
+        + paired_table({name: scores(folder, reference, cascade.profile) for name, folder in outputs.items()})
     )
 
 
-def scores(predicted: Path, reference: Path) -> dict[str, dict[str, float]]:
+def organ_labels(folder: Path, profile: Profile) -> dict[str, int]:
+    """Label by TG-263 name of the profile's organs that a folder's dataset.json has, however it spells them."""
+    known = {profile.resolve(name): label for name, label in read_json(folder / "dataset.json")["labels"].items()}
+    return {organ.name: label for organ, label in known.items() if organ is not None}
+
+
+def scores(predicted: Path, reference: Path, profile: Profile) -> dict[str, dict[str, float]]:
     """DSC by organ and case, of organs that the reference has."""
-    truth_labels = read_json(reference.parent / "dataset.json")["labels"]
-    labels = read_json(predicted / "dataset.json")["labels"]
-    found: dict[str, dict[str, float]] = {name: {} for name, label in truth_labels.items() if label}
+    truth_labels, labels = organ_labels(reference.parent, profile), organ_labels(predicted, profile)
+    found: dict[str, dict[str, float]] = {name: {} for name in truth_labels if name in labels}
     for path in sorted(reference.iterdir()):
         truth = sitk.GetArrayFromImage(read_label_map(path))
         ours = sitk.GetArrayFromImage(read_label_map(predicted / path.name))

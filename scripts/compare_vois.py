@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Small & hard organs from the whole CT, from CT in VOIs, from CT and heat maps in VOIs: equal networks, equal steps.
 
-    python scripts/ablation.py -d 16 -o OUT ...        # detection of all folds and its VOI crops
+    python scripts/ablation.py -d 16 -o OUT --no-nas ...  # detection of all folds and its VOI crops
     python scripts/compare_vois.py -d 16 --whole 17 -o OUT2 --genotype OUT/genotype_nnUNetPlans.json --seeds 0 1 -- ...
 
 Works in the nnU-Net folders of an ablation, whose plans nnUNetPlans guide the VOIs; what follows ``--`` goes to
@@ -20,6 +20,7 @@ import numpy as np
 from runner import Runner, add_options, parse
 
 from soars_nnunet.artifacts import CONFIGURATION, Cascade, raw_folder, read_json, write_json
+from soars_nnunet.regime import regimes
 from soars_nnunet.stratify import training_cases
 
 VOI_ARMS = {
@@ -30,16 +31,6 @@ VOI_ARMS = {
 """Plans name, which a seed is added to, ``--guidance`` and settings of the arms in VOIs."""
 WHOLE = ("whole CT", "Whole")
 """Arm and plans name of the network that sees the whole CT."""
-ALIKE = (
-    "num_epochs",
-    "iterations_per_epoch",
-    "batch_size",
-    "max_patch_voxels",
-    "max_patch_mm",
-    "hu_per_unit",
-    "seed",
-)
-"""Settings of the small & hard branch that the network of the whole CT is given."""
 
 
 class Arms(Runner):
@@ -99,7 +90,8 @@ def whole_options(cascade: Cascade, plans: str, output: Path) -> tuple[list[str]
     planned = read_json(cascade.plans("small_hard", plans))["configurations"][CONFIGURATION]
     genotype = output / "genotype_whole.json"
     write_json(genotype, {"anchor": {"kinds": planned["architecture"]["arch_kwargs"]["genotype"]}})
-    settings = [f"anchor.{key}={json.dumps(planned['soars'][key])}" for key in ALIKE]
+    regime = planned["soars"]["regime"]
+    settings = [f"anchor.{key}={json.dumps(planned['soars'][key])}" for key in regimes()[regime]["all"]]
     return settings, ["--spacing", *map(str, planned["spacing"]), "--genotype", str(genotype)]
 
 
@@ -114,6 +106,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=0)
     options = parse(parser)
     vois = Arms(options)
+    vois.require_folds([options.fold])
     profile = make_whole(vois.cascade, options.whole, options.output)
     folds = str(len(vois.cascade.splits()))
     vois.run("stratify", "soars-stratify", "-d", str(options.whole), "-p", str(profile), "--folds", folds)

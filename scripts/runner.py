@@ -62,6 +62,12 @@ class Runner:
     def check_dataset(self) -> None:
         """Exit if the dataset is not fit, before anything is written."""
 
+    def require_folds(self, folds: Sequence[int]) -> None:
+        """Exit if the split lacks a fold: nnU-Net would train it on a split of its own, not by patient."""
+        known = len(self.cascade.splits())
+        if unknown := [fold for fold in folds if not 0 <= fold < known]:
+            sys.exit(f"error: folds: expected some of 0 to {known - 1}, got {', '.join(map(str, unknown))}")
+
     def run(self, log: str, *command: str) -> float:
         """Run a command with its output in a log file; returns its seconds, exits where it fails."""
         print(f"[{time.strftime('%H:%M:%S')}] {' '.join(command)}", flush=True)

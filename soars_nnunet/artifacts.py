@@ -35,8 +35,10 @@ DETECTIONS = "detections.csv"
 GENOTYPE = "genotype.json"
 JITTERED = "-jitter"
 FINE_TUNING_PLANNER = "soars-plan --fine-tune"
-INFERENCE_REVISION = 4
+INFERENCE_REVISION = 5
 """Of what networks are asked and how; outputs of another one are made again."""
+GUIDANCE_FACTS = ("split_sha256", "models", "plans", "cases", "inference")
+"""What out-of-fold output depends on, in its provenance.json; made again where one of them changes."""
 UNANNOTATED = "unannotated.json"
 PREPROCESSING_RECORD = "soars/made_from.json"
 """In a folder of its own: nnU-Net tells the format of preprocessed data by the endings of its files."""
@@ -239,6 +241,22 @@ class Cascade:
             raise MissingArtifactError(
                 f"{model}: trained on another split than {self.preprocessed(branch) / 'splits_final.json'}; "
                 "retrain its folds after soars-plan, or restore the split"
+            )
+
+    def require_same_grid(self, branch: str, plans: str) -> None:
+        """Check that a branch was trained at the spacing and CT unit at which its cases are preprocessed now.
+
+        Raises:
+            MissingArtifactError: If not.
+        """
+        model = self.model(branch, plans)
+        trained, planned = (
+            grid_and_units(read_json(path)) for path in (model / "plans.json", self.plans(branch, plans))
+        )
+        if trained != planned:
+            raise MissingArtifactError(
+                f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
+                "rerun soars-plan with the former --spacing and hu_per_unit, or retrain the folds"
             )
 
     def require_folds(self, branch: str, plans: str, folds: Sequence[int] | None = None) -> None:

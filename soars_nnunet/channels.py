@@ -24,7 +24,6 @@ from soars_nnunet.artifacts import (
     Cascade,
     MissingArtifactError,
     file_hash,
-    grid_and_units,
     json_hash,
     provenance,
     raw_folder,
@@ -35,6 +34,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.crops import write_crops
 from soars_nnunet.ct import InputError, from_network_frame
 from soars_nnunet.detections import (
+    detection_spacing_mm,
     format_detections,
     score_detections,
     write_detections,
@@ -103,7 +103,7 @@ def make_channels(
             write_guidance(cascade, "detection", plans, device, progress, tiling=tiling)
             scores = score_detections(cascade, plans, progress)
             write_detections(cascade, plans, scores)
-            for line in format_detections(scores):
+            for line in format_detections(scores, detection_spacing_mm(cascade, plans)):
                 progress(line)
             if crops:
                 write_crops(cascade, plans, progress, jittered)
@@ -192,13 +192,7 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
     cascade.require_folds(branch, plans)
     splits = cascade.splits(branch)
     model = cascade.model(branch, plans)
-    trained = grid_and_units(read_json(model / "plans.json"))
-    planned = grid_and_units(read_json(cascade.plans(branch, plans)))
-    if trained != planned:
-        raise MissingArtifactError(
-            f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
-            "rerun soars-plan with the former --spacing and hu_per_unit, or retrain the folds"
-        )
+    cascade.require_same_grid(branch, plans)
     cascade.require_same_split(branch, plans)
     return {
         "branch": branch,

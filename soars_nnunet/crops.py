@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import (
+    GUIDANCE_FACTS,
     TARGET_FACTS,
     UNANNOTATED,
     Cascade,
@@ -45,6 +46,10 @@ MIN_ORGAN_FRACTION = 0.5
 """A peak misses if its VOI holds less than this part of the target's voxels; ours."""
 JITTER_MM = 4.0
 """Standard deviation of the jitter round the true centre where the peak misses; ours, half the heat map's sigma."""
+
+
+JITTERED_CROPS = 2
+"""Further training crops a patient and target; ours, measured in ``scripts/README.md``."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
 
     A crop holds the CT, all heat maps and every small & hard organ inside it. Where the peak
     misses the organ, the crop is centred at the true centre with jitter; the facts file counts these.
+    Targets of both sides share the larger size and the lower least peak, so that no side is treated otherwise.
     A target of which nobody drew some organ has a crop for the others, if the peak does not miss them.
 
     Args:
@@ -88,7 +94,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
         progress: Receives a line a case, and one a target.
         jittered: Further crops a patient and target, for training alone: centred off the true centre by what
             the detection was off in another patient, with the target's heat map moved along. None for as many as there
-            are now.
+            are now, at first ``JITTERED_CROPS``.
 
     Raises:
         InputError: If no case has some target.
@@ -96,7 +102,8 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
     """
     if jittered is None:
         present = cascade.raw("small_hard") / "dataset.json"
-        jittered = read_json(present)["soars"].get("jittered", 0) if present.is_file() else 0
+        known = read_json(present)["soars"] if present.is_file() else {}
+        jittered = known.get("jittered", JITTERED_CROPS)
     dataset_json = read_json(raw_folder() / cascade.source / "dataset.json")
     cases = sorted(training_cases(cascade.source, dataset_json).items())
     undrawn, targets = undrawn_organs(cascade), target_labels(cascade)
@@ -104,7 +111,9 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
     unseen = [name for name, rows in zip(targets, extents.swapaxes(0, 1), strict=True) if np.isnan(rows).all()]
     if unseen:
         raise InputError(f"{cascade.source}: no case has {', '.join(unseen)}; leave the organs out of the profile")
-    sizes = dict(zip(targets, voi_size_mm(extents), strict=True))
+    partners = {name: _partner(cascade, name) for name in targets}
+    own_sizes = dict(zip(targets, voi_size_mm(extents), strict=True))
+    sizes = {name: np.maximum(size, own_sizes[partners[name]]) for name, size in own_sizes.items()}
 
     ending, facts = dataset_json["file_ending"], {name: {} for name in targets}
     facts_path = cascade.channels("detection", plans) / TARGET_FACTS
@@ -121,7 +130,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
             _write_jittered_crops(cascade, staging, patient, sizes, ending, facts, jittered)
         crops = [path.name.removesuffix(ending) for path in (staging / "labelsTr").iterdir()]
         ours = branch_dataset_json(cascade, "small_hard", list(targets), len(crops), ending)
-        ours["soars"]["jittered"] = jittered
+        ours["soars"] |= {"jittered": jittered, "detection": detection_of_crops(cascade, plans)}
         write_json(staging / "dataset.json", ours)
         publish(staging, cascade.raw("small_hard"))
     splits = [
@@ -134,6 +143,9 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
     open_crops = {crop: undrawn[source_case(crop)] for crop in sorted(crops) if source_case(crop) in undrawn}
     write_json(cascade.preprocessed("small_hard") / UNANNOTATED, open_crops)
     summary = {name: _summary(list(rows.values()), sizes[name]) for name, rows in facts.items()}
+    lowest = {name: row["low_confidence_below"] for name, row in summary.items()}
+    for name, row in summary.items():
+        row["low_confidence_below"] = min(lowest[name], lowest[partners[name]])
     write_json(facts_path, summary)
     if jittered:
         progress(f"{jittered} further crop(s) a patient and target, for training alone")
@@ -142,6 +154,16 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
             f"{name}: out-of-fold centre error {row['mean_error_mm']:.1f} mm on average, {row['missed']} of "
             f"{row['cases']} peaks missed, VOI {' x '.join(f'{mm:.0f}' for mm in row['size_mm'])} mm"
         )
+
+
+def detection_of_crops(cascade: Cascade, plans: str) -> str:
+    """Hash of the stored out-of-fold detection of these plans, by which crops are known to be of it.
+
+    Raises:
+        FileNotFoundError: If it is not complete.
+    """
+    made_from = read_json(cascade.channels("detection", plans) / "provenance.json")
+    return json_hash({key: made_from[key] for key in GUIDANCE_FACTS})
 
 
 def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid, box: Box) -> torch.Tensor:
@@ -158,6 +180,12 @@ def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid
     """
     sampled = sample_on_box(heatmaps, grid, box)
     return torch.cat((torch.from_numpy(crop_box(ct_hu, box, AIR_HU)).to(sampled), sampled))
+
+
+def _partner(cascade: Cascade, target: str) -> str:
+    """Target on the other side; itself on the midline, or where the dataset lacks the other."""
+    mirrored = cascade.profile.mirrored(target)
+    return mirrored if mirrored in target_labels(cascade) else target
 
 
 def _extents(cascade: Cascade, label: Path, undrawn: Sequence[str]) -> np.ndarray:
@@ -228,6 +256,7 @@ def _write_jittered_crops(
             box = voi_box(patient.centers[row] + error_mm / patient.spacing_mm, sizes[target], patient.spacing_mm)
             channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box).numpy()
             at_peak = voi_box(patient.grid.to_image(peaks[row]), sizes[target], patient.spacing_mm)
+            at_peak = tuple((start, start + hi - lo) for (start, _), (lo, hi) in zip(at_peak, box, strict=True))
             channels[1 + row] = sample_on_box(patient.heatmaps[row : row + 1], patient.grid, at_peak)[0].numpy()
             name = jittered_crop(crop_case(patient.case, target), index + 1)
             _write_crop(cascade, staging, patient, name, channels, box, ending)

@@ -149,13 +149,25 @@ def _moments(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def format_detections(scores: Sequence[DetectionScore]) -> list[str]:
-    """One line a target, then their average; none without scores."""
-    return [
-        f"{target:16} n {row['n']:3}   distance {_pm(row['distance_mm'])} mm   HD of the {NUM_BRIGHTEST} brightest "
-        f"voxels {_pm(row['hd_mm'])} mm"
+def format_detections(scores: Sequence[DetectionScore], spacing_mm: Sequence[float]) -> list[str]:
+    """One line a target, then their average, then what the HD is of; none without scores.
+
+    Args:
+        scores: Of all cases.
+        spacing_mm: Voxel size (Z, Y, X) of the heat maps.
+    """
+    lines = [
+        f"{target:16} n {row['n']:3}   distance {_pm(row['distance_mm'])} mm   HD {_pm(row['hd_mm'])} mm"
         for target, row in summarise_detections(scores).items()
     ]
+    voxel = " x ".join(f"{mm:g}" for mm in spacing_mm)
+    return [*lines, f"HD of the {NUM_BRIGHTEST} brightest voxels of {voxel} mm (Z, Y, X)"] if lines else []
+
+
+def detection_spacing_mm(cascade: Cascade, plans: str) -> list[float]:
+    """Voxel size (Z, Y, X) of the heat maps, in mm."""
+    spacing: list[float] = read_json(cascade.plans("detection", plans))["configurations"][CONFIGURATION]["spacing"]
+    return spacing
 
 
 def _pm(moments: tuple[float, float | None]) -> str:

@@ -28,7 +28,7 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.ct import InputError
 from soars_nnunet.manifest import write_manifest
 from soars_nnunet.preprocess import preprocess
-from soars_nnunet.regime import complete_passes, override_settings, regimes
+from soars_nnunet.regime import complete_passes, override_settings, regimes, require_fitting
 from soars_nnunet.stratify import branch_labels
 
 FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
@@ -56,6 +56,7 @@ LOSS_SETTINGS = (
     "ce_weight",
     "dice_background",
     "dice_absent_classes",
+    "side_output_weights",
     "heatmap_foreground_weight",
     "sigma_mm",
 )
@@ -84,7 +85,7 @@ def plan_fine_tuning(
 
     Raises:
         InputError: If the name is taken by plans that are no fine-tuning's, or a value is none.
-        MissingArtifactError: If a branch is not trained.
+        MissingArtifactError: If a branch is not trained, or on another split or grid than the present one.
     """
     whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
     _check_name(whole, name, base)
@@ -97,6 +98,7 @@ def plan_fine_tuning(
                 f"{folder}: expected trained folds of every branch; run {cascade.train_command(branch.key, 0, plans)}"
             )
         cascade.require_same_split(branch.key, plans)
+        cascade.require_same_grid(branch.key, plans)
         models[branch.key] = read_json(folder / "plans.json")
         configuration = models[branch.key]["configurations"][CONFIGURATION]
         joined[branch.key] = {
@@ -153,6 +155,7 @@ def _plans(
         settings["iterations_per_epoch"] = None  # passes, of whatever batch size is asked for
     settings |= override_settings({key: settings[key] for key in TUNABLE}, "fine_tune", overrides)
     settings = complete_passes(settings, cases)
+    require_fitting(settings)
     moved = settings["fine_tuned"]
     known = isinstance(moved, list) and set(moved) <= set(FINE_TUNED)
     if not known or not set(moved) & set(joined) - {"small_hard"}:

@@ -20,6 +20,7 @@ from soars_nnunet.artifacts import (
     CONFIGURATION,
     DEFAULT_PLANS,
     FINE_TUNING_PLANNER,
+    GUIDANCE_FACTS,
     TARGET_FACTS,
     Cascade,
     MissingArtifactError,
@@ -29,8 +30,9 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.channels import guidance_record
+from soars_nnunet.crops import detection_of_crops
 from soars_nnunet.ct import InputError
-from soars_nnunet.geometry.reach import learn_reach, organ_spans
+from soars_nnunet.geometry.reach import join_reaches, learn_reach, mirrored_spans, organ_spans
 from soars_nnunet.manifest import write_manifest
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
@@ -134,23 +136,31 @@ def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path |
         return None, None
     guide = BRANCHES[branch].guided_by or ""
     in_sample = _is_in_sample(branch, options)
-    channels = cascade.channels(guide, cascade.plans_of(guide, options.plans_name), in_sample)
+    guide_plans = cascade.plans_of(guide, options.plans_name)
+    channels = cascade.channels(guide, guide_plans, in_sample)
     kind, option = ("in-sample", " --in-sample") if in_sample else ("out-of-fold", "")
     if not (channels / "provenance.json").is_file() or not _is_completed(cascade, branch, channels):
         return None, f"{kind} output of {BRANCHES[guide].suffix}: train all its folds, then run soars-channels{option}"
     made_from = read_json(channels / "provenance.json")
-    present = guidance_record(cascade, guide, cascade.plans_of(guide, options.plans_name))
-    checked = ("split_sha256", "models", "plans", "cases", "inference")
-    stale = [key for key in checked if made_from.get(key) != present[key]]
+    present = guidance_record(cascade, guide, guide_plans)
+    stale = [key for key in GUIDANCE_FACTS if made_from.get(key) != present[key]]
+    command = f"soars-channels -d {cascade.source}{option}"
+    if guide_plans != DEFAULT_PLANS:
+        command += f" --plans-name {guide_plans}"
     if stale:
-        command = f"soars-channels -d {cascade.source}{option}"
-        if options.plans_name != DEFAULT_PLANS:
-            command += f" --plans-name {options.plans_name}"
         raise MissingArtifactError(
             f"{channels}: made from another {', '.join(stale).replace('split_sha256', 'split')} of "
             f"{BRANCHES[guide].suffix} than the present one; rerun: {command}"
         )
-    return (None, None) if branch == "small_hard" else (channels, None)
+    if branch != "small_hard":
+        return channels, None
+    crops = cascade.raw(branch)
+    if read_json(crops / "dataset.json")["soars"].get("detection") != detection_of_crops(cascade, guide_plans):
+        raise MissingArtifactError(
+            f"{crops}: its crops were made by another detection than that of {guide_plans} (a dataset has one set of "
+            f"crops); rerun: {command}"
+        )
+    return None, None
 
 
 def _is_in_sample(branch: str, options: PlanOptions) -> bool:
@@ -199,7 +209,10 @@ def _write_plans(
 
 
 def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, Any]) -> None:
-    """Complete plans by where the branch's organs lie relative to the anchors, in the training cases of each fold."""
+    """Complete plans by where the branch's organs lie relative to the anchors, in the training cases of each fold.
+
+    Mirrored patients count as well, where both sides of all organs are known: no side is looked for farther away.
+    """
     from soars_nnunet.preprocess import load_preprocessed
 
     configuration = plans["configurations"][CONFIGURATION]
@@ -209,6 +222,12 @@ def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, 
         data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
         spans[case] = organ_spans(data[1:], labels[0], configuration["spacing"], num_organs)
     reaches = [learn_reach([spans[case] for case in split["train"]]) for split in cascade.splits(branch)]
+    channels, classes = (configuration["soars"]["mirror"][what] for what in ("channels", "classes"))
+    if channels and classes:
+        partners = [[index - 1 for index in order[1:]] for order in (channels, classes)]
+        mirrored = {case: mirrored_spans(of, *partners) for case, of in spans.items()}
+        others = [learn_reach([mirrored[case] for case in split["train"]]) for split in cascade.splits(branch)]
+        reaches = [join_reaches(pair) for pair in zip(reaches, others, strict=True)]
     configuration["soars"]["reach"] = reaches
     write_json(cascade.plans(branch, plans_name), plans)
 

@@ -11,8 +11,12 @@ from typing import Any
 
 from soars_nnunet.artifacts import BRANCHES
 
-SHARES = ("organ_centred_patches", "search_alpha_share", "step_size", "beta1", "beta2", "search_alpha_betas")
+SHARES = ("organ_centred_patches", "step_size")
 """Keys of numbers that are at most 1, as are the probabilities ``p_...``."""
+BELOW_1 = ("search_alpha_share", "beta1", "beta2", "search_alpha_betas")
+"""Keys of numbers that are less than 1."""
+SEEDS = ("seed", "search_seed")
+"""Keys of numbers that NumPy takes as seeds."""
 MAY_BE_0 = (
     "organ_centred_patches",
     "weight_decay",
@@ -54,12 +58,40 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> dict[s
         overrides: See ``override_settings``.
 
     Raises:
-        ValueError: On an unknown regime or key, or a value that is not JSON.
+        ValueError: On an unknown regime or key, a value that is not JSON, or values that do not fit together.
     """
     known = regimes()
     if name not in known:
         raise ValueError(f"regime: expected one of {', '.join(known)}, got '{name}'")
-    return override_settings({"regime": name, **known[name]["all"], **known[name].get(branch, {})}, branch, overrides)
+    settings = {"regime": name, **known[name]["all"], **known[name].get(branch, {})}
+    settings = override_settings(settings, branch, overrides)
+    require_fitting(settings)
+    return settings
+
+
+def require_fitting(settings: dict[str, Any]) -> None:
+    """Check what no value says by itself.
+
+    Args:
+        settings: Of a branch, or of fine-tuning.
+
+    Raises:
+        ValueError: If no loss is left, a search has no epochs, or SGD has no momentum, which Nesterov's needs.
+    """
+    wrong = {
+        "dice_weight=0 beside ce_weight=0: expected one of them above 0": not (
+            settings["dice_weight"] or settings["ce_weight"]
+        ),
+        "search_frozen_epochs=0 beside search_joint_epochs=0: expected one of them above 0": not (
+            settings["search_frozen_epochs"] or settings["search_joint_epochs"]
+        ),
+        'optimizer="SGD" with beta1=0: expected a beta1, its momentum, above 0': (
+            settings["optimizer"] == "SGD" and not settings["beta1"]
+        ),
+    }
+    found = [text for text, is_wrong in wrong.items() if is_wrong]
+    if found:
+        raise ValueError(f"--set {'; '.join(found)}")
 
 
 def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable[str]) -> dict[str, Any]:
@@ -74,12 +106,15 @@ def override_settings(settings: dict[str, Any], branch: str, overrides: Iterable
         ValueError: On an unknown key, a value that is not JSON, or one of another kind than the regimes have.
     """
     settings = dict(settings)
+    # fine-tuning is planned by itself
+    scopes = [key for key in BRANCHES if (key == "fine_tune") == (branch == "fine_tune")]
     for override in overrides:
         path, equals, value = override.partition("=")
         scope, _, key = path.rpartition(".")
-        if not equals or key not in settings or scope not in ("", *BRANCHES):
+        if not equals or key not in settings or scope not in ("", *scopes):
             raise ValueError(
-                f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE with a key of {', '.join(settings)}, got '{override}'"
+                f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE with a branch of {', '.join(scopes)} and a key of "
+                f"{', '.join(settings)}, got '{override}'"
             )
         try:
             parsed = json.loads(value)
@@ -133,11 +168,13 @@ def _is_alike(value: Any, example: Any) -> bool:
 
 
 def _is_in_range(value: Any, key: str) -> bool:
-    """Whether a name is known; numbers finite, positive or, where that says "none", 0, and shares at most 1."""
+    """Whether a name is known; numbers finite, positive or, where that says "none", 0, and not too large."""
     if key in NAMES:
         return value in NAMES[key]
     if key == "side_output_weights" and not any(value):
         return False
     numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
-    most = 1 if key.startswith("p_") or key in SHARES else sys.float_info.max
+    if key in BELOW_1 and any(number >= 1 for number in numbers):
+        return False
+    most = 1 if key.startswith("p_") or key in SHARES else 2**32 - 1 if key in SEEDS else sys.float_info.max
     return all(0 <= number <= most and (number > 0 or key.startswith("p_") or key in MAY_BE_0) for number in numbers)

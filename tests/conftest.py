@@ -107,7 +107,7 @@ def untrained_cascade(tmp_path_factory):
             for branch in branches:
                 write_weights(cascade, branch)
             if branches != ("small_hard",):
-                make_channels(cascade, DEFAULT_PLANS, torch.device("cpu"))
+                make_channels(cascade, DEFAULT_PLANS, torch.device("cpu"), jittered=0)
         yield cascade
         torch.set_num_threads(threads)
 

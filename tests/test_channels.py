@@ -1,6 +1,7 @@
 """Out-of-fold guidance and VOI crops: what training sees is what prediction computes."""
 
 import itertools
+import shutil
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
@@ -257,9 +258,38 @@ def test_crops_show_their_source(untrained_cascade):
 
 def test_crops_that_reach_outside_the_scan_are_padded_with_air(cascade_copy, monkeypatch):
     monkeypatch.setattr(crops, "voi_size_mm", lambda extents: np.full((extents.shape[1], 3), 150.0))
-    write_crops(cascade_copy, DEFAULT_PLANS, ignore)
+    write_crops(cascade_copy, DEFAULT_PLANS, ignore, jittered=0)
     _, reached_outside = check_crops(cascade_copy)
     assert reached_outside > 10
+
+
+def test_crops_of_another_detection_are_refused(cascade_copy):
+    """A dataset has one set of crops, which a variant's detection may have replaced."""
+    for path in (cascade_copy.plans("detection", DEFAULT_PLANS), cascade_copy.model("detection", DEFAULT_PLANS)):
+        other = path.with_name(path.name.replace(DEFAULT_PLANS, "Other"))
+        shutil.copytree(path, other) if path.is_dir() else write_json(other, read_json(path))
+    preprocessed = cascade_copy.data("detection", DEFAULT_PLANS)
+    shutil.copytree(preprocessed, preprocessed.with_name(preprocessed.name.replace(DEFAULT_PLANS, "Other")))
+    folder = cascade_copy.model("detection", "Other")
+    (folder / "fold_1" / CHECKPOINT).write_bytes((folder / "fold_0" / CHECKPOINT).read_bytes())
+    make_channels(cascade_copy, "Other", CPU)
+    with pytest.raises(MissingArtifactError, match="made by another detection than that of nnUNetPlans") as error:
+        plan(cascade_copy, OPTIONS, ["small_hard"])
+    assert str(error.value).endswith(f"rerun: soars-channels -d {cascade_copy.source}")
+    make_channels(cascade_copy, DEFAULT_PLANS, CPU)
+    assert plan(cascade_copy, OPTIONS, ["small_hard"]) == ["small_hard"]
+
+
+def test_sides_share_the_larger_voi_and_the_lower_threshold(detecting_cascade):
+    sizes = np.arange(1, 3 * len(detecting_cascade.profile.targets) + 1).reshape(-1, 3) + 30.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crops, "voi_size_mm", lambda extents: sizes)
+        write_crops(detecting_cascade, DEFAULT_PLANS, ignore)
+    facts = read_json(detecting_cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
+    rows = dict(zip(facts, sizes.tolist(), strict=True))
+    assert facts["Ear_L"]["size_mm"] == facts["Ear_R"]["size_mm"] == max(rows["Ear_L"], rows["Ear_R"])
+    assert facts["Pituitary"]["size_mm"] == rows["Pituitary"]
+    assert facts["Ear_L"]["low_confidence_below"] == facts["Ear_R"]["low_confidence_below"]
 
 
 def test_crop_splits_are_by_patient(untrained_cascade):
@@ -300,13 +330,13 @@ def test_misses_do_not_lower_what_a_peak_must_reach():
 
 
 def test_crops_are_centred_at_good_peaks_and_at_the_truth_where_peaks_miss(cascade_copy):
-    """Untrained peaks all miss; with true heat maps none does, and the crop's middle is the organ's."""
+    """Most untrained peaks miss; with true heat maps none does, and the crop's middle is the organ's."""
     cascade = cascade_copy
     facts = read_json(cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
-    assert all(row["missed"] == row["cases"] for row in facts.values())
+    assert sum(row["missed"] for row in facts.values()) > 0.8 * sum(row["cases"] for row in facts.values())
     for case, (_, label) in source_files(cascade).items():
         write_channels(cascade.channels("detection", DEFAULT_PLANS), case, true_heatmaps(cascade, case, label))
-    write_crops(cascade, DEFAULT_PLANS, ignore)
+    write_crops(cascade, DEFAULT_PLANS, ignore, jittered=0)
     facts = read_json(cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
     assert sum(row["missed"] for row in facts.values()) == 0, facts
     assert max(row["mean_error_mm"] for row in facts.values()) < 4
@@ -365,7 +395,9 @@ def test_jittered_crops_are_off_as_another_patients_detection_and_train_alone(de
         moved, at_peak = (
             xyz(sitk.ReadImage(str(images / f"{n}_{row:04d}.nii.gz"))) for n in (crop, f"{case}__{target}")
         )
-        np.testing.assert_allclose(moved, at_peak, atol=1e-4)
+        # a box round a tie has one voxel more
+        common = tuple(slice(min(sizes)) for sizes in zip(moved.shape, at_peak.shape, strict=True))
+        np.testing.assert_allclose(moved[common], at_peak[common], atol=1e-4)
     assert np.mean(shifts[first]) < -0.5 * spacing, "its own detection was off, the others' were not"
     assert max(max(shifts[case]) for case in others) > 0.5 * spacing, "the first one's error is theirs at times"
 

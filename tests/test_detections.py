@@ -85,7 +85,9 @@ def test_means_are_over_targets_as_in_the_papers_table():
     assert rows["Ear_L"]["distance_mm"] == (3.0, pytest.approx(np.sqrt(2)))
     assert rows["Pineal"]["hd_mm"] == (3.0, None)
     assert rows["Average"]["distance_mm"][0] == 6.0 and rows["Average"]["n"] == 2
-    assert len(format_detections(scores)) == 3 and summarise_detections([]) == {} and format_detections([]) == []
+    lines = format_detections(scores, (3.0, 2.0, 2.5))
+    assert len(lines) == 4 and lines[-1] == "HD of the 1000 brightest voxels of 3 x 2 x 2.5 mm (Z, Y, X)"
+    assert summarise_detections([]) == {} and format_detections([], (3.0, 2.0, 2.5)) == []
 
 
 def test_channels_write_a_row_per_case_and_target_and_spare_the_crops(cascade_copy, capsys):

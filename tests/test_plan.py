@@ -21,7 +21,7 @@ from soars_nnunet.phantom import write_phantom_dataset
 from soars_nnunet.plan import PlanOptions, mirror_order, plan
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.profile import load_profile
-from soars_nnunet.regime import load_regime, regimes
+from soars_nnunet.regime import load_regime, override_settings, regimes
 from soars_nnunet.stratify import branch_labels, stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.base import make_optimizer
@@ -250,9 +250,15 @@ def test_unusable_spacing_is_refused(planned, spacing):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("epochs=3", "expected KEY=VALUE or BRANCH.KEY=VALUE with a key of regime, features_per_stage"),
+        ("epochs=3", "baseline and a key of regime, features_per_stage"),
         ("num_epochs", "got 'num_epochs'"),
         ("anker.num_epochs=3", "got 'anker.num_epochs=3'"),
+        ("fine_tune.num_epochs=3", "with a branch of anchor, mid_level, detection, small_hard, baseline and a key of"),
+        ("beta1=1", "--set beta1: expected a value like 0.9, got 1"),
+        ("search_alpha_betas=[0.5,1.0]", "got [0.5,1.0]"),
+        ("search_alpha_share=1", "got 1"),
+        ("seed=5000000000", "got 5000000000"),
+        ("dice_weight=0", "--set dice_weight=0 beside ce_weight=0: expected one of them above 0"),
         ("anchor.num_epochs=three", "--set anchor.num_epochs: expected a JSON value"),
         ("num_epochs=", "expected a JSON value"),
         ("max_patch_voxels=[48,48", "expected a JSON value"),
@@ -282,6 +288,27 @@ def test_bad_overrides_are_refused(override, message):
     with pytest.raises(ValueError) as error:
         load_regime("paper", "mid_level", [override])
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (('optimizer="SGD"', "beta1=0"), "with beta1=0: expected a beta1, its momentum, above 0"),
+        (("search_frozen_epochs=0", "search_joint_epochs=0"), "search_joint_epochs=0: expected one of them above 0"),
+    ],
+)
+def test_overrides_that_need_each_other_are_refused_together_alone(overrides, message):
+    for override in overrides:
+        load_regime("demo", "anchor", [override])
+    with pytest.raises(ValueError, match=message):
+        load_regime("demo", "anchor", overrides)
+
+
+def test_fine_tuning_takes_no_other_branchs_values():
+    settings = {"num_epochs": 2}
+    assert override_settings(settings, "fine_tune", ["fine_tune.num_epochs=3"]) == {"num_epochs": 3}
+    with pytest.raises(ValueError, match="with a branch of fine_tune and a key of num_epochs, got"):
+        override_settings(settings, "fine_tune", ["anchor.num_epochs=3"])
 
 
 def test_whole_numbers_and_null_are_taken_where_a_regime_has_their_kind():

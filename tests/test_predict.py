@@ -45,6 +45,21 @@ def prediction(predictor, image):
     return predictor.predict(image, "somebody")
 
 
+def test_a_mirrored_patient_has_the_mirrored_labels_with_sides_swapped(untrained_cascade, image):
+    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), mirror=True)
+    swapped = sitk.GetImageFromArray(np.flip(sitk.GetArrayFromImage(image), 2))
+    swapped.CopyInformation(image)
+    (labels, report), (others, mirrored) = (predictor.predict(ct) for ct in (image, swapped))
+    names = {organ.label: organ.name for organ in predictor.profile.organs}
+    partner = {label: predictor.profile.by_name[name].mirror or name for label, name in names.items()}
+    lookup = np.arange(max(names) + 1)
+    lookup[list(names)] = [predictor.profile.by_name[partner[label]].label for label in names]
+    expected = np.flip(lookup[sitk.GetArrayFromImage(labels)], 2)
+    found = sitk.GetArrayFromImage(others)
+    assert (found != expected).sum() <= 1e-4 * (expected > 0).sum()
+    assert {organ for organ in np.unique(expected) if names.get(organ, "").startswith("Cochlea")}
+
+
 def full_size(probabilities, grid):
     """Winning channel, its probability and its lead over the second, on the whole image."""
     full = functional.interpolate(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from nnunetv2.utilities.collate_outputs import collate_outputs
 
 from soars_nnunet import cli
 from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade, raw_folder, read_json, write_json
@@ -169,6 +170,9 @@ def test_validation_counts_an_open_class_in_the_other_cases(cascade_copy, traine
         assert opened[key][row] == 0 and mixed[key][row] == closed[key][row] / 2
         np.testing.assert_array_equal(mixed[key][others], closed[key][others])
     assert sum(closed[key][row] for key in counts) > 0
+    # several GPUs: nnU-Net stacks the ranks' losses, of which one may have seen an open class and another none
+    assert np.vstack([collate_outputs([step])["loss"] for step in (closed, opened)]).shape == (2, 1)
+    assert type(opened["loss"]) is type(closed["loss"])
     finish(made)
 
 

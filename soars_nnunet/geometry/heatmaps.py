@@ -47,7 +47,9 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
 
     The paper takes the highest voxel of the raw map. Ours goes on to the centroid of the 3 x 3 x 3
     voxels around it (fewer at the border), weighted by the map's height over their lowest; this
-    needs no voxel size. A flat neighbourhood leaves the highest voxel; of equal voxels the first.
+    needs no voxel size. Of equally high voxels, as where maps are cut off at 1, the most that touch
+    each other count together: the centroid is that of their bounding box and one voxel around, so that a
+    mirrored map has the mirrored peak. A flat box gives its middle.
 
     Args:
         heatmaps: (T, Z, Y, X), any real values.
@@ -66,25 +68,28 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
     for row, heatmap in enumerate(maps):
         highest = heatmap.max()
         heights[row] = float(highest)
-        peak = _first(heatmap.isnan() if highest.isnan() else heatmap == highest)
+        there = (heatmap.isnan() if highest.isnan() else heatmap == highest).nonzero().cpu().numpy()
         if not np.isfinite(heights[row]):
-            raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {peak}")
-        window = tuple(slice(max(p - 1, 0), p + 2) for p in peak)
-        positions[row] = _centroid(heatmap[window].cpu().double().numpy(), peak) + [part.start for part in window]
-        positions[row] = np.where(np.isfinite(positions[row]), positions[row], peak)
+            raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {there[0].tolist()}")
+        window = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in _largest_group(there))
+        positions[row] = _centroid(heatmap[window].cpu().double().numpy()) + [part.start for part in window]
     return positions, heights
 
 
-def _first(mask: torch.Tensor) -> tuple[int, int, int]:
-    """First voxel of a (Z, Y, X) mask that is true somewhere; argmax may take any of equal ones."""
-    z = int(mask.flatten(1).any(1).nonzero()[0])
-    y = int(mask[z].any(1).nonzero()[0])
-    return z, y, int(mask[z, y].nonzero()[0])
+def _largest_group(voxels: np.ndarray) -> tuple[slice, ...]:
+    """Bounding box of the most of (N, 3) voxels that touch each other, be it at a corner; of equal groups the first."""
+    low = voxels.min(axis=0)
+    mask = np.zeros(voxels.max(axis=0) - low + 1, bool)
+    mask[tuple((voxels - low).T)] = True
+    groups, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    largest = int(np.argmax(np.bincount(groups.ravel(), minlength=count + 1)[1:]))
+    box = ndimage.find_objects(groups)[largest]
+    return tuple(slice(part.start + int(lo), part.stop + int(lo)) for part, lo in zip(box, low, strict=True))
 
 
-def _centroid(values: np.ndarray, peak: tuple[int, ...]) -> np.ndarray:
-    """Centroid of a small window in its own voxels, NaN where it is flat."""
+def _centroid(values: np.ndarray) -> np.ndarray:
+    """Centroid (3,) of a window in its own voxels, weighted by height over the lowest; its middle where it is flat."""
     weights = values - values.min()
-    if not weights.sum() > 0:
-        return np.full(3, np.nan)
+    if not weights.any():
+        return (np.array(values.shape) - 1) / 2
     return np.array(ndimage.center_of_mass(weights))

@@ -48,7 +48,8 @@ def anchor_positions(anchors: np.ndarray | torch.Tensor, spacing_mm: Sequence[fl
         count = int(profiles[0].sum())
         cut = any(profile[0] or profile[-1] for profile in profiles if len(profile))
         if count * np.prod(spacing_mm) >= MIN_ANCHOR_MM3 and not cut:
-            middle = [np.searchsorted(np.cumsum(profile), count / 2) for profile in profiles]
+            below = [np.cumsum(profile) for profile in profiles]
+            middle = [np.mean([np.searchsorted(n, count / 2, side) for side in ("left", "right")]) for n in below]
             positions[row] = np.asarray(middle) * np.asarray(spacing_mm)
     return positions
 
@@ -72,6 +73,19 @@ def organ_spans(anchors: np.ndarray, labels: np.ndarray, spacing_mm: Sequence[fl
         if found is not None:
             ends_mm[organ] = found
     return ends_mm[None] - anchor_positions(anchors, spacing_mm)[:, None, None]
+
+
+def mirrored_spans(spans: np.ndarray, anchors: Sequence[int], organs: Sequence[int]) -> np.ndarray:
+    """Spans of the mirrored patient.
+
+    Args:
+        spans: (A, organs, 2, 3) of ``organ_spans``.
+        anchors: Index of each anchor's partner on the other side, its own on the midline.
+        organs: The same of the organs.
+    """
+    swapped = spans[list(anchors)][:, list(organs)]
+    swapped[..., 2] = -swapped[..., ::-1, 2]
+    return swapped
 
 
 def learn_reach(cases: Sequence[np.ndarray]) -> Reach:

@@ -80,8 +80,9 @@ def voi_box(center_vox: ArrayLike, size_mm: ArrayLike, spacing_mm: ArrayLike) ->
         spacing_mm: (3,) voxel size of the image.
 
     Returns:
-        (lo, hi) per axis with ``hi - lo = ceil(size / spacing)`` wherever the centre is; the box's
-        middle is within half a voxel of the centre. It may reach outside the image.
+        (lo, hi) per axis with ``hi - lo = ceil(size / spacing)``; the box's middle is within half a voxel of the
+        centre. Where two such boxes are equally near it is both together, one voxel more, so that a mirrored
+        centre has the mirrored box. It may reach outside the image.
 
     Raises:
         ValueError: If the centre is not finite, or a size or spacing is not positive.
@@ -94,8 +95,9 @@ def voi_box(center_vox: ArrayLike, size_mm: ArrayLike, spacing_mm: ArrayLike) ->
         raise ValueError(f"expected a finite centre, positive size and spacing, got {center}, {size} and {spacing}")
     # Rounded first, so that 3 x 10.2 mm at 1.02 mm is 30 voxels in spite of float noise.
     voxels = np.ceil(np.round(size / spacing, 6)).astype(int)
-    start = np.floor(center - (voxels - 1) / 2 + 0.5).astype(int)
-    z, y, x = ((int(lo), int(lo + n)) for lo, n in zip(start, voxels, strict=True))
+    start = np.round(center - (voxels - 1) / 2, 6)
+    ends = np.floor(start + 0.5).astype(int) + voxels
+    z, y, x = ((int(lo), int(hi)) for lo, hi in zip(np.ceil(start - 0.5), ends, strict=True))
     return z, y, x
 
 

@@ -194,7 +194,7 @@ class SOARSTrainer(nnUNetTrainer):
             return super().validation_step(batch)
         results = [self._validate_one(batch, row) for row in range(len(batch["keys"]))]
         return {
-            "loss": np.mean([result["loss"] for result in results]),
+            "loss": np.asarray(np.mean([result["loss"] for result in results])),  # as nnU-Net's: ranks are stacked
             **{key: sum(result[key] for result in results) for key in ("tp_hard", "fp_hard", "fn_hard")},
         }
 

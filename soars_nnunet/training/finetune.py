@@ -26,7 +26,6 @@ from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
-from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer, make_optimizer
 from soars_nnunet.training.checkpoint import load_checkpoint
 from soars_nnunet.training.detection import CoordinateDataset, HeatmapChannelsLoss
@@ -36,17 +35,26 @@ from soars_nnunet.training.undrawn import ByCase, load_undrawn, undrawn_mask
 
 
 class CascadeLoss(nn.Module):
-    """Sum of the branches' own losses, each the mean over its four supervised sums; weights of 1 are ours."""
+    """Sum of the branches' own losses, each the weighted mean over its four supervised sums; equal branches are ours.
 
-    def __init__(self, losses: Mapping[str, DiceCELoss | HeatmapChannelsLoss]) -> None:
+    Args:
+        losses: By branch.
+        weights: Of its four sums, by branch.
+    """
+
+    def __init__(
+        self, losses: Mapping[str, DiceCELoss | HeatmapChannelsLoss], weights: Mapping[str, Sequence[float]]
+    ) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(losses)
+        self.weights = {key: np.asarray(own) / np.sum(own) for key, own in weights.items()}
 
     def forward(self, outputs: Mapping[str, Sequence[torch.Tensor]], targets: Sequence[torch.Tensor]) -> torch.Tensor:
         """Loss of the outputs by branch against one target a branch, in the same order."""
         total = torch.zeros((), device=targets[0].device)
         for (key, sums), target in zip(outputs.items(), targets, strict=True):
-            total = total + sum(self.branches[key](output, target) for output in sums) / NUM_BLOCKS
+            for weight, output in zip(self.weights[key].tolist(), sums, strict=True):
+                total = total + weight * self.branches[key](output, target)
         return total
 
 
@@ -120,6 +128,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         """nnU-Net's initialisation, then the fold's trained weights of every branch."""
         super().initialize()
         for key, network in self.network.branches.items():
+            self.cascade.require_same_grid(key, self.joined[key]["plans"])  # crops are read as they are now
             folder = self.cascade.model(key, self.joined[key]["plans"]) / f"fold_{self.fold}"
             network.load_state_dict(load_checkpoint(folder / CHECKPOINT)["network_weights"])
 
@@ -144,7 +153,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
                 )
             )
         self.criterion = None  # of a single branch; there is none
-        return CascadeLoss(losses)
+        return CascadeLoss(losses, {key: branch["loss"]["side_output_weights"] for key, branch in self.joined.items()})
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """The cascade's own split: validation cases are new to all branches of the fold."""

@@ -107,7 +107,7 @@ class ArchitectureSearch:
             raise RuntimeError(f"search_seed: expected a whole number of 0 or more, got {settings['seed']}")
         self.initial_lr = settings["search_initial_lr"]
         self.num_epochs = settings["search_frozen_epochs"] + settings["search_joint_epochs"]
-        self.num_iterations_per_epoch = settings["search_iterations_per_epoch"] or self.num_iterations_per_epoch
+        self.num_iterations_per_epoch = settings["search_iterations_per_epoch"]
 
     def _set_batch_size_and_oversample(self) -> None:
         self.batch_size = self.settings["search_batch_size"]
@@ -119,7 +119,7 @@ class ArchitectureSearch:
         return {key: value for key, value in architecture.items() if key != "genotype"}
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
-        """RAdam with two groups: weights as the branch trains them, alpha without weight decay."""
+        """RAdam, whatever trains the branch, with two groups: weights with its decay, alpha without any."""
         settings = self.settings
         groups = [
             {"params": list(self.network.weight_parameters())},

@@ -85,7 +85,8 @@ class ShiftChannels(ImageOnlyTransform):
 
     def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
         shifted = torch.zeros_like(img)
-        for channel, offset in enumerate(params["offsets"].tolist()):
+        for channel, offsets in enumerate(params["offsets"].tolist()):
+            offset = [max(-n, min(n, o)) for o, n in zip(offsets, img.shape[1:], strict=True)]
             to = tuple(slice(max(o, 0), n + min(o, 0)) for o, n in zip(offset, img.shape[1:], strict=True))
             of = tuple(slice(max(-o, 0), n + min(-o, 0)) for o, n in zip(offset, img.shape[1:], strict=True))
             shifted[(channel, *to)] = img[(channel, *of)]

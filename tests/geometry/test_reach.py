@@ -9,6 +9,7 @@ from soars_nnunet.geometry.reach import (
     anchor_positions,
     join_reaches,
     learn_reach,
+    mirrored_spans,
     organ_spans,
     reached,
 )
@@ -46,6 +47,19 @@ def test_positions_are_medians_and_strays_do_not_move_them():
     anchors = anchors_at()
     anchors[0, 50:51, 5, 5] = 1
     np.testing.assert_allclose(anchor_positions(anchors, SPACING_MM), np.array(PLACES) * SPACING_MM)
+
+
+def test_mirrored_spans_are_those_of_the_mirrored_patient():
+    anchors, labels = anchors_at(), organ_at((25, 20, 22))
+    anchors[1, 40, 30, 21:24] = 0.9  # an even count, so that the median lies between two voxels
+    labels[30:33, 5:9, 40:44] = 2
+    spans = organ_spans(anchors, labels, SPACING_MM, 2)
+    partners, organs = [0, 2, 1, 3], [1, 0]
+    flipped = organ_spans(
+        np.flip(anchors[partners], -1).copy(), np.flip(np.array([0, 2, 1])[labels], -1), SPACING_MM, 2
+    )
+    np.testing.assert_allclose(mirrored_spans(spans, partners, organs), flipped)
+    assert not np.allclose(spans, flipped)
 
 
 @pytest.mark.parametrize("what", ["small", "cut", "unsure"])

@@ -87,7 +87,7 @@ def test_voi_size_is_three_times_the_largest_over_cases():
         voi_size_mm(np.zeros((0, 2, 3)))
 
 
-def test_voi_box_has_one_size_and_is_centred():
+def test_voi_box_has_one_size_but_for_ties_and_is_centred():
     rng = np.random.default_rng(0)
     for _ in range(200):
         size, spacing = rng.uniform(5, 60, 3), rng.uniform(0.5, 5, 3)
@@ -96,7 +96,11 @@ def test_voi_box_has_one_size_and_is_centred():
         np.testing.assert_array_equal(box[:, 1] - box[:, 0], np.ceil(size / spacing))
         assert (np.abs((box[:, 0] + box[:, 1] - 1) / 2 - center) <= 0.5).all()
     assert voi_box((5, 5, 5), (3, 5, 7), (1, 1, 1)) == ((4, 7), (3, 8), (2, 9))
-    assert voi_box((5, 5, 5), (3 * 10.2, 3 * 0.1, 0.3), (1.02, 0.1, 0.1))[0] == (-10 + 1, 21)
+    assert voi_box((5, 5, 5), (3 * 10.2, 3 * 0.1, 0.3), (1.02, 0.1, 0.1))[0] == (-10, 21)
+    assert voi_box((5, 5.5, 5), (4, 3, 4.5), (1, 1, 1)) == ((3, 8), (4, 8), (3, 8)), "ties are one voxel longer"
+    for center in rng.integers(0, 40, (50, 3)) / 2:
+        box, other = (np.array(voi_box(c, (7, 8, 9.5), (1, 1, 1))) for c in (center, 19 - center))
+        np.testing.assert_array_equal(other, 20 - box[:, ::-1])
     for wrong in ((np.nan, 0, 0), (1, 1, 1), (-1, 1, 1)), ((0, 0, 0), (-1, 1, 1), (1, 1, 1)):
         with pytest.raises(ValueError, match="finite centre"):
             voi_box(*wrong)
@@ -153,15 +157,27 @@ def test_peaks_are_the_highest_voxels_refined():
     assert np.mean(errors) < 0.75 * np.mean(raw_errors)
 
 
+def test_peaks_of_maps_that_are_cut_off_lie_in_the_middle_and_mirrored_ones_mirrored():
+    center = np.array([7.2, 6.9, 8.4])
+    full = gaussian_heatmaps(coordinates_mm((15, 14, 17)), torch.from_numpy(center * SPACING)[None, None], sigma_mm=8.0)
+    maps = full[0].clamp(max=0.8)
+    maps[0, 0, 0, 0] = 0.8  # a stray voxel before the plateau
+    assert (maps == 0.8).sum() > 20
+    (position,), _ = heatmap_peaks(maps)
+    assert np.abs(position - center).max() < 0.25
+    (mirrored,), _ = heatmap_peaks(maps.flip(-1))
+    np.testing.assert_allclose(mirrored, [*position[:2], 16 - position[2]], atol=1e-9)
+
+
 def test_peaks_of_special_maps():
     maps = np.zeros((4, 5, 6, 7), dtype=np.float32)
-    maps[0] = 0.25  # flat: the first voxel
+    maps[0] = 0.25  # flat: the middle
     maps[1, 0, 5, 3] = 2  # on the border
     maps[2, 2, 2, 2] = maps[2, 2, 2, 3] = 1  # between two voxels
     maps[3] = -1
     maps[3, 4, 4, 4] = -0.5  # negative maps have a peak too
     positions, heights = heatmap_peaks(maps)
-    np.testing.assert_allclose(positions, [[0, 0, 0], [0, 5, 3], [2, 2, 2.5], [4, 4, 4]])
+    np.testing.assert_allclose(positions, [[2, 2.5, 3], [0, 5, 3], [2, 2, 2.5], [4, 4, 4]])
     np.testing.assert_allclose(heights, [0.25, 2, 1, -0.5])
     positions, heights = heatmap_peaks(torch.zeros(0, 2, 2, 2))
     assert positions.shape == (0, 3) and heights.shape == (0,)

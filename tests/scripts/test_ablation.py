@@ -56,20 +56,27 @@ def paper_of(script):
     return read_json(Path(script.__file__).with_name("paper_tables.json"))
 
 
-def test_table_1_compares_distances_over_what_every_row_found(script, ablation):
+def test_table_1_compares_what_every_row_scores_and_distances_over_what_every_row_found(script, ablation):
     lines = {tuple(cells(line)[:2]): cells(line)[2:] for line in ablation.table1(paper_of(script))[2:]}
-    # b's Thyroid was not drawn in the baseline's reference, a's was missed by it
+    # b's Thyroid is absent, and has a score only where it was predicted; a's was missed by the baseline
     assert lines["mid_level", "baseline"] == ["30.00", "1 of 3", "6.00", "0.50", "63.68", "12.97", "3.48"]
-    assert lines["mid_level", "CT only"][:4] == ["52.50", "0 of 4", "6.00", "0.50"]
-    assert lines["mid_level", "CT + anchor"] == ["62.50", "0 of 4", "3.00", "0.50", "70.73", "10.34", "1.67"]
+    assert lines["mid_level", "CT only"][:4] == ["40.00", "0 of 3", "6.00", "0.50"]
+    assert lines["mid_level", "CT + anchor"] == ["60.00", "0 of 3", "3.00", "0.50", "70.73", "10.34", "1.67"]
     assert lines["anchor", "CT only"][0] == f"{100 * (0.5 + 0.01 * len(DEFAULT_PLANS)):.2f}"
     assert {tier for tier, _ in lines} == {"anchor", "mid_level"}
 
 
 def test_differences_are_paired_by_case(ablation):
     line = next(line for line in ablation.paired() if "CT + anchor" in line)
-    gains = np.array([40 - 30, 85 - 75])
+    gains = np.array([40 - 30, 100 - 60])
     assert cells(line) == ["mid_level", "CT + anchor", f"{gains.mean():+.2f}", f"{gains.std(ddof=1):.2f}", "2"]
+
+
+def test_a_case_that_one_row_has_no_score_of_is_no_pair(ablation):
+    path = ablation.evaluation(DEFAULT_PLANS)
+    scores = read_json(path)["scores"]
+    write_json(path, {"scores": [s if s["case"] == "a" else {**s, "dsc": None} for s in scores]})
+    assert [cells(line)[-1] for line in ablation.paired()[2:]] == ["1"] * 3
 
 
 def test_detection_tables_keep_rows_and_metrics_apart(script, ablation):

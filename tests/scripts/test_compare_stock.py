@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.artifacts import write_json
+from soars_nnunet.profile import load_profile
 
 
 @pytest.fixture
@@ -29,10 +30,11 @@ def test_learning_rate_falls_to_zero_by_time(script, monkeypatch):
 def test_dsc_goes_by_names_and_leaves_out_what_the_reference_lacks(script, tmp_path):
     truth, ours = np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)
     truth[0], ours[0, :2], ours[3] = 1, 7, 8
-    for folder, array, labels in (("labelsTs", truth, {"a": 1, "b": 2}), ("predicted", ours, {"a": 7, "b": 8})):
+    truth_labels, own_labels = {"Left Parotid": 1, "Larynx": 2, "PTV": 3}, {"Parotid_L": 7, "Larynx": 8, "Brain": 9}
+    for folder, array, labels in (("labelsTs", truth, truth_labels), ("predicted", ours, own_labels)):
         (tmp_path / folder).mkdir()
         sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / folder / "case.nii.gz"))
         at = tmp_path if folder == "labelsTs" else tmp_path / folder
         write_json(at / "dataset.json", {"labels": {"background": 0, **labels}})
-    found = script.scores(tmp_path / "predicted", tmp_path / "labelsTs")
-    assert found == {"a": {"case.nii.gz": pytest.approx(2 / 3)}, "b": {}}
+    found = script.scores(tmp_path / "predicted", tmp_path / "labelsTs", load_profile("openkbp7"))
+    assert found == {"Parotid_L": {"case.nii.gz": pytest.approx(2 / 3)}, "Larynx": {}}

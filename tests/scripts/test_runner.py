@@ -28,6 +28,14 @@ def test_a_run_goes_on_with_the_same_options_alone(ablation, tmp_path):
         ablation(tmp_path, folds=[0, 1])
 
 
+def test_a_fold_that_the_split_lacks_is_refused(ablation, tmp_path):
+    one = ablation(tmp_path)
+    one.cascade.splits = lambda: [{}, {}]
+    one.require_folds([0, 1])
+    with pytest.raises(SystemExit, match="expected some of 0 to 1, got 2"):
+        one.require_folds([1, 2])
+
+
 def test_other_ways_to_predict_are_no_same_run(ablation, import_script, tmp_path, monkeypatch):
     ablation(tmp_path)
     monkeypatch.setattr(import_script("runner"), "INFERENCE_REVISION", 0)

@@ -16,6 +16,7 @@ from soars_nnunet.artifacts import (
     DEFAULT_PLANS,
     UNANNOTATED,
     Cascade,
+    MissingArtifactError,
     raw_folder,
     read_json,
     write_json,
@@ -25,7 +26,7 @@ from soars_nnunet.networks.cascade import Vois, sample_heatmaps
 from soars_nnunet.predict import CascadePredictor
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.training.checkpoint import load_checkpoint
-from soars_nnunet.training.finetune import SOARSFineTuneTrainer
+from soars_nnunet.training.finetune import CascadeLoss, SOARSFineTuneTrainer
 
 TINY = ["num_epochs=1", "iterations_per_epoch=2", "val_iterations_per_epoch=1"]
 
@@ -52,6 +53,36 @@ def test_heatmaps_are_read_at_the_given_points():
     torch.testing.assert_close(sampled[0, :, 0, 1, 0], torch.tensor([1.5, 20, 100]))
     torch.testing.assert_close(sampled[1, :, 0, 0, 1], torch.tensor([1001.5, 1000, 1600]))
     assert (sampled[1, :, :, :, 3] == 0).all()  # outside of the patch
+
+
+def test_side_outputs_weigh_as_in_the_branches(cascade_copy):
+    weights = [1.0, 0.5, 0.25, 0.0]
+    path = cascade_copy.model("mid_level", DEFAULT_PLANS) / "plans.json"
+    plans = read_json(path)
+    plans["configurations"][CONFIGURATION]["soars"]["side_output_weights"] = weights
+    write_json(path, plans)
+    trainer = fine_tuning(cascade_copy)
+    trainer.initialize()
+    assert {key: list(own) for key, own in trainer.loss.weights.items() if key in ("anchor", "mid_level")} == {
+        "anchor": [0.25] * 4,
+        "mid_level": [weight / 1.75 for weight in weights],
+    }
+    outputs, target = torch.randn(4, 2, 3), torch.randn(2, 3)
+    loss = CascadeLoss({"a": torch.nn.MSELoss()}, {"a": weights})({"a": list(outputs)}, [target])
+    expected = sum(w * ((o - target) ** 2).mean() for w, o in zip(weights, outputs, strict=True)) / 1.75
+    torch.testing.assert_close(loss, expected)
+
+
+def test_crops_of_another_grid_than_the_networks_are_refused(cascade_copy, capsys):
+    trainer = fine_tuning(cascade_copy)
+    path = cascade_copy.plans("small_hard", DEFAULT_PLANS)
+    plans = read_json(path)
+    plans["configurations"][CONFIGURATION]["spacing"][0] *= 2
+    write_json(path, plans)
+    with pytest.raises(MissingArtifactError, match="its cases are now preprocessed at"):
+        trainer.initialize()
+    assert cli.plan(["-d", "7", "--fine-tune", "Again", "--set", *TINY]) == 2
+    assert "SOARSSmallHardTrainer__nnUNetPlans__3d_fullres: trained at" in capsys.readouterr().err
 
 
 def test_the_graph_is_the_cascade(cascade_copy):
@@ -266,7 +297,7 @@ def test_a_taken_name_and_foreign_options_are_refused(cascade_copy, capsys):
     assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", 'fine_tuned=["anchors"]']) == 2
     assert "expected a list of some of anchor, mid_level" in capsys.readouterr().err
     assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", "p_scaling=1"]) == 2
-    assert "with a key of num_epochs, iterations_per_epoch" in capsys.readouterr().err
+    assert "and a key of num_epochs, iterations_per_epoch" in capsys.readouterr().err
     assert cli.plan(["-d", "7", "--fine-tune", "New", "--plans-name", "New"]) == 2
     assert "another name" in capsys.readouterr().err
     for fold in (0, 1):

@@ -85,6 +85,8 @@ def test_shift_equals_scipy(patch):
         for channel, offset in enumerate(offsets.numpy()):
             expected = ndimage.shift(patch[0][channel].numpy(), offset, order=0, mode="constant", cval=0)
             np.testing.assert_array_equal(shifted[channel].numpy(), expected)
+    far = ShiftChannels(1)._apply_to_image(patch[0], offsets=torch.full((len(patch[0]), 3), 1000))
+    assert far.shape == patch[0].shape and not far.any()
     assert ShiftChannels(0)(image=patch[0])["image"].equal(patch[0])
 
 
