@@ -1,0 +1,43 @@
+"""scripts/compare_vois.py: the network of the whole CT differs in nothing but what it sees."""
+
+import pytest
+
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, raw_folder, read_json
+from soars_nnunet.networks.genotype import load_genotypes
+from soars_nnunet.profile import Profile
+from soars_nnunet.regime import load_regime
+from soars_nnunet.stratify import training_cases
+
+
+@pytest.fixture
+def script(import_script):
+    return import_script("compare_vois")
+
+
+def test_the_whole_ct_has_the_settings_spacing_and_genotype_of_the_vois(script, untrained_cascade, tmp_path):
+    planned = read_json(untrained_cascade.plans("small_hard", DEFAULT_PLANS))["configurations"][CONFIGURATION]
+    settings, options = script.whole_options(untrained_cascade, DEFAULT_PLANS, tmp_path)
+    own, default = (load_regime("demo", "anchor", overrides) for overrides in (settings, ()))
+    assert own == {key: planned["soars"][key] for key in own} != default
+    assert options[:4] == ["--spacing", *map(str, planned["spacing"])]
+    genotype = load_genotypes(tmp_path / "genotype_whole.json")["anchor"]["kinds"]
+    assert genotype == planned["architecture"]["arch_kwargs"]["genotype"]
+
+
+def test_the_whole_dataset_has_the_same_cases_and_the_small_hard_organs_alone(script, cascade_copy, tmp_path):
+    profile = Profile.from_dict(read_json(script.make_whole(cascade_copy, 17, tmp_path)))
+    organs = [organ.name for organ in cascade_copy.profile.organs if organ.tier == "small_hard"]
+    assert [(o.name, o.tier, o.label) for o in profile.organs] == [(n, "anchor", i) for i, n in enumerate(organs, 1)]
+    source, target = raw_folder() / cascade_copy.source, raw_folder() / "Dataset017_Tiny"
+    ours, theirs = (training_cases(f.name, read_json(f / "dataset.json")) for f in (target, source))
+    assert ours == theirs and len(ours) == 4
+
+
+def test_rows_are_means_of_drawn_organs_and_distances_of_found_ones(script, tmp_path):
+    arms = script.Arms.__new__(script.Arms)
+    arms.output = tmp_path
+    scores = [("small_hard", 0.5, 2.0), ("small_hard", 0.0, None), ("small_hard", None, None), ("anchor", 1.0, 1.0)]
+    rows = [dict(zip(("tier", "dsc", "hd_mm"), score, strict=True)) for score in scores]
+    script.write_json(arms.evaluation("Voi0"), {"scores": rows})
+    assert arms.row("Voi0", "small_hard") == ["25.0", "1 of 2", "2.0"]
+    assert arms.row("Voi0", "anchor") == ["100.0", "0 of 1", "1.0"]
