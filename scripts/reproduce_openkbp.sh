@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about 105 minutes on two CPU cores.
+# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about an hour on two CPU cores.
 #   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]
 #   REPRODUCTION_OUTPUT    where (default: reproduction_output beside setup.cfg); a broken run goes on where it stopped
 #   REPRODUCTION_SETTINGS  regime values for soars-plan --set, for example "num_epochs=8 iterations_per_epoch=50 p_mirror=0.5"
@@ -26,7 +26,7 @@ device="${DEVICE:-cpu}"
 eval "$(soars-env)"
 . scripts/trainings.sh
 
-read -ra settings <<<"${REPRODUCTION_SETTINGS:-num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5 hu_per_unit=1500}"
+read -ra settings <<<"${REPRODUCTION_SETTINGS:-num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5}"
 regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' "${settings[@]}")
 
 raw="$nnUNet_raw/Dataset007_OpenKBP"
