@@ -46,8 +46,6 @@ MIN_ORGAN_FRACTION = 0.5
 """A peak misses if its VOI holds less than this part of the target's voxels; ours."""
 JITTER_MM = 4.0
 """Standard deviation of the jitter round the true centre where the peak misses; ours, half the heat map's sigma."""
-
-
 JITTERED_CROPS = 2
 """Further training crops a patient and target; ours, measured in ``scripts/README.md``."""
 
@@ -160,7 +158,7 @@ def detection_of_crops(cascade: Cascade, plans: str) -> str:
     """Hash of the stored out-of-fold detection of these plans, by which crops are known to be of it.
 
     Raises:
-        FileNotFoundError: If it is not complete.
+        MissingArtifactError: If it is not complete.
     """
     made_from = read_json(cascade.channels("detection", plans) / "provenance.json")
     return json_hash({key: made_from[key] for key in GUIDANCE_FACTS})
