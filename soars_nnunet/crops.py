@@ -90,9 +90,9 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
         cascade: The stratified dataset, with out-of-fold heat maps.
         plans: Plans of the detection branch.
         progress: Receives a line a case, and one a target.
-        jittered: Further crops a patient and target, for training alone: centred off the true centre by what
-            the detection was off in another patient, with the target's heat map moved along. None for as many as there
-            are now, at first ``JITTERED_CROPS``.
+        jittered: Further crops a patient and target, for training alone: centred as far off the true centre, in
+            any direction, as the detection was in another patient of the fold, with the target's heat map moved along.
+            None for as many as there are now, at first ``JITTERED_CROPS``.
 
     Raises:
         InputError: If no case has some target.
@@ -241,16 +241,24 @@ def _write_jittered_crops(
     facts: dict[str, dict[str, dict[str, Any]]],
     count: int,
 ) -> None:
-    """Crops centred as badly as in other patients whose peaks did not miss; none where there is no such patient."""
+    """Crops centred as far off, in any direction, as in patients of the same fold whose peaks did not miss.
+
+    A detection network is off in a direction of its own, which is not that of the networks of new patients. Patients of
+    other folds are some network's validation, which must not tell where its own peaks lie. None where no other patient
+    is in the fold.
+    """
     peaks, _ = heatmap_peaks(patient.heatmaps)
     random = np.random.default_rng([int(json_hash(patient.case)[:8], 16), 1])
+    fold = next(split["val"] for split in cascade.splits("detection") if patient.case in split["val"])
     for row, (target, by_case) in enumerate(facts.items()):
-        known = [fact for case, fact in by_case.items() if case != patient.case and not fact["missed"]]
+        others = [fact for case, fact in by_case.items() if case in fold and case != patient.case]
+        known = [np.linalg.norm(fact["error_mm"]) for fact in others if not fact["missed"]]
         own = by_case.get(patient.case)
         if own is None or own["missed"] or not known:
             continue
         for index in range(count):
-            error_mm = known[random.integers(len(known))]["error_mm"]
+            direction = random.normal(size=3)
+            error_mm = known[random.integers(len(known))] * direction / np.linalg.norm(direction)
             box = voi_box(patient.centers[row] + error_mm / patient.spacing_mm, sizes[target], patient.spacing_mm)
             channels = voi_input(patient.ct_hu, patient.heatmaps, patient.grid, box).numpy()
             at_peak = voi_box(patient.grid.to_image(peaks[row]), sizes[target], patient.spacing_mm)
