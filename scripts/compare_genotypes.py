@@ -93,7 +93,6 @@ def main() -> None:
     parser.add_argument("--training-seeds", type=int, default=1, help="trainings of each genotype")
     options = parse(parser)
     comparison = Comparison(options)
-    comparison.require_folds([options.fold])
     dice: dict[tuple[str, ...], dict[int, list[float]]] = {}
 
     def retrain(kinds: tuple[str, ...], seed: int) -> None:

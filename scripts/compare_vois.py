@@ -106,7 +106,6 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=0)
     options = parse(parser)
     vois = Arms(options)
-    vois.require_folds([options.fold])
     profile = make_whole(vois.cascade, options.whole, options.output)
     folds = str(len(vois.cascade.splits()))
     vois.run("stratify", "soars-stratify", "-d", str(options.whole), "-p", str(profile), "--folds", folds)

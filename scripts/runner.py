@@ -52,6 +52,7 @@ class Runner:
                 f"error: {self.output} holds results of other options or another version ({record}); "
                 "choose another folder"
             )
+        self.require_folds([*getattr(options, "folds", ()), *([options.fold] if hasattr(options, "fold") else ())])
         if self.is_new:
             self.check_dataset()
         self.output.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ class Runner:
 
     def require_folds(self, folds: Sequence[int]) -> None:
         """Exit if the split lacks a fold: nnU-Net would train it on a split of its own, not by patient."""
-        known = len(self.cascade.splits())
+        known = len(self.cascade.splits()) if folds else 0
         if unknown := [fold for fold in folds if not 0 <= fold < known]:
             sys.exit(f"error: folds: expected some of 0 to {known - 1}, got {', '.join(map(str, unknown))}")
 

@@ -237,7 +237,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="N further training crops a patient and target, as far off the true centre, in any direction, as "
-        "detections of other patients were (default: as many as before, at first 2)",
+        "detections of other patients were (default: as many as before, at first none)",
     )
     parser.add_argument(
         "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"

@@ -46,8 +46,6 @@ MIN_ORGAN_FRACTION = 0.5
 """A peak misses if its VOI holds less than this part of the target's voxels; ours."""
 JITTER_MM = 4.0
 """Standard deviation of the jitter round the true centre where the peak misses; ours, half the heat map's sigma."""
-JITTERED_CROPS = 2
-"""Further training crops a patient and target; ours, measured in ``scripts/README.md``."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
         progress: Receives a line a case, and one a target.
         jittered: Further crops a patient and target, for training alone: centred as far off the true centre, in
             any direction, as the detection was in another patient of the fold, with the target's heat map moved along.
-            None for as many as there are now, at first ``JITTERED_CROPS``.
+            None for as many as there are now, at first none.
 
     Raises:
         InputError: If no case has some target.
@@ -101,7 +99,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
     if jittered is None:
         present = cascade.raw("small_hard") / "dataset.json"
         known = read_json(present)["soars"] if present.is_file() else {}
-        jittered = known.get("jittered", JITTERED_CROPS)
+        jittered = known.get("jittered", 0)
     dataset_json = read_json(raw_folder() / cascade.source / "dataset.json")
     cases = sorted(training_cases(cascade.source, dataset_json).items())
     undrawn, targets = undrawn_organs(cascade), target_labels(cascade)

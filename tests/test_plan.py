@@ -27,6 +27,7 @@ from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.base import make_optimizer
 from soars_nnunet.training.losses import DiceCELoss
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
+from soars_nnunet.training.search import SOARSAnchorSearchTrainer
 
 PLANS = "nnUNetPlans"
 SMALL_NETWORK = ("features_per_stage=[2,2,4,4]", "n_convs_per_stage=[1,1,1,1]", "max_patch_voxels=[16,16,16]")
@@ -515,6 +516,9 @@ def test_stock_plans_get_the_published_genotype(planned, trainer):
     made = trainer_of(planned, trainer, plans=plans)
     assert made.settings == load_regime("paper", trainer.branch)
     assert (made.num_epochs, made.num_iterations_per_epoch) == (50, 250)
+    if trainer is SOARSAnchorTrainer:  # regime paper: an epoch of the search is a pass, which only soars-plan can count
+        search = trainer_of(planned, SOARSAnchorSearchTrainer, plans=plans)
+        assert (search.num_epochs, search.num_iterations_per_epoch) == (50, 250)
     manager = PlansManager(plans)
     network = trainer.build_network_architecture(manager, manager.get_configuration(CONFIGURATION), 1, 10, False)
     assert isinstance(network, PHNN) and network.strides == ((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 2, 2))

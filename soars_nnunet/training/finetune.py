@@ -26,6 +26,7 @@ from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
+from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer, make_optimizer
 from soars_nnunet.training.checkpoint import load_checkpoint
 from soars_nnunet.training.detection import CoordinateDataset, HeatmapChannelsLoss
@@ -153,7 +154,9 @@ class SOARSFineTuneTrainer(SOARSTrainer):
                 )
             )
         self.criterion = None  # of a single branch; there is none
-        return CascadeLoss(losses, {key: branch["loss"]["side_output_weights"] for key, branch in self.joined.items()})
+        equal = [1.0] * NUM_BLOCKS  # in plans of a former version
+        weights = {key: branch["loss"].get("side_output_weights", equal) for key, branch in self.joined.items()}
+        return CascadeLoss(losses, weights)
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """The cascade's own split: validation cases are new to all branches of the fold."""

@@ -107,7 +107,8 @@ class ArchitectureSearch:
             raise RuntimeError(f"search_seed: expected a whole number of 0 or more, got {settings['seed']}")
         self.initial_lr = settings["search_initial_lr"]
         self.num_epochs = settings["search_frozen_epochs"] + settings["search_joint_epochs"]
-        self.num_iterations_per_epoch = settings["search_iterations_per_epoch"]
+        # plans that are not soars-plan's take the regime as it is written, where null stands for a pass
+        self.num_iterations_per_epoch = settings["search_iterations_per_epoch"] or self.num_iterations_per_epoch
 
     def _set_batch_size_and_oversample(self) -> None:
         self.batch_size = self.settings["search_batch_size"]

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture
 def ablation(import_script, monkeypatch):
     script = import_script("ablation")
-    cascade = SimpleNamespace(load=lambda dataset: SimpleNamespace())
+    cascade = SimpleNamespace(load=lambda dataset: SimpleNamespace(splits=lambda: [{}, {}]))
     monkeypatch.setattr(import_script("runner"), "Cascade", cascade)
     monkeypatch.setattr(script.Ablation, "check_dataset", lambda self: None)
     monkeypatch.setenv("nnUNet_extTrainer", "")  # is set; this puts it back
@@ -29,11 +29,9 @@ def test_a_run_goes_on_with_the_same_options_alone(ablation, tmp_path):
 
 
 def test_a_fold_that_the_split_lacks_is_refused(ablation, tmp_path):
-    one = ablation(tmp_path)
-    one.cascade.splits = lambda: [{}, {}]
-    one.require_folds([0, 1])
     with pytest.raises(SystemExit, match="expected some of 0 to 1, got 2"):
-        one.require_folds([1, 2])
+        ablation(tmp_path, folds=[1, 2])
+    assert ablation(tmp_path, folds=[0, 1]).is_new, "what is refused leaves nothing behind"
 
 
 def test_other_ways_to_predict_are_no_same_run(ablation, import_script, tmp_path, monkeypatch):
