@@ -31,6 +31,7 @@ from runner import Runner, add_options, parse
 
 from soars_nnunet.artifacts import BRANCHES as ALL_BRANCHES
 from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, DETECTIONS, GENOTYPE, read_json, write_json
+from soars_nnunet.detections import detection_spacing_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 
 TIERS = ("anchor", "mid_level", "small_hard")
@@ -303,7 +304,7 @@ class Ablation(Runner):
             cells = [f"{np.mean([means[target][key] for target in shared]):.1f}" for key in keys]
             cells += [f"{paper['table7_average'][row][key]:.1f}" for key, row in keys]
             lines.append(f"| average of the {len(shared)} that the paper has | {' | '.join(cells)} |")
-        spacing = read_json(self.cascade.plans("detection", PLAIN))["configurations"]["3d_fullres"]["spacing"]
+        spacing = detection_spacing_mm(self.cascade, PLAIN)
         lines += ["", f"HD of the 1000 brightest voxels of {' x '.join(f'{mm:g}' for mm in spacing)} mm (Z, Y, X)."]
         return lines
 

@@ -219,6 +219,11 @@ class Cascade:
         """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold."""
         return read_json(self.preprocessed(branch) / "splits_final.json")
 
+    def split_hash(self, branch: str) -> str:
+        """Hash of a branch's split, without further crops: which of them there are depends on the detection."""
+        splits = self.splits(branch)
+        return json_hash([{k: [c for c in cases if not is_jittered(c)] for k, cases in s.items()} for s in splits])
+
     def train_command(self, branch: str, fold: int, plans: str = DEFAULT_PLANS) -> str:
         """The nnU-Net command that trains one fold of a branch."""
         name = self.datasets[branch]
@@ -237,7 +242,7 @@ class Cascade:
         """
         model = self.model(branch, plans)
         trained = read_json(model / "plans.json")["configurations"][CONFIGURATION].get("soars", {})
-        if trained.get("split_sha256") != json_hash(self.splits(branch)):
+        if trained.get("split_sha256") != self.split_hash(branch):
             raise MissingArtifactError(
                 f"{model}: trained on another split than {self.preprocessed(branch) / 'splits_final.json'}; "
                 "retrain its folds after soars-plan, or restore the split"

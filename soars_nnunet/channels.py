@@ -197,7 +197,7 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
     return {
         "branch": branch,
         "plans": json_hash(read_json(model / "plans.json")),
-        "split_sha256": json_hash(splits),
+        "split_sha256": cascade.split_hash(branch),
         "models": [file_hash(model / f"fold_{fold}" / CHECKPOINT) for fold in range(len(splits))],
         "cases": json_hash(read_json(preprocessing_record(cascade, branch, plans))),
         "provenance": provenance(),

@@ -144,7 +144,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
         row["low_confidence_below"] = min(lowest[name], lowest[partners[name]])
     write_json(facts_path, summary)
     if jittered:
-        progress(f"{jittered} further crop(s) a patient and target, for training alone")
+        progress(f"{sum(map(is_jittered, crops))} further crops, for training alone; asked for {jittered} a VOI")
     for name, row in summary.items():
         progress(
             f"{name}: out-of-fold centre error {row['mean_error_mm']:.1f} mm on average, {row['missed']} of "

@@ -25,14 +25,13 @@ from soars_nnunet.artifacts import (
     Cascade,
     MissingArtifactError,
     is_jittered,
-    json_hash,
     read_json,
     write_json,
 )
 from soars_nnunet.channels import guidance_record
 from soars_nnunet.crops import detection_of_crops
 from soars_nnunet.ct import InputError
-from soars_nnunet.geometry.reach import join_reaches, learn_reach, mirrored_spans, organ_spans
+from soars_nnunet.geometry.reach import learn_reach, organ_spans, spans_of_both_sides
 from soars_nnunet.manifest import write_manifest
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
@@ -211,7 +210,7 @@ def _write_plans(
 def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, Any]) -> None:
     """Complete plans by where the branch's organs lie relative to the anchors, in the training cases of each fold.
 
-    Mirrored patients count as well, where both sides of all organs are known: no side is looked for farther away.
+    An organ and its partner reach equally far, where the dataset has both sides of every paired organ.
     """
     from soars_nnunet.preprocess import load_preprocessed
 
@@ -221,13 +220,11 @@ def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, 
     for case in sorted({case for split in cascade.splits(branch) for case in split["train"]}):
         data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
         spans[case] = organ_spans(data[1:], labels[0], configuration["spacing"], num_organs)
-    reaches = [learn_reach([spans[case] for case in split["train"]]) for split in cascade.splits(branch)]
     channels, classes = (configuration["soars"]["mirror"][what] for what in ("channels", "classes"))
     if channels and classes:
         partners = [[index - 1 for index in order[1:]] for order in (channels, classes)]
-        mirrored = {case: mirrored_spans(of, *partners) for case, of in spans.items()}
-        others = [learn_reach([mirrored[case] for case in split["train"]]) for split in cascade.splits(branch)]
-        reaches = [join_reaches(pair) for pair in zip(reaches, others, strict=True)]
+        spans = {case: spans_of_both_sides(of, *partners) for case, of in spans.items()}
+    reaches = [learn_reach([spans[case] for case in split["train"]]) for split in cascade.splits(branch)]
     configuration["soars"]["reach"] = reaches
     write_json(cascade.plans(branch, plans_name), plans)
 
@@ -278,7 +275,7 @@ def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, 
             f"p_mirror: expected both sides of every paired organ in {cascade.datasets[branch]}, got only one of some; "
             "mirrored, it would be taken for its partner; set p_mirror=0"
         )
-    settings["split_sha256"] = json_hash(splits)
+    settings["split_sha256"] = cascade.split_hash(branch)
     settings["patient_pattern"] = read_json(Cascade.path(cascade.source)).get("patient_pattern")
 
 

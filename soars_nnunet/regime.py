@@ -16,7 +16,9 @@ SHARES = ("organ_centred_patches", "step_size")
 BELOW_1 = ("search_alpha_share", "beta1", "beta2", "search_alpha_betas")
 """Keys of numbers that are less than 1."""
 SEEDS = ("seed", "search_seed")
-"""Keys of numbers that NumPy takes as seeds."""
+"""Keys of numbers that seed NumPy."""
+MAX_SEED = 2**31 - 1
+"""NumPy takes up to 2^32 - 1, trainers add fold and rank."""
 MAY_BE_0 = (
     "organ_centred_patches",
     "weight_decay",
@@ -176,5 +178,5 @@ def _is_in_range(value: Any, key: str) -> bool:
     numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
     if key in BELOW_1 and any(number >= 1 for number in numbers):
         return False
-    most = 1 if key.startswith("p_") or key in SHARES else 2**32 - 1 if key in SEEDS else sys.float_info.max
+    most = 1 if key.startswith("p_") or key in SHARES else MAX_SEED if key in SEEDS else sys.float_info.max
     return all(0 <= number <= most and (number > 0 or key.startswith("p_") or key in MAY_BE_0) for number in numbers)

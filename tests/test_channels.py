@@ -282,14 +282,19 @@ def test_crops_of_another_detection_are_refused(cascade_copy):
 
 def test_sides_share_the_larger_voi_and_the_lower_threshold(detecting_cascade):
     sizes = np.arange(1, 3 * len(detecting_cascade.profile.targets) + 1).reshape(-1, 3) + 30.0
+    own, summary = {}, crops._summary
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crops, "voi_size_mm", lambda extents: sizes)
+        patch.setattr(crops, "_summary", lambda *of: own.setdefault(len(own), summary(*of)).copy())
         write_crops(detecting_cascade, DEFAULT_PLANS, ignore)
     facts = read_json(detecting_cascade.channels("detection", DEFAULT_PLANS) / TARGET_FACTS)
     rows = dict(zip(facts, sizes.tolist(), strict=True))
     assert facts["Ear_L"]["size_mm"] == facts["Ear_R"]["size_mm"] == max(rows["Ear_L"], rows["Ear_R"])
     assert facts["Pituitary"]["size_mm"] == rows["Pituitary"]
-    assert facts["Ear_L"]["low_confidence_below"] == facts["Ear_R"]["low_confidence_below"]
+    lowest = {name: row["low_confidence_below"] for name, row in zip(facts, own.values(), strict=True)}
+    assert lowest["Ear_L"] != lowest["Ear_R"]
+    for side in ("Ear_L", "Ear_R"):
+        assert facts[side]["low_confidence_below"] == min(lowest["Ear_L"], lowest["Ear_R"])
 
 
 def test_crop_splits_are_by_patient(untrained_cascade):
@@ -398,6 +403,10 @@ def test_jittered_crops_are_as_far_off_as_detections_of_the_fold_and_train_alone
         # a box round a tie has one voxel more
         common = tuple(slice(min(sizes)) for sizes in zip(moved.shape, at_peak.shape, strict=True))
         np.testing.assert_allclose(moved[common], at_peak[common], atol=1e-4)
+    # the trained model is of the same patients, whatever further crops there are
+    before = cascade.split_hash("small_hard")
+    write_crops(cascade, DEFAULT_PLANS, ignore, jittered=0)
+    assert cascade.split_hash("small_hard") == before
     assert np.mean(shifts[first]) < -0.5 * spacing, "its own detection was off, the others' were not"
     fold = next(split["val"] for split in cascade.splits("detection") if first in split["val"])
     far = {case: np.abs(shifts[case]).max() > spacing for case in others}

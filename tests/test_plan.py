@@ -258,7 +258,7 @@ def test_unusable_spacing_is_refused(planned, spacing):
         ("beta1=1", "--set beta1: expected a value like 0.9, got 1"),
         ("search_alpha_betas=[0.5,1.0]", "got [0.5,1.0]"),
         ("search_alpha_share=1", "got 1"),
-        ("seed=5000000000", "got 5000000000"),
+        ("seed=4294967295", "got 4294967295"),
         ("dice_weight=0", "--set dice_weight=0 beside ce_weight=0: expected one of them above 0"),
         ("anchor.num_epochs=three", "--set anchor.num_epochs: expected a JSON value"),
         ("num_epochs=", "expected a JSON value"),

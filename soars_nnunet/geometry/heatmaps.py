@@ -49,7 +49,7 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
     voxels around it (fewer at the border), weighted by the map's height over their lowest; this
     needs no voxel size. Of equally high voxels, as where maps are cut off at 1, the most that touch
     each other count together: the centroid is that of their bounding box and one voxel around, so that a
-    mirrored map has the mirrored peak. A flat box gives its middle.
+    mirrored map has the mirrored peak (of equally many, the first ones). A flat box gives its middle.
 
     Args:
         heatmaps: (T, Z, Y, X), any real values.
@@ -68,6 +68,9 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
     for row, heatmap in enumerate(maps):
         highest = heatmap.max()
         heights[row] = float(highest)
+        if np.isfinite(heights[row]) and highest == heatmap.min():  # nothing found anywhere: millions of equal voxels
+            positions[row] = (np.array(heatmap.shape) - 1) / 2
+            continue
         there = (heatmap.isnan() if highest.isnan() else heatmap == highest).nonzero().cpu().numpy()
         if not np.isfinite(heights[row]):
             raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {there[0].tolist()}")

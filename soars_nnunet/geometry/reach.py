@@ -75,17 +75,21 @@ def organ_spans(anchors: np.ndarray, labels: np.ndarray, spacing_mm: Sequence[fl
     return ends_mm[None] - anchor_positions(anchors, spacing_mm)[:, None, None]
 
 
-def mirrored_spans(spans: np.ndarray, anchors: Sequence[int], organs: Sequence[int]) -> np.ndarray:
-    """Spans of the mirrored patient.
+def spans_of_both_sides(spans: np.ndarray, anchors: Sequence[int], organs: Sequence[int]) -> np.ndarray:
+    """Spans that hold those of the patient and of the mirrored patient, as far as they are known.
 
     Args:
         spans: (A, organs, 2, 3) of ``organ_spans``.
-        anchors: Index of each anchor's partner on the other side, its own on the midline.
+        anchors: Index of each anchor's partner on the other side; its own where it has none.
         organs: The same of the organs.
+
+    Returns:
+        (A, organs, 2, 3); NaN where neither side is known.
     """
-    swapped = spans[list(anchors)][:, list(organs)]
-    swapped[..., 2] = -swapped[..., ::-1, 2]
-    return swapped
+    mirrored = spans[list(anchors)][:, list(organs)]
+    mirrored[..., 2] = -mirrored[..., ::-1, 2]
+    low, high = (limit(spans[:, :, end], mirrored[:, :, end]) for end, limit in enumerate((np.fmin, np.fmax)))
+    return np.stack((low, high), axis=2)
 
 
 def learn_reach(cases: Sequence[np.ndarray]) -> Reach:

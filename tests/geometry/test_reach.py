@@ -9,9 +9,9 @@ from soars_nnunet.geometry.reach import (
     anchor_positions,
     join_reaches,
     learn_reach,
-    mirrored_spans,
     organ_spans,
     reached,
+    spans_of_both_sides,
 )
 
 SHAPE, SPACING_MM = (60, 50, 50), (4.0, 5.0, 5.0)
@@ -49,17 +49,21 @@ def test_positions_are_medians_and_strays_do_not_move_them():
     np.testing.assert_allclose(anchor_positions(anchors, SPACING_MM), np.array(PLACES) * SPACING_MM)
 
 
-def test_mirrored_spans_are_those_of_the_mirrored_patient():
+def test_both_sides_span_the_patient_and_the_mirrored_one():
     anchors, labels = anchors_at(), organ_at((25, 20, 22))
     anchors[1, 40, 30, 21:24] = 0.9  # an even count, so that the median lies between two voxels
     labels[30:33, 5:9, 40:44] = 2
-    spans = organ_spans(anchors, labels, SPACING_MM, 2)
     partners, organs = [0, 2, 1, 3], [1, 0]
-    flipped = organ_spans(
-        np.flip(anchors[partners], -1).copy(), np.flip(np.array([0, 2, 1])[labels], -1), SPACING_MM, 2
-    )
-    np.testing.assert_allclose(mirrored_spans(spans, partners, organs), flipped)
-    assert not np.allclose(spans, flipped)
+    flipped_anchors, flipped_labels = np.flip(anchors[partners], -1).copy(), np.flip(np.array([0, 2, 1])[labels], -1)
+    own, other = (organ_spans(*c, SPACING_MM, 2) for c in ((anchors, labels), (flipped_anchors, flipped_labels)))
+    both = spans_of_both_sides(own, partners, organs)
+    np.testing.assert_allclose(both[:, :, 0], np.minimum(own, other)[:, :, 0])
+    np.testing.assert_allclose(both[:, :, 1], np.maximum(own, other)[:, :, 1])
+    np.testing.assert_allclose(spans_of_both_sides(other, partners, organs), both)
+    assert not np.allclose(both, own)
+    alone = own.copy()
+    alone[2] = np.nan  # an anchor that one side shows counts for its partner
+    assert np.isfinite(spans_of_both_sides(alone, partners, organs)).all()
 
 
 @pytest.mark.parametrize("what", ["small", "cut", "unsure"])
