@@ -1,66 +1,112 @@
 #!/usr/bin/env python
 """Small & hard organs from the whole CT, from CT in VOIs, from CT and heat maps in VOIs: equal networks, equal steps.
 
-    python scripts/ablation.py -d 16 -o OUT --no-nas ...  # detection of all folds and its VOI crops
-    python scripts/compare_vois.py -d 16 --whole 17 -o OUT2 --genotype OUT/genotype_nnUNetPlans.json --seeds 0 1 -- ...
+    soars-stratify -d 16 -p hn42 --folds 4
+    python scripts/compare_vois.py -d 16 --whole 17 -o OUT --folds 0 1 2 3 --seeds 0 1 -- --regime demo --spacing 3 3 3
 
-Works in the nnU-Net folders of an ablation, whose plans nnUNetPlans guide the VOIs; what follows ``--`` goes to
-soars-plan and must be the ablation's. All arms have the small & hard branch's settings, spacing and genotype; the one
-from the whole CT is trained as an anchor of a dataset ``--whole`` that has the small & hard organs alone and the same
-images, which this script makes. Scored are the validation cases of ``--fold``, by models that did not see them, all
-with tiles half a patch apart. Finished steps are kept.
+Trains anchors and detection in all folds, makes the crops, then every arm in ``--folds``; in nnU-Net folders of its
+own, or in those of an ablation with the same options, which has done a part of it. What follows ``--`` goes to
+soars-plan. All arms have the small & hard branch's settings, spacing and genotype; the one from the whole CT is trained
+as an anchor of a dataset ``--whole`` that has the small & hard organs alone and the same images, which this script
+makes. Scored are the validation cases of ``--folds``, by models that did not see them, all with tiles half a patch
+apart. Finished steps are kept.
 """
 
 import argparse
+import itertools
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
+from paired import Dice, mean_of, paired_table
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import CONFIGURATION, Cascade, raw_folder, read_json, write_json
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, raw_folder, read_json, write_json
+from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.regime import regimes
 from soars_nnunet.stratify import training_cases
 
+WHOLE = "whole CT"
+"""Arm of the network that sees the whole CT."""
 VOI_ARMS = {
     "CT in VOIs": ("VoiCT", "none", ()),
     "CT + heat maps in VOIs": ("VoiHeat", "anchor", ()),
     "the same, half of the patches without heat maps": ("VoiDropout", "anchor", ("p_guidance_dropout=0.5",)),
 }
 """Plans name, which a seed is added to, ``--guidance`` and settings of the arms in VOIs."""
-WHOLE = ("whole CT", "Whole")
-"""Arm and plans name of the network that sees the whole CT."""
+GUIDING = ("anchor", "detection")
+ALIKE = ("--everywhere", "--step-size", "0.5")
+"""How all networks run."""
 
 
 class Arms(Runner):
-    """Plans, trains and scores one branch with several seeds."""
+    """Plans, trains and scores the tier of an arm."""
 
-    FREE = (*Runner.FREE, "seeds")
+    FREE = (*Runner.FREE, "seeds", "dropout")
+    tier = "small_hard"
+    """Where the organs are scored: the branch that is trained, too."""
 
-    def arm(self, branch: str, plans: str, settings: list[str], *plan_options: str) -> None:
-        """Train a branch and score the cascade that it belongs to."""
-        if self.evaluation(plans).is_file():
-            return
-        self.plan(plans, [branch], settings, *plan_options)
-        fold = str(self.options.fold)
-        self.train(branch, plans, self.options.fold)
-        command = ["soars-cross-validate", "-d", str(self.options.dataset), "--plans-name", plans, "--folds", fold]
-        alike = ["--device", self.options.device, "--everywhere", "--step-size", "0.5"]
-        self.run(f"cross_validate_{plans}", *command, *alike)
-        done = self.cascade.manifest(plans).parent / "cross_validation" / f"evaluation_folds_{fold}.json"
-        shutil.copyfile(done, self.evaluation(plans))
+    def genotype(self) -> list[str]:
+        """Option of soars-plan: the given file, else all 3D3."""
+        path = self.options.genotype
+        if path is None:
+            path = self.output / "genotype.json"
+            write_json(path, {branch: {"kinds": ["3D3"] * NUM_BLOCKS} for branch in (*GUIDING, "small_hard")})
+        return ["--genotype", str(path)]
+
+    def guide(self) -> None:
+        """Anchors and detection of all folds, and the crops."""
+        folds = range(len(self.cascade.splits()))
+        for branch in GUIDING:
+            self.plan(DEFAULT_PLANS, [branch], (), *self.genotype())
+            self.map(
+                lambda training: self.train(training[0], DEFAULT_PLANS, training[1]), itertools.product([branch], folds)
+            )
+            command = ["soars-channels", *self.common(), "--everywhere", "--branches", branch]
+            self.run(f"channels_{branch}", *command)
+
+    def common(self) -> list[str]:
+        """Options of every command."""
+        return ["-d", str(self.options.dataset), "--device", self.options.device]
+
+    def score(self, plans: str) -> None:
+        """Predict and score the cases of the folds."""
+        if not self.evaluation(plans).is_file():
+            folds = [str(fold) for fold in self.options.folds]
+            command = ["soars-cross-validate", *self.common(), "--plans-name", plans, *ALIKE, "--folds", *folds]
+            self.run(f"cross_validate_{plans}", *command)
+            done = self.cascade.manifest(plans).parent / "cross_validation"
+            shutil.copyfile(done / f"evaluation_folds_{'_'.join(folds)}.json", self.evaluation(plans))
 
     def evaluation(self, plans: str) -> Path:
         """Scores of an arm with a seed."""
         return self.output / f"evaluation_{plans}.json"
 
-    def row(self, plans: str, tier: str) -> list[str]:
+    def scores(self, plans: str) -> list[dict]:
+        """Of the tier's organs, of those that somebody drew."""
+        rows = read_json(self.evaluation(plans))["scores"]
+        return [row for row in rows if row["tier"] == self.tier and row["dsc"] is not None]
+
+    def row(self, plans: str) -> list[str]:
         """Mean DSC in percent, missed organs, mean HD in mm of the organs that were found."""
-        scores = [s for s in read_json(self.evaluation(plans))["scores"] if s["tier"] == tier and s["dsc"] is not None]
+        scores = self.scores(plans)
         found = [score["hd_mm"] for score in scores if score["hd_mm"] is not None]
         dsc = 100 * float(np.mean([score["dsc"] for score in scores]))
-        return [f"{dsc:.1f}", f"{len(scores) - len(found)} of {len(scores)}", f"{np.mean(found):.1f}"]
+        return [f"{dsc:.1f}", f"{len(scores) - len(found)} of {len(scores)}", f"{np.mean(found):.1f}" if found else "-"]
+
+    def dice(self, plans: str) -> Dice:
+        """DSC by organ and case."""
+        found: dict[str, dict[str, float]] = {}
+        for score in self.scores(plans):
+            found.setdefault(score["organ"], {})[score["case"]] = score["dsc"]
+        return found
+
+
+class WholeArms(Arms):
+    """The same of the dataset in which small & hard organs are anchors."""
+
+    tier = "anchor"
 
 
 def make_whole(cascade: Cascade, number: int, output: Path) -> Path:
@@ -95,42 +141,62 @@ def whole_options(cascade: Cascade, plans: str, output: Path) -> tuple[list[str]
     return settings, ["--spacing", *map(str, planned["spacing"]), "--genotype", str(genotype)]
 
 
+def everything(vois: Arms, whole: Arms) -> dict[str, tuple[Arms, list[str]]]:
+    """All trainings and predictions; returns whose plans each arm has, a name a seed."""
+    arms: dict[str, tuple[Arms, list[str]]] = {WHOLE: (whole, [])}
+    kinds = vois.genotype()
+    for arm, (name, guidance, settings) in VOI_ARMS.items():
+        if settings and not vois.options.dropout:
+            continue
+        arms[arm] = (vois, [])
+        for seed in vois.options.seeds:
+            plans = f"{vois.options.name}{name}{seed}"
+            vois.plan(plans, ["small_hard"], [f"seed={seed}", *settings], "--guidance", guidance, *kinds)
+            arms[arm][1].append(plans)
+    for seed in vois.options.seeds:
+        alike, plan_options = whole_options(vois.cascade, f"{vois.options.name}VoiCT{seed}", vois.output)
+        plans = f"{vois.options.name}Whole{seed}"
+        whole.plan(plans, ["anchor"], alike, *plan_options)
+        arms[WHOLE][1].append(plans)
+    variants = [(runner, plans) for runner, names in arms.values() for plans in names]
+    trainings = [(runner, plans, fold) for runner, plans in variants for fold in vois.options.folds]
+    vois.map(lambda t: t[0].train(t[0].tier, t[1], t[2]), trainings)
+    vois.map(lambda variant: variant[0].score(variant[1]), variants)
+    return arms
+
+
 def main() -> None:
     """Parse, train, score, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument("--whole", type=int, required=True, metavar="ID", help="number of the dataset that is made")
-    parser.add_argument("--genotype", required=True, help="of the small & hard branch")
+    parser.add_argument("--genotype", type=Path, help="file of all three branches' genotypes (default: all 3D3)")
     parser.add_argument("--name", default="", help="put before the plans' names, to keep runs of other settings apart")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--folds", type=int, nargs="+", default=[0])
+    parser.add_argument("--dropout", action="store_true", help="also an arm with p_guidance_dropout=0.5")
     options = parse(parser)
     vois = Arms(options)
     profile = make_whole(vois.cascade, options.whole, options.output)
     folds = str(len(vois.cascade.splits()))
     vois.run("stratify", "soars-stratify", "-d", str(options.whole), "-p", str(profile), "--folds", folds)
-    whole = Arms(argparse.Namespace(**{**vars(options), "dataset": options.whole, "output": options.output / "whole"}))
+    shared = {**vars(options), "dataset": options.whole, "output": options.output / "whole"}
+    whole = WholeArms(argparse.Namespace(**shared))
     if whole.cascade.splits() != vois.cascade.splits():
         raise SystemExit(
             f"error: datasets {options.dataset} and {options.whole} have other folds; choose another --whole"
         )
+    vois.guide()
+    arms = everything(vois, whole)
     lines = ["| arm | seed | DSC % | missed | HD mm |", "|---" * 5 + "|"]
-    for seed in options.seeds:
-        rows = {}
-        for arm, (name, guidance, settings) in VOI_ARMS.items():
-            plans, plan_options = (
-                f"{options.name}{name}{seed}",
-                ["--guidance", guidance, "--genotype", options.genotype],
-            )
-            vois.arm("small_hard", plans, [f"seed={seed}", *settings], *plan_options)
-            rows[arm] = vois.row(plans, "small_hard")
-        alike, plan_options = whole_options(vois.cascade, plans, options.output)
-        plans = f"{options.name}{WHOLE[1]}{seed}"
-        whole.arm("anchor", plans, alike, *plan_options)
-        rows = {WHOLE[0]: whole.row(plans, "anchor"), **rows}
-        lines += [f"| {' | '.join([arm, str(seed), *cells])} |" for arm, cells in rows.items()]
-        print("\n".join(lines), flush=True)
-    (options.output / "vois.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for arm, (runner, names) in arms.items():
+        for seed, plans in zip(options.seeds, names, strict=True):
+            lines.append(f"| {' | '.join([arm, str(seed), *runner.row(plans)])} |")
+    groups = [vois.cascade.splits()[fold]["val"] for fold in options.folds]
+    table = paired_table({arm: mean_of([r.dice(p) for p in names]) for arm, (r, names) in arms.items()}, groups)
+    text = "\n".join(lines) + "\n\n" + table + "\n"
+    (options.output / "vois.md").write_text(text, encoding="utf-8")
+    print(f"minutes: {vois.minutes() | whole.minutes()}", text, sep="\n\n")
 
 
 if __name__ == "__main__":

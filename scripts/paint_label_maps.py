@@ -11,6 +11,9 @@ The field of view ends below the mandible. Written are the anchors and the small
 
 import argparse
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -109,34 +112,53 @@ def to_written(labels: np.ndarray) -> np.ndarray:
     return done
 
 
+def write_case(path: Path, seed: int, folder: Path) -> str:
+    """Write the CT and the labels of a label map; returns what they are.
+
+    Raises:
+        ValueError: If it has a label that the set does not know.
+    """
+    case = path.name.removesuffix(".nii.gz")
+    image = sitk.DICOMOrient(read_label_map(path), "LPS")
+    array, spacing_mm = sitk.GetArrayFromImage(image), np.array(image.GetSpacing()[::-1])
+    if array.max() > len(PUBLISHED):
+        raise ValueError(f"{path}: expected labels 0 to {len(PUBLISHED)}, got {array.max()}")
+    box = crop(array, spacing_mm)
+    array = array[box]
+    for name, volume in (
+        (f"imagesTr/{case}_0000", paint(array, spacing_mm, seed)),
+        (f"labelsTr/{case}", to_written(array)),
+    ):
+        written = sitk.GetImageFromArray(volume)
+        written.SetSpacing(image.GetSpacing())
+        written.SetOrigin(image.TransformIndexToPhysicalPoint([int(side.start) for side in box[::-1]]))
+        with replacing(folder / f"{name}.nii.gz") as temporary:
+            sitk.WriteImage(written, str(temporary), True)
+    return f"{case}: {array.shape} voxels of {np.round(spacing_mm, 2)} mm"
+
+
+def write_cases(files: list[Path], folder: Path, processes: int) -> Iterator[str]:
+    """Write every label map's case; yields what each is."""
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(write_case, files, range(len(files)), repeat(folder))
+
+
 def main() -> None:
     """Parse, paint every label map, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labelmaps", type=Path)
     parser.add_argument("-d", "--dataset", type=int, required=True, help="id of the new dataset")
+    parser.add_argument("-np", type=int, default=1, help="processes (default: 1)")
     options = parser.parse_args()
     files = sorted(options.labelmaps.glob("*.nii.gz"))
     if not files:
         sys.exit(f"error: {options.labelmaps}: expected label maps (*.nii.gz), found none; check the path")
     folder = raw_folder() / f"Dataset{options.dataset:03d}_PaintedDeepMind"
-    for index, path in enumerate(files):
-        case = path.name.removesuffix(".nii.gz")
-        image = sitk.DICOMOrient(read_label_map(path), "LPS")
-        array, spacing_mm = sitk.GetArrayFromImage(image), np.array(image.GetSpacing()[::-1])
-        if array.max() > len(PUBLISHED):
-            sys.exit(f"error: {path}: expected labels 0 to {len(PUBLISHED)}, got {array.max()}")
-        box = crop(array, spacing_mm)
-        array = array[box]
-        for name, volume in (
-            (f"imagesTr/{case}_0000", paint(array, spacing_mm, index)),
-            (f"labelsTr/{case}", to_written(array)),
-        ):
-            written = sitk.GetImageFromArray(volume)
-            written.SetSpacing(image.GetSpacing())
-            written.SetOrigin(image.TransformIndexToPhysicalPoint([int(side.start) for side in box[::-1]]))
-            with replacing(folder / f"{name}.nii.gz") as temporary:
-                sitk.WriteImage(written, str(temporary), True)
-        print(f"[{index + 1}/{len(files)}] {case}: {array.shape} voxels of {np.round(spacing_mm, 2)} mm", flush=True)
+    try:
+        for index, text in enumerate(write_cases(files, folder, options.np), 1):
+            print(f"[{index}/{len(files)}] {text}", flush=True)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     facts = {"channel_names": {"0": "CT"}, "labels": {"background": 0, **{n: i for i, n in enumerate(WRITTEN, 1)}}}
     facts |= {"description": "Synthetic CTs on real organ shapes (DeepMind/TCIA, CC BY 4.0, Nikolov et al. 2018)"}
     write_json(folder / "dataset.json", {**facts, "numTraining": len(files), "file_ending": ".nii.gz"})

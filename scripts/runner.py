@@ -37,6 +37,8 @@ class Runner:
 
     FREE = ("output", "jobs")
     """Options that may change when a run goes on."""
+    at_a_time = 1
+    """Commands that run side by side now, of all runners: they share the machine's cores."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -58,7 +60,7 @@ class Runner:
         self.output.mkdir(parents=True, exist_ok=True)
         write_json(record, ours)
         self.seconds: dict[str, float] = {}
-        self._planning, self._at_a_time = threading.Lock(), 1
+        self._planning = threading.Lock()
 
     def check_dataset(self) -> None:
         """Exit if the dataset is not fit, before anything is written."""
@@ -75,8 +77,8 @@ class Runner:
         started = time.monotonic()
         path = self.output / f"{log}.log"
         environment = dict(os.environ)
-        if self._at_a_time > 1:
-            environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self._at_a_time))
+        if Runner.at_a_time > 1:
+            environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // Runner.at_a_time))
         with open(path, "w", encoding="utf-8") as file:
             done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False, env=environment)
             if done.returncode:
@@ -87,8 +89,8 @@ class Runner:
     def map(self, step: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Result of a step for every item, ``jobs`` at a time; after a failure nothing more is begun."""
         items = list(items)
-        self._at_a_time = min(self.options.jobs, len(items)) or 1
-        with ThreadPoolExecutor(self._at_a_time) as pool:
+        Runner.at_a_time = min(self.options.jobs, len(items)) or 1
+        with ThreadPoolExecutor(Runner.at_a_time) as pool:
             try:
                 futures = [pool.submit(step, item) for item in items]
                 wait(futures, return_when=FIRST_EXCEPTION)
@@ -96,7 +98,7 @@ class Runner:
                     future.cancel()
                 return [future.result() for future in sorted(futures, key=Future.cancelled)]
             finally:
-                self._at_a_time = 1
+                Runner.at_a_time = 1
 
     def plan(self, plans: str, branches: Sequence[str], settings: Sequence[str] = (), *plan_options: str) -> None:
         """Plan and preprocess branches of a variant, with regime values of its own."""

@@ -34,10 +34,11 @@ def test_the_whole_dataset_has_the_same_cases_and_the_small_hard_organs_alone(sc
 
 
 def test_rows_are_means_of_drawn_organs_and_distances_of_found_ones(script, tmp_path):
-    arms = script.Arms.__new__(script.Arms)
-    arms.output = tmp_path
+    vois, whole = script.Arms.__new__(script.Arms), script.WholeArms.__new__(script.WholeArms)
+    vois.output = whole.output = tmp_path
     scores = [("small_hard", 0.5, 2.0), ("small_hard", 0.0, None), ("small_hard", None, None), ("anchor", 1.0, 1.0)]
-    rows = [dict(zip(("tier", "dsc", "hd_mm"), score, strict=True)) for score in scores]
-    script.write_json(arms.evaluation("Voi0"), {"scores": rows})
-    assert arms.row("Voi0", "small_hard") == ["25.0", "1 of 2", "2.0"]
-    assert arms.row("Voi0", "anchor") == ["100.0", "0 of 1", "1.0"]
+    rows = [dict(zip(("tier", "dsc", "hd_mm"), score, strict=True), organ="O", case="c") for score in scores]
+    script.write_json(vois.evaluation("Voi0"), {"scores": rows})
+    assert vois.row("Voi0") == ["25.0", "1 of 2", "2.0"]
+    assert whole.row("Voi0") == ["100.0", "0 of 1", "1.0"]
+    assert whole.dice("Voi0") == {"O": {"c": 1.0}}
