@@ -35,7 +35,7 @@ DETECTIONS = "detections.csv"
 GENOTYPE = "genotype.json"
 JITTERED = "-jitter"
 FINE_TUNING_PLANNER = "soars-plan --fine-tune"
-INFERENCE_REVISION = 5
+INFERENCE_REVISION = 6
 """Of what networks are asked and how; outputs of another one are made again."""
 GUIDANCE_FACTS = ("split_sha256", "models", "plans", "cases", "inference")
 """What out-of-fold output depends on, in its provenance.json; made again where one of them changes."""

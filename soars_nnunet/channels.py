@@ -40,6 +40,7 @@ from soars_nnunet.detections import (
     write_detections,
 )
 from soars_nnunet.geometry.grid import Grid
+from soars_nnunet.geometry.sides import separate_sides
 from soars_nnunet.geometry.voi import sample_on_box
 from soars_nnunet.inference import BranchModel
 from soars_nnunet.preprocess import load_preprocessed, preprocessing_record, read_channels, write_channels
@@ -156,13 +157,15 @@ def write_guidance(
 def guidance(model: BranchModel, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
     """Channels that a branch passes on: (organs, z, y, x) probabilities, or (targets, z, y, x) heat maps in 0..1.
 
+    Heat maps of left and right are told apart by where they lie (``geometry.sides``).
+
     Args:
         model: Of the branch.
         data: (C, z, y, x) preprocessed input.
         body: Where the patient is, if that is known already.
     """
     if model.settings["branch"] == "detection":
-        return model.outputs(data, body)[1:].clamp(0, 1)
+        return separate_sides(model.outputs(data, body)[1:].clamp(0, 1), model.sides(), model.spacing_mm[2])
     return model.probabilities(data, body)[1:]
 
 

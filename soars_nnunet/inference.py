@@ -29,6 +29,7 @@ from soars_nnunet.geometry.body import BODY_HU, body_hull, grown_box
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
 from soars_nnunet.geometry.resample import nonzero_box, resample
+from soars_nnunet.geometry.sides import Sides, join_sides
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.sliding_window import background, sliding_windows, validate_steps
 from soars_nnunet.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
@@ -186,8 +187,16 @@ class BranchModel:
 
     def reach(self) -> Reach:
         """Where the training cases of these folds had the organs, seen from the anchors; empty if that is not known."""
-        learnt = self.settings.get("reach") or []
-        return join_reaches([learnt[fold] if fold < len(learnt) else [] for fold in self.folds])
+        return join_reaches(self._learnt("reach"))
+
+    def sides(self) -> Sides:
+        """How far apart the training cases of these folds had left and right targets; empty if that is not known."""
+        return join_sides(self._learnt("sides"))
+
+    def _learnt(self, what: str) -> list:
+        """What soars-plan learnt from the training cases of each of these folds; empty lists if it did not."""
+        learnt = self.settings.get(what) or []
+        return [learnt[fold] if fold < len(learnt) else [] for fold in self.folds]
 
     @torch.inference_mode()
     def outputs(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:

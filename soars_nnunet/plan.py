@@ -31,7 +31,9 @@ from soars_nnunet.artifacts import (
 from soars_nnunet.channels import guidance_record
 from soars_nnunet.crops import detection_of_crops
 from soars_nnunet.ct import InputError
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.reach import learn_reach, organ_spans, spans_of_both_sides
+from soars_nnunet.geometry.sides import learn_sides
 from soars_nnunet.manifest import write_manifest
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
@@ -113,8 +115,7 @@ def plan(
         size, plans = _write_plans(cascade, branch.key, options, channels)
         progress(f"{branch.suffix}: {size.reason}")
         done = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
-        if channels is not None:
-            _add_reach(cascade, branch.key, options.plans_name, plans)
+        _add_places(cascade, branch.key, options.plans_name, plans)
         soars = plans["configurations"][CONFIGURATION]["soars"]
         progress(
             f"{branch.suffix}: {done}; "
@@ -207,25 +208,37 @@ def _write_plans(
     return size, plans
 
 
-def _add_reach(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, Any]) -> None:
-    """Complete plans by where the branch's organs lie relative to the anchors, in the training cases of each fold.
+def _add_places(cascade: Cascade, branch: str, plans_name: str, plans: dict[str, Any]) -> None:
+    """Complete plans by where the training cases of each fold have the branch's organs.
 
-    An organ and its partner reach equally far, where the dataset has both sides of every paired organ.
+    ``reach`` is relative to the anchors that guide the branch; an organ and its partner reach equally far, where the
+    dataset has both sides of every paired organ. ``sides`` is how far apart left and right targets of detection are.
     """
     from soars_nnunet.preprocess import load_preprocessed
 
-    configuration = plans["configurations"][CONFIGURATION]
-    num_organs = len(branch_labels(cascade, branch))
-    spans = {}
-    for case in sorted({case for split in cascade.splits(branch) for case in split["train"]}):
+    configuration, splits = plans["configurations"][CONFIGURATION], cascade.splits(branch)
+    soars, spacing_mm = configuration["soars"], configuration["spacing"]
+    has_reach, has_sides = branch != "small_hard" and bool(soars["guidance"]), branch == "detection"
+    if not has_reach and not has_sides:
+        return
+    names = [name for name, _ in branch_labels(cascade, branch)]
+    spans, centers_mm = {}, {}
+    for case in sorted({case for split in splits for case in split["train"]}):
         data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
-        spans[case] = organ_spans(data[1:], labels[0], configuration["spacing"], num_organs)
-    channels, classes = (configuration["soars"]["mirror"][what] for what in ("channels", "classes"))
-    if channels and classes:
-        partners = [[index - 1 for index in order[1:]] for order in (channels, classes)]
-        spans = {case: spans_of_both_sides(of, *partners) for case, of in spans.items()}
-    reaches = [learn_reach([spans[case] for case in split["train"]]) for split in cascade.splits(branch)]
-    configuration["soars"]["reach"] = reaches
+        if has_reach:
+            spans[case] = organ_spans(data[1:], labels[0], spacing_mm, len(names))
+        centers_mm[case] = organ_centers_mm(labels[0], [(row + 1,) for row in range(len(names))], spacing_mm)
+    if has_sides:
+        partners = [
+            names.index(other) if (other := cascade.profile.mirrored(n)) in names else names.index(n) for n in names
+        ]
+        soars["sides"] = [learn_sides(np.stack([centers_mm[c] for c in split["train"]]), partners) for split in splits]
+    if has_reach:
+        channels, classes = (soars["mirror"][what] for what in ("channels", "classes"))
+        if channels and classes:
+            partners = [[index - 1 for index in order[1:]] for order in (channels, classes)]
+            spans = {case: spans_of_both_sides(of, *partners) for case, of in spans.items()}
+        soars["reach"] = [learn_reach([spans[case] for case in split["train"]]) for split in splits]
     write_json(cascade.plans(branch, plans_name), plans)
 
 

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
+from conftest import OPTIONS, write_weights
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
@@ -18,12 +20,16 @@ from soars_nnunet.artifacts import (
     CONFIGURATION,
     DEFAULT_PLANS,
     MissingArtifactError,
+    raw_folder,
     read_json,
     write_json,
 )
 from soars_nnunet.ct import read_ct, to_network_frame
+from soars_nnunet.detections import drawn_labels, target_labels
 from soars_nnunet.geometry.body import grown_box
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.inference import BranchModel
+from soars_nnunet.plan import plan
 from soars_nnunet.preprocess import load_preprocessed
 from soars_nnunet.sliding_window import BACKGROUND_LOGIT, tiles
 from soars_nnunet.stratify import training_cases
@@ -220,6 +226,30 @@ def test_missing_folds_and_folders_are_named(model_copy, tmp_path):
     for folder in (model_copy, tmp_path / "nowhere"):
         with pytest.raises(MissingArtifactError, match="no trained fold"):
             BranchModel(folder, None, CPU)
+
+
+@pytest.mark.parametrize("plans", [DEFAULT_PLANS, "CTOnly"])
+def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cascade_copy, plans):
+    if plans != DEFAULT_PLANS:
+        plan(cascade_copy, replace(OPTIONS, guidance="none", plans_name=plans), ["detection"])
+        write_weights(cascade_copy, "detection", plans)
+    targets = target_labels(cascade_copy)
+    files = training_cases(cascade_copy.source, read_json(raw_folder() / cascade_copy.source / "dataset.json"))
+    names, voxel_mm = list(targets), OPTIONS.spacing_mm[2]
+    for fold, split in enumerate(cascade_copy.splits("detection")):
+        model = BranchModel(cascade_copy.model("detection", plans), [fold], CPU)
+        seen = set()
+        for upper, lower, mm in model.sides():  # of organs that have a voxel of the network's in both cases or one
+            pair, places = [names[int(row)] for row in (upper, lower)], []
+            for case in split["train"]:
+                labels, properties = drawn_labels(files[case][1], cascade_copy, ())
+                centers_mm = organ_centers_mm(labels, [targets[name] for name in pair], properties["spacing"])
+                places.append(centers_mm[0, 2] - centers_mm[1, 2])
+            assert mm == pytest.approx(np.median(places), abs=voxel_mm)
+            seen.add(tuple(sorted(pair)))
+        assert ("Ear_L", "Ear_R") in seen
+    model.folds = [0, 1]
+    assert model.sides() == [[*model.sides()[0][:2], min(of[0][2] for of in model.settings["sides"])]]
 
 
 @pytest.mark.parametrize("branch", ["mid_level", "detection"])

@@ -15,6 +15,7 @@ from torch.nn import functional
 from soars_nnunet.artifacts import DEFAULT_PLANS, MANIFEST, MissingArtifactError, raw_folder, read_json, write_json
 from soars_nnunet.channels import make_channels
 from soars_nnunet.ct import AIR_HU, InputError, Scan, from_network_frame, to_network_frame
+from soars_nnunet.geometry.sides import separate_sides
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.manifest import find_manifest
@@ -395,7 +396,8 @@ def test_branches_can_do_without_guidance(cascade_copy, predictor, image, predic
     ct_hu, properties = to_network_frame(image)
     inference = unguided.infer(Scan.of(image, "somebody"))
     ct, _ = unguided.models["detection"].preprocess(ct_hu, properties)
-    heatmaps = unguided.models["detection"].outputs(ct)[1:].clamp(0, 1)
+    detection = unguided.models["detection"]
+    heatmaps = separate_sides(detection.outputs(ct)[1:].clamp(0, 1), detection.sides(), detection.spacing_mm[2])
     torch.testing.assert_close(inference.heatmaps[0], heatmaps)
     torch.testing.assert_close(inference.tiers["mid_level"][0], unguided.models["mid_level"].probabilities(ct))
     for voi in inference.vois:

@@ -322,7 +322,7 @@ def design(configuration: dict[str, Any]) -> dict[str, Any]:
         configuration: Of the plans JSON.
     """
     settings = configuration.get("soars") or {}
-    apart = ("step_size", "reach")
+    apart = ("step_size", "reach", "sides")
     return {
         **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
         "soars": {k: v for k, v in settings.items() if k not in apart and not k.startswith("search_")},
