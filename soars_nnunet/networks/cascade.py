@@ -1,8 +1,8 @@
 """All branches in one graph, for end-to-end fine-tuning (paper sec. 4.2, step 3).
 
 Tensors are (B, C, Z, Y, X). Anchor probabilities feed mid-level and detection; the heat maps feed
-small & hard inside VOIs, whose CT crops come from outside at their own resolution. Left and right heat maps are not told
-apart as in prediction (``geometry.sides``): a patch seldom holds both peaks.
+small & hard inside VOIs, whose CT crops come from outside at their own resolution. Left and right heat maps are not
+told apart as in prediction (``geometry.sides``): a patch seldom holds both peaks.
 """
 
 from __future__ import annotations
