@@ -211,7 +211,12 @@ def plan(arguments: argparse.Namespace) -> None:
     choices |= {name: value for name, value in given.items() if value is not None}
     choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
     options = PlanOptions(plans_name=arguments.plans_name, num_processes=arguments.np, **choices)
-    run(cascade, options, arguments.branches, _say)
+    try:
+        run(cascade, options, arguments.branches, _say)
+    except ValueError as error:
+        if arguments.set is None and str(error).startswith("--set"):
+            raise InputError(f"{remembered} has the values of an earlier --set: {error}; give --set anew") from error
+        raise
 
 
 def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from soars_nnunet.artifacts import DEFAULT_PLANS
 from soars_nnunet.tiling import Tiling
@@ -55,6 +57,13 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
 def to_tiling(arguments: argparse.Namespace) -> Tiling:
     """What ``add_tiling`` asked for."""
     return Tiling(arguments.step_size, arguments.everywhere, arguments.large_tiles)
+
+
+def tiling_options(tiling: Mapping[str, Any]) -> str:
+    """What to type for a tiling, given as a mapping of its fields; a blank before each option, none for the default."""
+    asked = Tiling(**tiling)
+    step = "" if asked.step_size is None else f" --step-size {asked.step_size:g}"
+    return step + " --everywhere" * asked.everywhere + " --large-tiles" * asked.large
 
 
 def to_device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed

@@ -37,6 +37,7 @@ from soars_nnunet.geometry.sides import learn_sides
 from soars_nnunet.manifest import write_manifest
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
+from soars_nnunet.options import tiling_options
 from soars_nnunet.profile import Profile
 from soars_nnunet.regime import complete_passes, load_regime
 from soars_nnunet.sizes import NetworkSize, choose_size
@@ -147,6 +148,7 @@ def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path |
     command = f"soars-channels -d {cascade.source}{option}"
     if guide_plans != DEFAULT_PLANS:
         command += f" --plans-name {guide_plans}"
+    command += tiling_options(made_from.get("tiling", {}))
     if stale:
         raise MissingArtifactError(
             f"{channels}: made from another {', '.join(stale).replace('split_sha256', 'split')} of "

@@ -19,6 +19,7 @@ from soars_nnunet.artifacts import (
     CHECKPOINT,
     CONFIGURATION,
     DEFAULT_PLANS,
+    GUIDANCE_FACTS,
     TARGET_FACTS,
     UNANNOTATED,
     Cascade,
@@ -29,7 +30,7 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.channels import guidance, make_channels, write_guidance
-from soars_nnunet.crops import write_crops
+from soars_nnunet.crops import detection_of_crops, write_crops
 from soars_nnunet.ct import AIR_HU, InputError, read_ct, to_network_frame
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
@@ -128,6 +129,21 @@ def test_rerun_keeps_finished_cases_and_mends_truncated_ones(cascade_copy):
     write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, lines.append)
     assert not [line for line in lines if "kept" in line]
     assert content == {path: path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("fact", GUIDANCE_FACTS)
+def test_guided_branches_are_not_planned_on_output_of_other_models_cases_or_versions(cascade_copy, fact):
+    path = cascade_copy.channels("anchor", DEFAULT_PLANS) / "provenance.json"
+    plan(cascade_copy, OPTIONS, ["mid_level"])
+    write_json(path, {**read_json(path), fact: "another", "tiling": {"step_size": 0.25, "everywhere": True}})
+    with pytest.raises(
+        MissingArtifactError, match="rerun: soars-channels -d Dataset007_Tiny --step-size 0.25 --everyw"
+    ):
+        plan(cascade_copy, OPTIONS, ["mid_level"])
+    path = cascade_copy.channels("detection", DEFAULT_PLANS) / "provenance.json"
+    before = detection_of_crops(cascade_copy, DEFAULT_PLANS)
+    write_json(path, {**read_json(path), fact: "another"})
+    assert detection_of_crops(cascade_copy, DEFAULT_PLANS) != before
 
 
 def test_new_weights_make_new_channels(cascade_copy):
@@ -390,11 +406,12 @@ def test_jittered_crops_are_as_far_off_as_detections_of_the_fold_and_train_alone
         assert any(is_jittered(crop) for crop in split["train"])
     first, *others = source_files(cascade)
     spacing = 9.0  # of the detection network along Z: how far its first case is off
-    shifts = {case: [] for case in (first, *others)}
+    shifts, sideways = ({case: [] for case in (first, *others)} for _ in range(2))
     for crop in set(crops) - set(plain):
         case, _, target = crop.partition("-jitter")[0].rpartition("__")
         shift = centre_mm(folder / f"{crop}.nii.gz") - centre_mm(folder / f"{case}__{target}.nii.gz")
         shifts[case].append(shift[0])
+        sideways[case].append(shift)
         images = cascade.raw("small_hard") / "imagesTr"
         row = 1 + list(cascade.profile.targets).index(target)
         moved, at_peak = (
@@ -409,6 +426,8 @@ def test_jittered_crops_are_as_far_off_as_detections_of_the_fold_and_train_alone
     assert cascade.split_hash("small_hard") == before
     assert np.mean(shifts[first]) < -0.5 * spacing, "its own detection was off, the others' were not"
     fold = next(split["val"] for split in cascade.splits("detection") if first in split["val"])
+    ours = np.array([shift for case in others if case in fold for shift in sideways[case]])
+    assert (ours.max(axis=0) > 0.4 * spacing).all() and (ours.min(axis=0) < -0.4 * spacing).all(), "in any direction"
     far = {case: np.abs(shifts[case]).max() > spacing for case in others}
     assert far == {case: case in fold for case in others}, "its error is that of its fold's others, of no other fold's"
 

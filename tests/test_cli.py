@@ -10,7 +10,7 @@ import torch
 
 from soars_nnunet import cli, predict_files
 from soars_nnunet import manifest as manifest_module
-from soars_nnunet.artifacts import DEFAULT_PLANS
+from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, write_json
 from soars_nnunet.tiling import Tiling
 
 SOURCE = "Dataset042_Neck"
@@ -175,6 +175,14 @@ def test_label_map_that_cannot_be_read(refused, source):
 )
 def test_bad_plan_options(refused, stratified, arguments, part):
     assert part in refused(cli.plan, "-d", 42, *arguments)
+
+
+def test_remembered_values_that_are_refused_now_name_their_file(refused, stratified):
+    path = Cascade.load("42").options(DEFAULT_PLANS)
+    write_json(path, {"regime": "demo", "overrides": ["seed=-1"]})
+    line = refused(cli.plan, "-d", 42)
+    assert str(path) in line and "--set seed: expected a value like" in line and "give --set anew" in line
+    assert str(path) not in refused(cli.plan, "-d", 42, "--set", "seed=-1")
 
 
 def test_stratify_says_what_it_left_out_and_what_is_next(stratified):
