@@ -5,17 +5,17 @@
     python scripts/compare_vois.py -d 16 --whole 17 -o OUT --folds 0 1 2 3 --seeds 0 1 -- --regime demo --spacing 3 3 3
 
 Trains anchors and detection in all folds, makes the crops, then every arm in ``--folds``; in nnU-Net folders of its
-own, or in those of an ablation with the same options, which has done a part of it. What follows ``--`` goes to
-soars-plan. All arms have the small & hard branch's settings, spacing and genotype; the one from the whole CT is trained
-as an anchor of a dataset ``--whole`` that has the small & hard organs alone and the same images, which this script
-makes. Scored are the validation cases of ``--folds``, by models that did not see them, all with tiles half a patch
-apart. Finished steps are kept.
+own. What follows ``--`` goes to soars-plan. All arms have the small & hard branch's settings, spacing and genotype; the
+one from the whole CT is trained as an anchor of a dataset ``--whole`` that has the small & hard organs alone and the
+same images, which this script makes. Scored are the validation cases of ``--folds``, by models that did not see them,
+all with tiles half a patch apart. Finished steps are kept.
 """
 
 import argparse
 import itertools
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +47,18 @@ class Arms(Runner):
     tier = "small_hard"
     """Where the organs are scored: the branch that is trained, too."""
 
+    def check_dataset(self) -> None:
+        """There must be no plans that these would replace."""
+        if self.cascade.plans("anchor", DEFAULT_PLANS).is_file():
+            sys.exit(f"error: {self.cascade.source} has plans; stratify it in nnU-Net folders for this alone")
+
     def genotype(self) -> list[str]:
         """Option of soars-plan: the given file, else all 3D3."""
         path = self.options.genotype
         if path is None:
-            path = self.output / "genotype.json"
-            write_json(path, {branch: {"kinds": ["3D3"] * NUM_BLOCKS} for branch in (*GUIDING, "small_hard")})
-        return ["--genotype", str(path)]
+            path = str(self.output / "genotype.json")
+            write_json(Path(path), {branch: {"kinds": ["3D3"] * NUM_BLOCKS} for branch in (*GUIDING, "small_hard")})
+        return ["--genotype", path]
 
     def guide(self) -> None:
         """Anchors and detection of all folds, and the crops."""
@@ -63,7 +68,7 @@ class Arms(Runner):
             self.map(
                 lambda training: self.train(training[0], DEFAULT_PLANS, training[1]), itertools.product([branch], folds)
             )
-            command = ["soars-channels", *self.common(), "--everywhere", "--branches", branch]
+            command = ["soars-channels", *self.common(), *ALIKE, "--branches", branch]
             self.run(f"channels_{branch}", *command)
 
     def common(self) -> list[str]:
@@ -170,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument("--whole", type=int, required=True, metavar="ID", help="number of the dataset that is made")
-    parser.add_argument("--genotype", type=Path, help="file of all three branches' genotypes (default: all 3D3)")
+    parser.add_argument("--genotype", help="file of all three branches' genotypes (default: all 3D3)")
     parser.add_argument("--name", default="", help="put before the plans' names, to keep runs of other settings apart")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folds", type=int, nargs="+", default=[0])

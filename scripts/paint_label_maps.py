@@ -59,6 +59,10 @@ SPREAD_HU, TEXTURE_HU, NOISE_HU = 10.0, 25.0, 15.0
 MARGIN_MM = 25.0
 
 
+class UnknownLabelError(ValueError):
+    """A label map has a label that the set does not know."""
+
+
 def crop(labels: np.ndarray, spacing_mm: np.ndarray) -> tuple[slice, ...]:
     """Field of view: the head from below the mandible upwards, with a margin in-plane."""
     head = np.isin(labels, [1 + PUBLISHED.index(name) for name in ("Brain", "Mandible", "Parotid-Lt", "Parotid-Rt")])
@@ -116,13 +120,13 @@ def write_case(path: Path, seed: int, folder: Path) -> str:
     """Write the CT and the labels of a label map; returns what they are.
 
     Raises:
-        ValueError: If it has a label that the set does not know.
+        UnknownLabelError: If it has a label that the set does not know.
     """
     case = path.name.removesuffix(".nii.gz")
     image = sitk.DICOMOrient(read_label_map(path), "LPS")
     array, spacing_mm = sitk.GetArrayFromImage(image), np.array(image.GetSpacing()[::-1])
     if array.max() > len(PUBLISHED):
-        raise ValueError(f"{path}: expected labels 0 to {len(PUBLISHED)}, got {array.max()}")
+        raise UnknownLabelError(f"{path}: expected labels 0 to {len(PUBLISHED)}, got {array.max()}")
     box = crop(array, spacing_mm)
     array = array[box]
     for name, volume in (
@@ -157,7 +161,7 @@ def main() -> None:
     try:
         for index, text in enumerate(write_cases(files, folder, options.np), 1):
             print(f"[{index}/{len(files)}] {text}", flush=True)
-    except ValueError as error:
+    except UnknownLabelError as error:
         sys.exit(f"error: {error}")
     facts = {"channel_names": {"0": "CT"}, "labels": {"background": 0, **{n: i for i, n in enumerate(WRITTEN, 1)}}}
     facts |= {"description": "Synthetic CTs on real organ shapes (DeepMind/TCIA, CC BY 4.0, Nikolov et al. 2018)"}

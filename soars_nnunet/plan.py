@@ -229,7 +229,8 @@ def _add_places(cascade: Cascade, branch: str, plans_name: str, plans: dict[str,
         data, labels, _ = load_preprocessed(cascade.data(branch, plans_name), case)
         if has_reach:
             spans[case] = organ_spans(data[1:], labels[0], spacing_mm, len(names))
-        centers_mm[case] = organ_centers_mm(labels[0], [(row + 1,) for row in range(len(names))], spacing_mm)
+        if has_sides:
+            centers_mm[case] = organ_centers_mm(labels[0], [(row + 1,) for row in range(len(names))], spacing_mm)
     if has_sides:
         partners = [
             names.index(other) if (other := cascade.profile.mirrored(n)) in names else names.index(n) for n in names

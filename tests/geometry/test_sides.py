@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
-from soars_nnunet.geometry.sides import join_sides, learn_sides, separate_sides
+from soars_nnunet.geometry.sides import LEAST_APART_MM, LEAST_SHARE, join_sides, learn_sides, separate_sides
 
 PARTNERS = [1, 0, 2]
 SPACING_MM = 3.0
@@ -32,6 +32,8 @@ def test_what_is_learnt_is_the_median_of_the_cases_that_have_both():
     assert learn_sides(centers, PARTNERS) == [[1, 0, 45.0]]
     assert learn_sides(centers * -1, PARTNERS) == [[0, 1, 45.0]]
     assert learn_sides(centers[4:], PARTNERS) == learn_sides(centers[:0], PARTNERS) == []
+    near = centers * (LEAST_APART_MM - 1) / 45
+    assert learn_sides(near, PARTNERS) == [], "their maps overlap"
 
 
 def test_folds_agree_on_the_smallest_distance_of_the_pairs_that_all_know():
@@ -50,17 +52,53 @@ def test_a_map_that_answers_to_both_places_has_its_peak_on_its_own_side(partners
     assert torch.equal(separated[2], maps[2]) and torch.equal(separate_sides(maps, [], SPACING_MM), maps)
 
 
-def test_a_target_outside_the_scan_does_not_take_its_partners_place():
-    separated = separate_sides(maps_of((0, LEFT, 0.9), (1, LEFT, 0.7)), SIDES, SPACING_MM)
-    assert peaks_of(separated)[0] == LEFT and separated[0].max() == pytest.approx(0.9)
+@pytest.mark.parametrize("spacing_mm", [1.5, 3.0])
+@pytest.mark.parametrize("apart_mm", [21, 33])
+def test_peaks_may_be_nearer_than_usual_down_to_a_share(apart_mm, spacing_mm):
+    """Both maps answer to both places; those are the pair's only if they are far enough apart, in mm."""
+    at = (5, 6, 5 + round(apart_mm / spacing_mm)), (5, 6, 5)
+    maps = maps_of((0, at[0], 0.9), (0, at[1], 0.8), (1, at[1], 0.7), (1, at[0], 0.75))
+    separated = separate_sides(maps, SIDES, spacing_mm)
+    assert LEAST_SHARE * SIDES[0][2] == 30
+    if apart_mm > 30:
+        assert peaks_of(separated)[:2] == list(at) and separated[1].max() == pytest.approx(0.7)
+    else:
+        assert torch.equal(separated[0], maps[0]) and separated[1].max() < 0.4, "the other is not in the scan"
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        maps_of((0, LEFT, 0.9), (1, LEFT, 0.7)),
+        maps_of((0, (5, 6, 5), 0.9), (1, (5, 6, 5), 0.1)).clamp(min=0.03),
+        maps_of((0, (5, 6, 5), 0.9), (1, (5, 6, 5), 0.5)),
+        maps_of((0, (5, 6, 4), 0.9), (1, (5, 6, 4), 0.5), shape=(2, 12, 14, 14)),
+        maps_of((0, (5, 6, 20), 0.9), (0, (5, 6, 35), 0.3), (1, (5, 6, 20), 0.7)),
+    ],
+    ids=["middle", "border", "border without noise", "narrow", "distractor"],
+)
+def test_a_target_outside_the_scan_does_not_take_its_partners_place(maps):
+    separated, (place, _) = separate_sides(maps, SIDES, SPACING_MM), peaks_of(maps)[:2]
+    assert peaks_of(separated)[0] == place and separated[0].max() == pytest.approx(0.9)
     assert separated[1].max() < 0.1
+    mirrored = separate_sides(maps[[1, 0]].flip(-1), SIDES, SPACING_MM)
+    assert torch.equal(mirrored, separated[[1, 0]].flip(-1))
 
 
-def test_volumes_too_narrow_for_a_pair_stay_as_they_are():
-    maps = maps_of((0, (5, 6, 3), 0.9), (1, (5, 6, 3), 0.7), shape=(2, 12, 14, 10))
+def test_equally_high_maps_in_each_others_way_stay_as_they_are():
+    maps = maps_of((0, LEFT, 0.9), (1, LEFT, 0.9))
     assert torch.equal(separate_sides(maps, SIDES, SPACING_MM), maps)
     empty = torch.zeros(2, 3, 4, 0)
     assert separate_sides(empty, SIDES, SPACING_MM).shape == empty.shape
+
+
+def test_plateaus_are_parted_midway():
+    """As maps that are cut at 1 have them: many pairs of columns are equally high."""
+    maps = torch.zeros(2, 3, 4, 40)
+    maps[0, ..., 28:34], maps[1, ..., 8:12] = 1, 1
+    maps[:, ..., 12:28] = 0.2
+    separated = separate_sides(maps, SIDES, SPACING_MM)
+    assert (separated[0, 0, 0].nonzero().min(), separated[1, 0, 0].nonzero().max()) == (20, 20)
 
 
 @pytest.mark.parametrize("cut", [0.5, 1.0])

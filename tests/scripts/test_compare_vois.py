@@ -1,5 +1,8 @@
 """scripts/compare_vois.py: the network of the whole CT differs in nothing but what it sees."""
 
+import argparse
+from pathlib import Path
+
 import pytest
 
 from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, raw_folder, read_json
@@ -42,3 +45,15 @@ def test_rows_are_means_of_drawn_organs_and_distances_of_found_ones(script, tmp_
     assert vois.row("Voi0") == ["25.0", "1 of 2", "2.0"]
     assert whole.row("Voi0") == ["100.0", "0 of 1", "1.0"]
     assert whole.dice("Voi0") == {"O": {"c": 1.0}}
+
+
+def test_a_genotype_file_is_passed_on_and_plans_of_others_are_not_replaced(script, untrained_cascade, tmp_path):
+    options = {"dataset": 7, "device": "cpu", "jobs": 1, "set": [], "plan": [], "folds": [0], "seeds": [0]}
+    vois = script.Arms.__new__(script.Arms)
+    vois.output, vois.options = tmp_path, argparse.Namespace(**options, genotype="mine.json")
+    assert vois.genotype() == ["--genotype", "mine.json"]
+    vois.options.genotype = None
+    assert set(load_genotypes(Path(vois.genotype()[1]))) == {"anchor", "detection", "small_hard"}
+    with pytest.raises(SystemExit, match="has plans; stratify it in nnU-Net folders for this alone"):
+        script.Arms(argparse.Namespace(**options, genotype="mine.json", output=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
