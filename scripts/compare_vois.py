@@ -48,7 +48,9 @@ class Arms(Runner):
     """Where the organs are scored: the branch that is trained, too."""
 
     def check_dataset(self) -> None:
-        """There must be no plans that these would replace."""
+        """Only the branches that this trains, and no plans that these would replace."""
+        if "mid_level" in self.cascade.datasets:
+            sys.exit("error: expected a dataset without mid-level organs; stratify it with a profile that has none")
         if self.cascade.plans("anchor", DEFAULT_PLANS).is_file():
             sys.exit(f"error: {self.cascade.source} has plans; stratify it in nnU-Net folders for this alone")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, raw_folder, read_json
+from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, raw_folder, read_json, write_json
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.profile import Profile
 from soars_nnunet.regime import load_regime
@@ -47,13 +47,19 @@ def test_rows_are_means_of_drawn_organs_and_distances_of_found_ones(script, tmp_
     assert whole.dice("Voi0") == {"O": {"c": 1.0}}
 
 
-def test_a_genotype_file_is_passed_on_and_plans_of_others_are_not_replaced(script, untrained_cascade, tmp_path):
+def test_a_genotype_file_is_passed_on_and_plans_of_others_are_not_replaced(script, cascade_copy, tmp_path):
     options = {"dataset": 7, "device": "cpu", "jobs": 1, "set": [], "plan": [], "folds": [0], "seeds": [0]}
     vois = script.Arms.__new__(script.Arms)
     vois.output, vois.options = tmp_path, argparse.Namespace(**options, genotype="mine.json")
     assert vois.genotype() == ["--genotype", "mine.json"]
     vois.options.genotype = None
     assert set(load_genotypes(Path(vois.genotype()[1]))) == {"anchor", "detection", "small_hard"}
+    new = argparse.Namespace(**options, genotype="mine.json", output=tmp_path / "new")
+    with pytest.raises(SystemExit, match="expected a dataset without mid-level organs"):
+        script.Arms(new)
+    record = Cascade.path(cascade_copy.source)
+    datasets = {key: name for key, name in cascade_copy.datasets.items() if key != "mid_level"}
+    write_json(record, {**read_json(record), "datasets": datasets})
     with pytest.raises(SystemExit, match="has plans; stratify it in nnU-Net folders for this alone"):
-        script.Arms(argparse.Namespace(**options, genotype="mine.json", output=tmp_path / "new"))
+        script.Arms(new)
     assert not (tmp_path / "new").exists()
