@@ -12,10 +12,12 @@ all with tiles half a patch apart. Finished steps are kept.
 """
 
 import argparse
-import itertools
 import json
+import re
 import shutil
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +31,9 @@ from soars_nnunet.stratify import training_cases
 
 WHOLE = "whole CT"
 """Arm of the network that sees the whole CT."""
-VOI_ARMS = {
+VOI_ARMS: dict[str, tuple[str, str, Sequence[str]]] = {
     "CT in VOIs": ("VoiCT", "none", ()),
     "CT + heat maps in VOIs": ("VoiHeat", "anchor", ()),
-    "the same, half of the patches without heat maps": ("VoiDropout", "anchor", ("p_guidance_dropout=0.5",)),
 }
 """Plans name, which a seed is added to, ``--guidance`` and settings of the arms in VOIs."""
 GUIDING = ("anchor", "detection")
@@ -43,7 +44,7 @@ ALIKE = ("--everywhere", "--step-size", "0.5")
 class Arms(Runner):
     """Plans, trains and scores the tier of an arm."""
 
-    FREE = (*Runner.FREE, "seeds", "dropout")
+    FREE = (*Runner.FREE, "seeds", "arm")
     tier = "small_hard"
     """Where the organs are scored: the branch that is trained, too."""
 
@@ -67,9 +68,7 @@ class Arms(Runner):
         folds = range(len(self.cascade.splits()))
         for branch in GUIDING:
             self.plan(DEFAULT_PLANS, [branch], (), *self.genotype())
-            self.map(
-                lambda training: self.train(training[0], DEFAULT_PLANS, training[1]), itertools.product([branch], folds)
-            )
+            self.map(partial(self.train, branch, DEFAULT_PLANS), folds)
             command = ["soars-channels", *self.common(), *ALIKE, "--branches", branch]
             self.run(f"channels_{branch}", *command)
 
@@ -148,13 +147,20 @@ def whole_options(cascade: Cascade, plans: str, output: Path) -> tuple[list[str]
     return settings, ["--spacing", *map(str, planned["spacing"]), "--genotype", str(genotype)]
 
 
+def voi_arms(more: Sequence[Sequence[str]]) -> dict[str, tuple[str, str, Sequence[str]]]:
+    """``VOI_ARMS``, and one with heat maps for each further list of settings."""
+    arms = {}
+    for settings in more:
+        plans = re.sub(r"[^A-Za-z0-9]+", "_", "_".join(("Voi", *settings, "")))
+        arms[" ".join(settings)] = (plans, "anchor", settings)
+    return VOI_ARMS | arms
+
+
 def everything(vois: Arms, whole: Arms) -> dict[str, tuple[Arms, list[str]]]:
     """All trainings and predictions; returns whose plans each arm has, a name a seed."""
     arms: dict[str, tuple[Arms, list[str]]] = {WHOLE: (whole, [])}
     kinds = vois.genotype()
-    for arm, (name, guidance, settings) in VOI_ARMS.items():
-        if settings and not vois.options.dropout:
-            continue
+    for arm, (name, guidance, settings) in voi_arms(vois.options.arm).items():
         arms[arm] = (vois, [])
         for seed in vois.options.seeds:
             plans = f"{vois.options.name}{name}{seed}"
@@ -181,7 +187,8 @@ def main() -> None:
     parser.add_argument("--name", default="", help="put before the plans' names, to keep runs of other settings apart")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folds", type=int, nargs="+", default=[0])
-    parser.add_argument("--dropout", action="store_true", help="also an arm with p_guidance_dropout=0.5")
+    text = "a further arm with heat maps and these regime values, as p_guidance_dropout=0.5"
+    parser.add_argument("--arm", nargs="+", action="append", default=[], metavar="KEY=VALUE", help=text)
     options = parse(parser)
     vois = Arms(options)
     profile = make_whole(vois.cascade, options.whole, options.output)

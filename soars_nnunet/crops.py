@@ -107,7 +107,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress, jittered: int 
     unseen = [name for name, rows in zip(targets, extents.swapaxes(0, 1), strict=True) if np.isnan(rows).all()]
     if unseen:
         raise InputError(f"{cascade.source}: no case has {', '.join(unseen)}; leave the organs out of the profile")
-    partners = {name: _partner(cascade, name) for name in targets}
+    partners = {name: partner_of(cascade, name) for name in targets}
     own_sizes = dict(zip(targets, voi_size_mm(extents), strict=True))
     sizes = {name: np.maximum(size, own_sizes[partners[name]]) for name, size in own_sizes.items()}
 
@@ -178,8 +178,8 @@ def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid
     return torch.cat((torch.from_numpy(crop_box(ct_hu, box, AIR_HU)).to(sampled), sampled))
 
 
-def _partner(cascade: Cascade, target: str) -> str:
-    """Target on the other side; itself on the midline, or where the dataset lacks the other."""
+def partner_of(cascade: Cascade, target: str) -> str:
+    """Detection target on the other side; itself on the midline, or where the dataset lacks the other."""
     mirrored = cascade.profile.mirrored(target)
     return mirrored if mirrored in target_labels(cascade) else target
 

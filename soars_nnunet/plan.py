@@ -29,7 +29,7 @@ from soars_nnunet.artifacts import (
     write_json,
 )
 from soars_nnunet.channels import guidance_record
-from soars_nnunet.crops import detection_of_crops
+from soars_nnunet.crops import detection_of_crops, partner_of
 from soars_nnunet.ct import InputError
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.reach import learn_reach, organ_spans, spans_of_both_sides
@@ -232,9 +232,7 @@ def _add_places(cascade: Cascade, branch: str, plans_name: str, plans: dict[str,
         if has_sides:
             centers_mm[case] = organ_centers_mm(labels[0], [(row + 1,) for row in range(len(names))], spacing_mm)
     if has_sides:
-        partners = [
-            names.index(other) if (other := cascade.profile.mirrored(n)) in names else names.index(n) for n in names
-        ]
+        partners = [names.index(partner_of(cascade, name)) for name in names]
         soars["sides"] = [learn_sides(np.stack([centers_mm[c] for c in split["train"]]), partners) for split in splits]
     if has_reach:
         channels, classes = (soars["mirror"][what] for what in ("channels", "classes"))

@@ -87,9 +87,8 @@ def _kept(upper: torch.Tensor, lower: torch.Tensor, least: float) -> tuple[float
     fits = (columns[:, None] - columns[None] >= least) & high[0][:, None] & high[1][None]
     if fits.any():
         heights = torch.where(fits, upper[:, None] + lower[None], -torch.inf)
-        middle = float(
-            (heights == heights.max()).nonzero().double().mean()
-        )  # of equal ones, as where maps are cut at 1
+        pairs = (heights == heights.max()).nonzero()  # many where maps are cut at 1
+        middle = float(pairs.double().mean())
         return middle, middle
     first, last = float(columns[0]), float(columns[-1])
     places = [float((profile == profile.max()).nonzero().double().mean()) for profile in (upper, lower)]

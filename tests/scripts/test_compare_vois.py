@@ -63,3 +63,11 @@ def test_a_genotype_file_is_passed_on_and_plans_of_others_are_not_replaced(scrip
     with pytest.raises(SystemExit, match="has plans; stratify it in nnU-Net folders for this alone"):
         script.Arms(new)
     assert not (tmp_path / "new").exists()
+
+
+def test_further_arms_have_heat_maps_and_plans_of_their_own(script):
+    first, second = ["p_guidance_corruption=0.5", "guidance_shift_voxels=3"], ["p_guidance_corruption=0.5"]
+    arms = script.voi_arms([first, second])
+    assert list(arms)[: len(script.VOI_ARMS)] == list(script.VOI_ARMS) and script.voi_arms([]) == script.VOI_ARMS
+    assert arms[" ".join(first)] == ("Voi_p_guidance_corruption_0_5_guidance_shift_voxels_3_", "anchor", first)
+    assert len({plans for plans, _, _ in arms.values()}) == 4
