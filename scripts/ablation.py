@@ -29,9 +29,10 @@ from pathlib import Path
 import numpy as np
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import BRANCHES as ALL_BRANCHES
-from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, DETECTIONS, GENOTYPE, read_json, write_json
-from soars_nnunet.detections import detection_spacing_mm
+from soars_nnunet.cascade.branches import BRANCHES as ALL_BRANCHES
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, DETECTIONS, GENOTYPE
+from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.guidance.detections import detection_spacing_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 
 TIERS = ("anchor", "mid_level", "small_hard")

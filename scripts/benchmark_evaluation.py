@@ -33,7 +33,7 @@ VARIANTS = ("ours", "ours, strays", "scipy, whole", "monai, whole")
 
 def draw(folder: Path, shape: tuple[int, int, int]) -> None:
     """Write reference, prediction and prediction with strays as NIfTI."""
-    from soars_nnunet.phantom import make_phantom
+    from soars_nnunet.phantom.phantom import make_phantom
 
     spacing_mm = (360.0 / shape[0], 500.0 / shape[1], 500.0 / shape[2])
     small = make_phantom(0, tuple(size // 2 for size in shape), tuple(2 * mm for mm in spacing_mm)).labels

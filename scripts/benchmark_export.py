@@ -24,11 +24,12 @@ import torch
 from random_models import DATASET, STOCK_PLANS, folders
 from torch.nn import functional
 
-from soars_nnunet.artifacts import CONFIGURATION, Cascade, read_json
+from soars_nnunet.cascade.record import CONFIGURATION, Cascade
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
 from soars_nnunet.geometry.voi import target_extents_mm, voi_box, voi_size_mm
-from soars_nnunet.phantom import make_phantom
+from soars_nnunet.phantom.phantom import make_phantom
 from soars_nnunet.profile import Organ, Profile
 
 VARIANTS = ("ours", "stock")

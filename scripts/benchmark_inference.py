@@ -24,7 +24,9 @@ import psutil
 import SimpleITK as sitk
 from random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 
-from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile
 
 SIZES = {
@@ -54,7 +56,7 @@ STAGES = {"Predicting ": "network", "sending off": "export"}
 
 def draw(work: Path, size: str) -> Path:
     """Folder with the one CT of a size."""
-    from soars_nnunet.phantom import make_phantom
+    from soars_nnunet.phantom.phantom import make_phantom
 
     folder = work / "ct" / size
     path = folder / "ct_0000.nii.gz"

@@ -15,8 +15,9 @@ import SimpleITK as sitk
 from benchmark_inference import measure
 from compare_inference import dice
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
-from soars_nnunet.label_map import read_label_map
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.images.label_map import read_label_map
 
 ROWS = {
     "as predicted by default": [],

@@ -28,12 +28,12 @@ from compare_inference import nnunets_input, whole_scan_box
 from random_models import folders, make_models
 from torch.utils.flop_counter import FlopCounterMode
 
-from soars_nnunet.artifacts import DEFAULT_PLANS
-from soars_nnunet.ct import read_ct
-from soars_nnunet.inference import BranchModel
-from soars_nnunet.predict import CascadePredictor
-from soars_nnunet.predict_files import predict_files
-from soars_nnunet.tiling import Tiling
+from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.prediction.branch_model import BranchModel
+from soars_nnunet.prediction.files import predict_files
+from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.tiling import Tiling
 
 NETWORKS = ("anchor", "mid_level", "detection", "small_hard")
 

@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import BRANCHES, GENOTYPE, read_json, write_json
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.record import GENOTYPE
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, near_ties, published_genotype
 
 

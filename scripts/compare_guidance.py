@@ -18,7 +18,8 @@ from pathlib import Path
 from paired import paired_table
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, read_json
+from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.cascade.storage import read_json
 
 ARMS = {
     "CT only": ("CTOnly", "none"),

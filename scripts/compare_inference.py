@@ -23,14 +23,15 @@ import torch
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from torch.nn import functional
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json
-from soars_nnunet.ct import Scan, from_network_frame, list_cts, read_ct
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.grid import Grid, box_overlap
-from soars_nnunet.inference import BranchModel
-from soars_nnunet.inferred import Inference
-from soars_nnunet.label_map import read_label_map
-from soars_nnunet.predict import CascadePredictor
-from soars_nnunet.tiling import DEFAULT_TILING, Tiling
+from soars_nnunet.images.ct import Scan, from_network_frame, list_cts, read_ct
+from soars_nnunet.images.label_map import read_label_map
+from soars_nnunet.prediction.branch_model import BranchModel
+from soars_nnunet.prediction.inferred import Inference
+from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 
 
 def nnunets_input(

@@ -20,9 +20,11 @@ from pathlib import Path
 from paired import mean_of, paired_table, validation_dice
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, Cascade, read_json, write_json
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratify import split_patients, stratify
+from soars_nnunet.stratification.splits import split_patients
+from soars_nnunet.stratification.stratify import stratify
 
 ARMS = {"left out": 101, "added, masked": 102, "added, unmasked": 103}
 """Source dataset of each arm."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from paired import paired_table, validation_dice
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 
 FINISHED = "validation/summary.json"
 

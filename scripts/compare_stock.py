@@ -30,9 +30,12 @@ from compare_partial import cases_of
 from paired import paired_table
 from runner import add_options, parse
 
-from soars_nnunet import cli
-from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
-from soars_nnunet.label_map import read_label_map
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cli import commands as cli
+from soars_nnunet.images.label_map import read_label_map
 from soars_nnunet.profile import Profile
 
 DATASET = 7
@@ -228,7 +231,7 @@ def main() -> None:
     options = parse(parser)
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[name] = str((options.output / name).resolve())
-    os.environ["nnUNet_extTrainer"] = cli.trainer_folder()
+    os.environ["nnUNet_extTrainer"] = trainer_folder()
     text = compare(options, *write_datasets(options))
     (options.output / "stock.md").write_text(text + "\n", encoding="utf-8")
     print(text)

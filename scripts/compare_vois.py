@@ -24,10 +24,12 @@ import numpy as np
 from paired import Dice, mean_of, paired_table
 from runner import Runner, add_options, parse
 
-from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, raw_folder, read_json, write_json
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.raw_cases import training_cases
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.regime import regimes
-from soars_nnunet.stratify import training_cases
 
 WHOLE = "whole CT"
 """Arm of the network that sees the whole CT."""

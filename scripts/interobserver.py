@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.evaluation.evaluate import write_texts
 from soars_nnunet.evaluation.scores import Summary
 from soars_nnunet.evaluation.surface import compare_masks
-from soars_nnunet.label_map import check_same_grid, read_label_map
+from soars_nnunet.images.label_map import check_same_grid, read_label_map
 
 METRICS = ("dsc", "hd95_mm", "surface_dsc", "hd_mm", "asd_mm")
 

@@ -20,8 +20,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from soars_nnunet.artifacts import raw_folder, replacing, write_json
-from soars_nnunet.label_map import read_label_map
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.storage import replacing, write_json
+from soars_nnunet.images.label_map import read_label_map
 
 PUBLISHED = (
     "Brain Brainstem Cochlea-Lt Cochlea-Rt Lacrimal-Lt Lacrimal-Rt Lens-Lt Lens-Rt Lung-Lt Lung-Rt Mandible "

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 
 Dice = Mapping[str, Mapping[str, float]]
 """DSC by organ and case; cases in which nobody drew the organ are left out."""

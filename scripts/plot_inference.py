@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from benchmark_inference import SIZES, VARIANTS
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 
 NAMES = {
     "cascade": "cascade",

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import torch
 
-from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json, write_json
-from soars_nnunet.cli import trainer_folder
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.phnn import PHNN
 
 DATASET = 42

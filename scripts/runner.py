@@ -11,16 +11,10 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
-from soars_nnunet.artifacts import (
-    BRANCHES,
-    CHECKPOINT,
-    CONFIGURATION,
-    INFERENCE_REVISION,
-    Cascade,
-    read_json,
-    write_json,
-)
-from soars_nnunet.cli import trainer_folder
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, INFERENCE_REVISION, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.training.base import design
 
 Item = TypeVar("Item")

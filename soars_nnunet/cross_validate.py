@@ -14,15 +14,18 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet.artifacts import Cascade, MissingArtifactError, raw_folder, read_json
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.raw_cases import training_cases
+from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
 from soars_nnunet.evaluation.metrics import score_case
 from soars_nnunet.evaluation.scores import Evaluation
-from soars_nnunet.label_map import check_same_grid, read_label_map
-from soars_nnunet.postprocess import ComponentEffect, component_dices, write_postprocessing
-from soars_nnunet.predict_files import predict_files
-from soars_nnunet.stratify import training_cases
-from soars_nnunet.tiling import DEFAULT_TILING, Tiling
+from soars_nnunet.images.label_map import check_same_grid, read_label_map
+from soars_nnunet.prediction.files import predict_files
+from soars_nnunet.prediction.postprocess import ComponentEffect, component_dices, write_postprocessing
+from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 
 
 def cross_validate(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
-from soars_nnunet.artifacts import BRANCHES
+from soars_nnunet.cascade.branches import BRANCHES
 
 SHARES = ("organ_centred_patches", "step_size")
 """Keys of numbers that are at most 1, as are the probabilities ``p_...``."""

@@ -20,14 +20,17 @@ from nnunetv2.preprocessing.preprocessors import default_preprocessor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 import soars_nnunet
-from soars_nnunet.artifacts import BRANCHES, CONFIGURATION, DEFAULT_PLANS, Cascade, read_json
-from soars_nnunet.channels import make_channels
-from soars_nnunet.cli import trainer_folder
-from soars_nnunet.phantom import make_phantom, write_phantom_dataset
-from soars_nnunet.plan import PlanOptions, plan
-from soars_nnunet.preprocess import load_preprocessed
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.stored_cases import load_preprocessed
+from soars_nnunet.guidance.channels import make_channels
+from soars_nnunet.phantom.dataset import write_phantom_dataset
+from soars_nnunet.phantom.phantom import make_phantom
+from soars_nnunet.planning.plan import PlanOptions, plan
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratify import stratify
+from soars_nnunet.stratification.stratify import stratify
 from soars_nnunet.training.base import SOARSTrainer
 
 pytest_plugins = ("html_report.cases",)

@@ -8,13 +8,15 @@ import SimpleITK as sitk
 import torch
 from conftest import copy_tree
 
-from soars_nnunet import cli
-from soars_nnunet.artifacts import DEFAULT_PLANS, POSTPROCESSING, raw_folder, read_json, write_json
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.record import DEFAULT_PLANS, POSTPROCESSING
+from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cli import commands as cli
 from soars_nnunet.cross_validate import _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
-from soars_nnunet.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
-from soars_nnunet.predict import CascadePredictor
+from soars_nnunet.prediction.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
+from soars_nnunet.prediction.predictor import CascadePredictor
 
 
 def array(path):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from soars_nnunet.ct import InputError
+from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.metrics import OrganScore
 from soars_nnunet.evaluation.scores import METRICS, TARGET_METRICS, Evaluation
 from soars_nnunet.profile import TIERS

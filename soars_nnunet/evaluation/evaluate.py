@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from soars_nnunet.cascade.not_annotated import read_unannotated
 from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
 from soars_nnunet.evaluation.metrics import OrganScore, label_volume, resolve_labels, score_case
 from soars_nnunet.evaluation.scores import Evaluation, Summary
 from soars_nnunet.evaluation.tables import organ_table, paper_tables, render
-from soars_nnunet.label_map import check_same_grid, read_label_map
+from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.profile import Profile
-from soars_nnunet.unannotated import read_unannotated
 
 logger = logging.getLogger(__name__)
 

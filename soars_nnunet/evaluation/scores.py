@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from soars_nnunet import __version__
-from soars_nnunet.artifacts import read_json
-from soars_nnunet.ct import InputError
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.centers import TargetScore
 from soars_nnunet.evaluation.metrics import ABSENT, FALSE_POSITIVE, MISSED, NOT_IN_REFERENCE, SCORED, OrganScore
 from soars_nnunet.profile import TIERS

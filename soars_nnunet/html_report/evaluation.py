@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from soars_nnunet.artifacts import read_json
-from soars_nnunet.ct import InputError
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.errors import InputError
 from soars_nnunet.html_report.page import Markup, facts, page, picture, section, settings, table
 
 WORST = 10

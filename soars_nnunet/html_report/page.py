@@ -14,8 +14,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from soars_nnunet import __version__
-from soars_nnunet.artifacts import replacing
-from soars_nnunet.ct import InputError
+from soars_nnunet.cascade.storage import replacing
+from soars_nnunet.errors import InputError
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; "

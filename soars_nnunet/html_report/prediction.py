@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.artifacts import read_json
-from soars_nnunet.ct import InputError, read_ct
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.errors import InputError
 from soars_nnunet.html_report.contours import PLANES, Color, choose_slices, organ_colors, slice_figure
 from soars_nnunet.html_report.page import Markup, escape, facts, page, picture, section, settings, table
 from soars_nnunet.html_report.viewer import viewer
-from soars_nnunet.label_map import check_same_grid, read_label_map
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.label_map import check_same_grid, read_label_map
 
 DRAWN_ORIENTATION = "LPS"
 """SimpleITK code whose arrays (Z, Y, X) have the patient's right on the left and the front up, as slices are read."""

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.artifacts import replacing
-from soars_nnunet.ct import InputError, check_ct
+from soars_nnunet.cascade.storage import replacing
+from soars_nnunet.errors import InputError
+from soars_nnunet.images.ct import check_ct
+from soars_nnunet.images.sides import check_sides
 from soars_nnunet.importing.contours import Contours
 from soars_nnunet.importing.findings import Finding
 from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure
 from soars_nnunet.profile import Organ, Profile
-from soars_nnunet.stratify import check_sides
 
 ENDING = ".nii.gz"
 

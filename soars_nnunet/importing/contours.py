@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.ct import InputError, read_ct
+from soars_nnunet.errors import InputError
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.label_map import GRID_TOLERANCES, read_label_map
 from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure
-from soars_nnunet.label_map import GRID_TOLERANCES, read_label_map
 from soars_nnunet.profile import normalise
 
 OFFSET_TOLERANCE_VOX = 1e-2

@@ -15,18 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from soars_nnunet.artifacts import (
-    MissingArtifactError,
-    file_hash,
-    json_hash,
-    provenance,
-    publish,
-    raw_folder,
-    read_json,
-    replacing,
-    write_json,
-)
-from soars_nnunet.ct import InputError
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, publish, read_json, replacing, write_json
+from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.importing.case import ENDING, as_profile, read_case, summary, write_case
 from soars_nnunet.importing.findings import Finding, format_findings, format_numbers
 from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure, choose_structures, find_cases

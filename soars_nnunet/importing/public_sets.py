@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from soars_nnunet.ct import InputError
+from soars_nnunet.errors import InputError
 from soars_nnunet.profile import Profile, ProfileError, load_profile, normalise
 
 PREFIX = "import_"

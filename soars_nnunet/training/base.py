@@ -22,13 +22,13 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetwork
 from soars_nnunet.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
+from soars_nnunet.training.not_annotated import load_undrawn, mask_summary, on_both_sides, undrawn_mask
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
-from soars_nnunet.training.undrawn import load_undrawn, mask_summary, on_both_sides, undrawn_mask
 
 STOCK_FEATURES = (32, 64, 128, 256)
 

@@ -19,8 +19,8 @@ from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.losses import HeatmapL2Loss
+from soars_nnunet.training.not_annotated import ByCase
 from soars_nnunet.training.transforms import NUM_COORDINATE_CHANNELS
-from soars_nnunet.training.undrawn import ByCase
 
 
 class WithCoordinates:

@@ -20,19 +20,22 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from soars_nnunet.artifacts import BRANCHES, CHECKPOINT, Cascade, crop_case, read_json, replacing, write_json
+from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.cascade.case_names import crop_case
+from soars_nnunet.cascade.record import CHECKPOINT, Cascade
+from soars_nnunet.cascade.storage import read_json, replacing, write_json
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
+from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer, make_optimizer
-from soars_nnunet.training.checkpoint import load_checkpoint
 from soars_nnunet.training.detection import CoordinateDataset, HeatmapChannelsLoss
 from soars_nnunet.training.losses import DiceCELoss
+from soars_nnunet.training.not_annotated import ByCase, load_undrawn, undrawn_mask
 from soars_nnunet.training.transforms import NUM_COORDINATE_CHANNELS
-from soars_nnunet.training.undrawn import ByCase, load_undrawn, undrawn_mask
 
 
 class CascadeLoss(nn.Module):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from soars_nnunet.artifacts import replacing
+from soars_nnunet.cascade.storage import replacing
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS
 
 HEADER = ("epoch", "block", *KINDS)

@@ -18,15 +18,9 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
-from soars_nnunet.artifacts import (
-    GENOTYPE,
-    PREPROCESSING_RECORD,
-    json_hash,
-    patient_of,
-    read_json,
-    source_case,
-    write_json,
-)
+from soars_nnunet.cascade.case_names import patient_of, source_case
+from soars_nnunet.cascade.record import GENOTYPE, PREPROCESSING_RECORD
+from soars_nnunet.cascade.storage import json_hash, read_json, write_json
 from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.anchor import SOARSAnchorTrainer

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from soars_nnunet.ct import InputError
+from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.centers import TargetScore
 from soars_nnunet.evaluation.compare import align, paired_rows, rank_biserial, winners
 from soars_nnunet.evaluation.metrics import OrganScore

@@ -5,9 +5,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet.artifacts import write_json
+from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.prediction.report import organ_rows
 from soars_nnunet.profile import Organ
-from soars_nnunet.report import organ_rows
 
 NAMES = ("Parotid_L", "Parotid_R", "<i>Gland</i> & $x$", "Lens_L")
 SPACING_MM = (4.0, 3.0, 2.0)

@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from soars_nnunet import cli
+from soars_nnunet.cli import commands as cli
 from soars_nnunet.html_report.evaluation import evaluation_page
 
 ORGANS = {"Brainstem": "anchor", "<b>Odd</b>_$L$": "small_hard"}

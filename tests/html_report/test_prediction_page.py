@@ -5,7 +5,7 @@ import shutil
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet import cli
+from soars_nnunet.cli import commands as cli
 from soars_nnunet.html_report import page as page_module
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page

@@ -13,7 +13,7 @@ from published_layouts import (
     written,
 )
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.importing.dataset import import_set
 from soars_nnunet.importing.public_sets import load_set
 

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from published_layouts import found, organ, write_masks, write_openkbp, written
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.importing.dataset import import_set
 from soars_nnunet.importing.public_sets import load_set
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from published_layouts import found, names, organ, write, write_masks, write_pddca, written
 
-from soars_nnunet import cli
-from soars_nnunet.artifacts import read_json
-from soars_nnunet.ct import InputError
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cli import commands as cli
+from soars_nnunet.errors import InputError
 from soars_nnunet.importing.dataset import import_set
 from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratify import stratify
+from soars_nnunet.stratification.stratify import stratify
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
 

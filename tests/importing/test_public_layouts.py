@@ -24,11 +24,11 @@ from published_layouts import (
     written,
 )
 
-from soars_nnunet.artifacts import read_json
+from soars_nnunet.cascade.not_annotated import read_unannotated
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.importing.dataset import import_set
 from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
-from soars_nnunet.unannotated import read_unannotated
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
 

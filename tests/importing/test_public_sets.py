@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from soars_nnunet.ct import InputError
+from soars_nnunet.errors import InputError
 from soars_nnunet.importing.public_sets import ROLES, available_sets, choose_structures, load_set, read_table
 from soars_nnunet.profile import load_profile, normalise
 

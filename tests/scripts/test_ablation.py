@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, DETECTIONS, read_json, write_json
+from soars_nnunet.cascade.record import DEFAULT_PLANS, DETECTIONS
+from soars_nnunet.cascade.storage import read_json, write_json
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet.artifacts import DEFAULT_PLANS, raw_folder, write_json
-from soars_nnunet.predict import CascadePredictor
-from soars_nnunet.tiling import Tiling
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.tiling import Tiling
 
 
 @pytest.fixture

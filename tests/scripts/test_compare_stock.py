@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet.artifacts import write_json
+from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.profile import load_profile
 
 

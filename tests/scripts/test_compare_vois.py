@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, Cascade, raw_folder, read_json, write_json
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.raw_cases import training_cases
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.profile import Profile
 from soars_nnunet.regime import load_regime
-from soars_nnunet.stratify import training_cases
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
-from soars_nnunet.artifacts import write_json
+from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.regime import load_regime
 from soars_nnunet.training.detection import CoordinateDataset, SOARSDetectionTrainer, WithCoordinates
 from soars_nnunet.training.transforms import patch_transforms

@@ -9,23 +9,16 @@ import SimpleITK as sitk
 import torch
 from scipy.ndimage import map_coordinates
 
-from soars_nnunet import cli
-from soars_nnunet.artifacts import (
-    CHECKPOINT,
-    CONFIGURATION,
-    DEFAULT_PLANS,
-    UNANNOTATED,
-    Cascade,
-    MissingArtifactError,
-    raw_folder,
-    read_json,
-    write_json,
-)
-from soars_nnunet.inference import BranchModel
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.stored_cases import load_preprocessed
+from soars_nnunet.cli import commands as cli
+from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.cascade import Vois, sample_heatmaps
-from soars_nnunet.predict import CascadePredictor
-from soars_nnunet.preprocess import load_preprocessed
-from soars_nnunet.training.checkpoint import load_checkpoint
+from soars_nnunet.networks.checkpoint import load_checkpoint
+from soars_nnunet.prediction.branch_model import BranchModel
+from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.training.finetune import CascadeLoss, SOARSFineTuneTrainer
 
 TINY = ["num_epochs=1", "iterations_per_epoch=2", "val_iterations_per_epoch=1"]

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from soars_nnunet.artifacts import CONFIGURATION, DEFAULT_PLANS, read_json
-from soars_nnunet.cli import plan as plan_command
+from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cli.commands import plan as plan_command
 from soars_nnunet.networks.genotype import KINDS, describe_genotype, genotype_entry, load_genotypes
 from soars_nnunet.training.gammas import read_gammas, write_gammas
 from soars_nnunet.training.search import (

@@ -1,0 +1,58 @@
+"""Reading label maps and checking that they lie on the grid of their CT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from soars_nnunet.errors import InputError
+from soars_nnunet.images.ct import read_ct
+
+GRID_TOLERANCES = {"Size": 0.0, "Spacing": 1e-3, "Origin": 1e-2, "Direction": 1e-4}
+"""Voxels, mm, mm and cosines by which a label map may differ from its CT or reference: rounding of file formats."""
+
+
+def read_label_map(path: str | Path) -> sitk.Image:
+    """Read a label map as an image of whole numbers.
+
+    Args:
+        path: File with one of ``FILE_ENDINGS``.
+
+    Returns:
+        The image in its own orientation, cast to int32.
+
+    Raises:
+        InputError: If it is unreadable, not 3D, or holds fractions or negative values.
+    """
+    image = read_ct(path)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{path}: expected a 3D label map with one value a voxel, got another kind; export it again")
+    values = sitk.GetArrayViewFromImage(image)
+    if not np.issubdtype(values.dtype, np.integer) and not np.array_equal(values, np.round(values)):
+        raise InputError(f"{path}: expected whole-number labels, got fractions; give a label map, not probabilities")
+    if values.min() < 0:
+        raise InputError(f"{path}: expected labels of 0 and up, got {values.min():g}; is this the CT?")
+    return sitk.Cast(image, sitk.sitkInt32)
+
+
+def check_same_grid(labels: sitk.Image, other: str | Path, name: str) -> None:
+    """Check from another file's header (a CT, a reference) that a label map lies on its grid.
+
+    Raises:
+        InputError: If size, spacing, origin or direction differ beyond file rounding.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(other))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"{other}: expected a readable image file, got a damaged one; copy it again") from error
+    for what, tolerance in GRID_TOLERANCES.items():
+        ours, theirs = (np.asarray(getattr(image, f"Get{what}")(), float) for image in (labels, reader))
+        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > tolerance:
+            raise InputError(
+                f"{name}: expected the label map on the grid of {Path(other).name}, with {what.lower()} (x, y, z) "
+                f"{np.round(theirs, 4).tolist()}, got {np.round(ours, 4).tolist()}; resample the labels onto it"
+            )

@@ -1,0 +1,142 @@
+"""nnU-Net's preprocessing for every branch, with guidance channels put straight onto its grid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from soars_nnunet.cascade.record import CONFIGURATION, PREPROCESSING_RECORD, Cascade
+from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, replacing, write_json
+from soars_nnunet.cascade.stored_cases import load_preprocessed, preprocessing_record, read_channels
+from soars_nnunet.errors import MissingArtifactError
+
+
+class GuidedPreprocessor(DefaultPreprocessor):
+    """nnU-Net's preprocessor for CT + guidance: the CT alone is cropped and resampled, channels are appended.
+
+    So every branch of a patient has one crop, and the channels that a network trains on are the
+    very numbers that another network computed on this grid.
+    """
+
+    def __init__(self, channels_folder: Path, file_ending: str) -> None:
+        super().__init__(verbose=False)
+        self.channels_folder = channels_folder
+        self.file_ending = file_ending
+
+    def run_case(
+        self,
+        image_files: list[str],
+        seg_file: str | None,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        dataset_json: dict | str,
+    ) -> tuple[np.ndarray, np.ndarray, dict]:
+        """Preprocess the first image (CT) and its labels; append the case's stored channels.
+
+        Returns:
+            Data (1 + C, Z, Y, X), segmentation (1, Z, Y, X), nnU-Net's properties.
+
+        Raises:
+            ValueError: If the stored channels have another grid.
+        """
+        data, seg, properties = super().run_case(
+            image_files[:1], seg_file, plans_manager, configuration_manager, dataset_json
+        )
+        case = Path(seg_file or image_files[0]).name.removesuffix(self.file_ending)
+        channels = read_channels(self.channels_folder, case)
+        if channels.shape[1:] != data.shape[1:]:
+            raise MissingArtifactError(
+                f"{case}: stored channels have the grid {channels.shape[1:]}, preprocessing gives {data.shape[1:]}; "
+                "rerun soars-plan, the anchor training and soars-channels with one spacing"
+            )
+        return np.concatenate((data, channels.astype(np.float32))), seg, properties
+
+
+def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | None, num_processes: int) -> str:
+    """Run nnU-Net's preprocessing of a branch and copy the ground truth for validation.
+
+    Variants that differ in training alone share the files by hard links.
+
+    Args:
+        cascade: The stratified dataset.
+        branch: Branch key.
+        plans_name: Plans to follow.
+        channels: Folder of guidance channels to append, or None for the images as they are.
+        num_processes: Worker processes.
+
+    Returns:
+        What was done, in words: preprocessed, shared with other plans, or kept.
+    """
+    folder, data = cascade.preprocessed(branch), cascade.data(branch, plans_name)
+    dataset_json = read_json(folder / "dataset.json")
+    record_path = preprocessing_record(cascade, branch, plans_name)
+    cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), read_json(folder / "dataset.json"))
+    record = _record(cascade.plans(branch, plans_name), dataset_json, channels, cases)
+    if _made_from(data, record) and _complete(data, cases):
+        return "preprocessed already, verified"
+    twins = [twin for twin in sorted(folder.glob(f"*_{CONFIGURATION}")) if twin != data and _made_from(twin, record)]
+    twin = next((twin for twin in twins if _complete(twin, cases)), None)
+    if twin:
+        with new_staging(data) as staging:
+            shutil.copytree(twin, staging, copy_function=_link, dirs_exist_ok=True)
+            publish(staging, data)
+        return f"preprocessed already, shares {twin.name}"
+    record_path.unlink(missing_ok=True)
+    preprocessor = (
+        GuidedPreprocessor(channels, dataset_json["file_ending"]) if channels else DefaultPreprocessor(verbose=False)
+    )
+    preprocessor.run(cascade.datasets[branch], CONFIGURATION, plans_name, num_processes)
+    truth = folder / "gt_segmentations"
+    truth.mkdir(exist_ok=True)
+    for case, files in cases.items():
+        with replacing(truth / f"{case}{dataset_json['file_ending']}") as temporary:
+            shutil.copyfile(files["label"], temporary)
+    write_json(record_path, record)
+    return "preprocessed"
+
+
+def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict) -> dict[str, Any]:
+    """What a preprocessed folder depends on: grid and intensities of the plans, files (size and time), channels."""
+    contents = read_json(plans)
+    configuration = contents["configurations"][CONFIGURATION]
+    shaping = {key: configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
+    shaping["intensities"] = contents["foreground_intensity_properties_per_channel"]
+    files = {case: [_stamp(path) for path in (*f["images"], f["label"])] for case, f in cases.items()}
+    return {
+        "plans": json_hash(shaping),
+        "labels": json_hash(dataset_json["labels"]),
+        "files": json_hash(files),
+        "channels": json_hash(read_json(channels / "provenance.json")) if channels else None,
+    }
+
+
+def _made_from(data: Path, record: dict[str, Any]) -> bool:
+    path = data / PREPROCESSING_RECORD
+    return path.is_file() and read_json(path) == record
+
+
+def _link(source: str, target: str) -> None:
+    """Hard link; a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _stamp(path: str) -> list[str | int]:
+    stat = Path(path).stat()
+    return [path, stat.st_size, stat.st_mtime_ns]
+
+
+def _complete(folder: Path, cases: dict) -> bool:
+    try:
+        return all(load_preprocessed(folder, case)[0].ndim == 4 for case in cases)
+    except (FileNotFoundError, RuntimeError, ValueError, EOFError):
+        return False

@@ -1,0 +1,79 @@
+"""What a trainer does with classes that nobody drew in some cases (``soars-stratify --unannotated``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from nnunetv2.evaluation.evaluate_predictions import load_summary_json, save_summary_json
+
+from soars_nnunet.cascade.record import UNANNOTATED
+from soars_nnunet.cascade.storage import read_json
+
+Value = TypeVar("Value")
+
+
+class ByCase(dict[str, Value]):
+    """A value by case; its text names no case, because nnU-Net writes every attribute of a trainer into debug.json."""
+
+    def __repr__(self) -> str:
+        return f"values of {len(self)} cases"
+
+
+def load_undrawn(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[int, ...]]:
+    """Labels not drawn, by case.
+
+    Args:
+        folder: Preprocessed dataset; without ``unannotated.json`` every class is drawn or absent.
+        labels: Label by class name.
+    """
+    path = folder / UNANNOTATED
+    table = read_json(path) if path.is_file() else {}
+    return ByCase({case: tuple(sorted(labels[name] for name in names)) for case, names in table.items()})
+
+
+def on_both_sides(undrawn: Mapping[str, Sequence[int]], partners: Sequence[int]) -> ByCase[tuple[int, ...]]:
+    """Labels not drawn and their partners, by case: which side they are on in a patch that may be mirrored is open."""
+    return ByCase({case: tuple(sorted({*own, *(partners[label] for label in own)})) for case, own in undrawn.items()})
+
+
+def undrawn_mask(
+    cases: Sequence[str], undrawn: Mapping[str, Sequence[int]], num_classes: int, device: torch.device
+) -> torch.Tensor | None:
+    """(B, num_classes) bool, true where a class is not drawn in a case of the batch; None if all are."""
+    if not any(case in undrawn for case in cases):
+        return None
+    mask = torch.zeros(len(cases), num_classes, dtype=torch.bool)
+    for row, case in enumerate(cases):
+        mask[row, list(undrawn.get(case, ()))] = True
+    return mask.to(device)
+
+
+def mask_summary(path: Path, undrawn: Mapping[str, Sequence[int]], ending: str) -> dict[str, Any]:
+    """Take classes that a case's reference does not show out of nnU-Net's ``summary.json``, in place.
+
+    Args:
+        path: The file; means are computed again, over the classes that any case knows.
+        undrawn: Labels by case.
+        ending: File ending of the label files.
+
+    Returns:
+        The new summary.
+    """
+    summary = load_summary_json(str(path))
+    for case in summary["metric_per_case"]:
+        name = Path(case["reference_file"]).name.removesuffix(ending)
+        for label in undrawn.get(name, ()):
+            case["metrics"][label] = dict.fromkeys(case["metrics"][label], float("nan"))
+    for label, means in summary["mean"].items():
+        for metric in means:
+            values = [case["metrics"][label][metric] for case in summary["metric_per_case"]]
+            means[metric] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+    for metric in summary["foreground_mean"]:
+        values = [means[metric] for means in summary["mean"].values()]
+        summary["foreground_mean"][metric] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+    save_summary_json(summary, str(path))
+    return summary

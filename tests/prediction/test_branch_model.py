@@ -1,0 +1,364 @@
+"""A trained branch: equal to nnU-Net's own predictor, and safe against bad model folders."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from acvl_utils.cropping_and_padding.padding import pad_nd_image
+from conftest import OPTIONS, write_weights
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+
+from soars_nnunet.cascade.classes import branch_labels, target_labels
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.raw_cases import training_cases
+from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS
+from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.stored_cases import load_preprocessed, write_channels
+from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.geometry.body import grown_box
+from soars_nnunet.geometry.organ_centers import organ_centers_mm
+from soars_nnunet.guidance.targets import drawn_labels
+from soars_nnunet.images.ct import read_ct, to_network_frame
+from soars_nnunet.planning.plan import plan
+from soars_nnunet.prediction import branch_model as inference
+from soars_nnunet.prediction.branch_model import BranchModel
+from soars_nnunet.prediction.sliding_window import BACKGROUND_LOGIT, tiles
+from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
+
+CPU = torch.device("cpu")
+
+
+def first_case(cascade, branch):
+    case = cascade.splits(branch)[0]["val"][0]
+    return torch.from_numpy(load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)[0])
+
+
+@pytest.mark.parametrize("folds", [[0], [0, 1]])
+@pytest.mark.parametrize("branch", ["anchor", "mid_level", "detection", "small_hard"])
+def test_outputs_are_those_of_the_stock_predictor(untrained_cascade, branch, folds):
+    folder = untrained_cascade.model(branch, DEFAULT_PLANS)
+    data = first_case(untrained_cascade, branch)
+    stock = nnUNetPredictor(
+        use_mirroring=False, perform_everything_on_device=False, device=CPU, allow_tqdm=False, verbose=False
+    )
+    stock.initialize_from_trained_model_folder(str(folder), folds)
+    model = BranchModel(folder, folds, CPU)
+    patch = model.configuration.patch_size
+    body = None if branch == "small_hard" else model.body(data)
+    box = grown_box(torch.ones_like(data[0]) if body is None else body, patch)
+    expected = torch.zeros(model.num_outputs, *data.shape[1:])
+    on_box = (slice(None), *box)
+    expected[on_box] = stock.predict_logits_from_preprocessed_data(data[on_box].clone()).float()
+    ours = model.outputs(data)
+    assert ours.dtype == torch.float32
+    assert expected.std() > 0.02, "the untrained networks' output should vary"
+    # nnU-Net adds up in half precision: where every tile's weight is tiny, in the volume's corners, it means little
+    padded, inside = pad_nd_image(data[on_box], patch, "constant", {"value": 0}, True, None)
+    weight = torch.zeros(padded.shape[1:])
+    for tile in tiles(weight.shape, patch, model.steps):
+        weight[tile] += compute_gaussian(tuple(patch), 1 / 8, 10, torch.float32, CPU)
+    wanted = model.wanted(data, body)
+    assert (wanted is None) == (branch == "small_hard")
+    clear = torch.zeros_like(data[0], dtype=torch.bool)
+    clear[box] = weight[inside[1:]] > 1e-3
+    clear &= True if wanted is None else wanted
+    assert clear.float().mean() > 0.4
+    if wanted is not None:  # air around the patient is not asked for
+        assert (ours[:, ~wanted].argmax(0) == 0).all() and 0 < (~wanted).float().mean() < 0.5
+    torch.testing.assert_close(ours[:, clear], expected[:, clear], rtol=5e-3, atol=5e-3)
+
+
+def test_folds_are_averaged_and_none_means_all(untrained_cascade):
+    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
+    data = first_case(untrained_cascade, "anchor")
+    one, two = (BranchModel(folder, [fold], CPU).outputs(data) for fold in (0, 1))
+    both = BranchModel(folder, None, CPU)
+    assert both.folds == [0, 1]
+    assert (one - two).abs().max() > 0.1
+    torch.testing.assert_close(both.outputs(data), (one + two) / 2)
+    assert torch.allclose(both.probabilities(data).sum(0), torch.ones(()), atol=1e-5)
+
+
+@pytest.mark.parametrize("branch", ["anchor", "mid_level", "detection", "small_hard"])
+def test_mirrored_prediction_treats_both_sides_alike(untrained_cascade, branch):
+    data = first_case(untrained_cascade, branch)
+    folder = untrained_cascade.model(branch, DEFAULT_PLANS)
+    plain, both = BranchModel(folder, [0], CPU), BranchModel(folder, [0], CPU, mirror=True)
+    classes, channels = both.mirror["classes"], both.mirror["channels"]
+    names = ["background", *list(both.dataset_json["labels"])[1:]]
+    assert names[classes[names.index(next(n for n in names if n.endswith("_L")))]].endswith("_R")
+    assert sorted(classes) == list(range(len(names))) and [classes[c] for c in classes] == sorted(classes)
+    assert len(channels) == len(data) and channels[0] == 0
+    output, swapped = both.outputs(data), both.outputs(data.flip(-1)[channels])
+    torch.testing.assert_close(swapped, output.flip(-1)[classes], rtol=1e-4, atol=1e-4)
+    assert (plain.outputs(data) - output).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("branch", ["anchor"])
+def test_preprocessing_from_memory_equals_the_stored_data(untrained_cascade, branch):
+    cascade = untrained_cascade
+    model = BranchModel(cascade.model(branch, DEFAULT_PLANS), [0], CPU)
+    source = cascade.raw(branch).parent / cascade.source
+    cropped = []
+    for case, (ct, _) in training_cases(cascade.source, {"file_ending": ".nii.gz"}).items():
+        assert ct.is_relative_to(source)
+        ct_hu, properties = to_network_frame(read_ct(ct))
+        before = dict(properties)
+        data, grid = model.preprocess(ct_hu, properties)
+        stored, _, stored_properties = load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)
+        np.testing.assert_allclose(data.numpy(), stored, atol=5e-5)
+        assert properties == before
+        assert grid.image_shape == tuple(stored_properties["shape_before_cropping"])
+        cropped.append(grid.crop_shape != grid.image_shape)
+    assert sum(cropped) == 1, "one phantom has a border of zeros, which nnU-Net crops"
+
+
+def test_preprocessing_of_vois_equals_the_stored_data(untrained_cascade):
+    """Crops were written as files, from which nnU-Net preprocessed CT and heat maps."""
+    cascade = untrained_cascade
+    model = BranchModel(cascade.model("small_hard", DEFAULT_PLANS), [0], CPU)
+    for case in cascade.splits("small_hard")[0]["val"][:3]:
+        files = sorted((cascade.raw("small_hard") / "imagesTr").glob(f"{case}_*"))
+        arrays, facts = zip(*(to_network_frame(read_ct(path)) for path in files), strict=True)
+        data, grid = model.preprocess(np.concatenate(arrays), facts[0])
+        stored, _, stored_properties = load_preprocessed(cascade.data("small_hard", DEFAULT_PLANS), case)
+        assert len(data) == len(files) > 2 and grid.image_shape == tuple(stored_properties["shape_before_cropping"])
+        np.testing.assert_allclose(data.numpy(), stored, atol=2e-4)
+
+
+def test_results_that_do_not_fit_are_held_on_the_cpu(untrained_cascade, monkeypatch):
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU)
+    data = first_case(untrained_cascade, "anchor")
+    expected, run, tried = model.outputs(data), BranchModel._outputs, []
+
+    def small_gpu(self, *arguments):
+        tried.append(self.results.type)
+        if self.results.type != "cpu":
+            raise torch.OutOfMemoryError("too small")
+        return run(self, *arguments)
+
+    monkeypatch.setattr(BranchModel, "_outputs", small_gpu)
+    model.results = torch.device("mps")
+    torch.testing.assert_close(model.outputs(data), expected)
+    assert tried == ["mps", "cpu"] and model.results.type == "mps"
+    model.results = CPU
+    monkeypatch.setattr(model, "_outputs", lambda *arguments: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.raises(torch.OutOfMemoryError, match="full"):
+        model.outputs(data)
+
+
+@pytest.fixture
+def model_copy(untrained_cascade, tmp_path):
+    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
+    return shutil.copytree(folder, tmp_path / folder.name)
+
+
+def test_prediction_starts_without_the_trainers():
+    """Importing nnU-Net's trainer takes as long as everything else."""
+    slow = "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"
+    code = f"import sys, soars_nnunet.cli, soars_nnunet.predict_files; sys.exit({slow!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("key", "value"), [("order_z", 1), ("force_separate_z", False)])
+def test_plans_of_another_preprocessing_are_refused(model_copy, key, value):
+    plans = read_json(model_copy / "plans.json")
+    plans["configurations"][CONFIGURATION]["resampling_fn_data_kwargs"][key] = value
+    write_json(model_copy / "plans.json", plans)
+    with pytest.raises(MissingArtifactError, match="expected the axes, normalisation and resampling that soars-plan"):
+        BranchModel(model_copy, [0], CPU)
+
+
+class RunsCode:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("key", ["network_weights", "logging", "_best_ema"])
+def test_loading_runs_no_code(model_copy, tmp_path, key):
+    proof, path = tmp_path / "executed", model_copy / "fold_0" / CHECKPOINT
+    checkpoint = torch.load(path, weights_only=False)
+    torch.save({**checkpoint, key: RunsCode(proof)}, path)
+    with pytest.raises(MissingArtifactError, match="fold_0") as refused:
+        BranchModel(model_copy, [0], CPU)
+    assert "\n" not in str(refused.value)
+    assert not proof.exists()
+    torch.load(path, weights_only=False)
+    assert proof.exists(), "the checkpoint would have run code"
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
+def test_truncated_checkpoint_is_named(model_copy, kept):
+    path = model_copy / "fold_1" / CHECKPOINT
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content)) if kept < 1 else kept])
+    with pytest.raises(MissingArtifactError, match=f"fold_1/{CHECKPOINT}.*copy it again") as refused:
+        BranchModel(model_copy, None, CPU)
+    assert "\n" not in str(refused.value)
+
+
+def test_weights_of_another_network_are_refused(model_copy, untrained_cascade):
+    other = untrained_cascade.model("mid_level", DEFAULT_PLANS) / "fold_0" / CHECKPOINT
+    shutil.copyfile(other, model_copy / "fold_0" / CHECKPOINT)
+    with pytest.raises(MissingArtifactError, match="fold_0.*another network's") as refused:
+        BranchModel(model_copy, [0], CPU)
+    assert "\n" not in str(refused.value)
+
+
+def test_missing_folds_and_folders_are_named(model_copy, tmp_path):
+    with pytest.raises(MissingArtifactError, match=r"fold\(s\) \[3\] are not trained, only \[0, 1\]"):
+        BranchModel(model_copy, [0, 3], CPU)
+    shutil.rmtree(model_copy / "fold_0")
+    (model_copy / "fold_1" / CHECKPOINT).rename(model_copy / "fold_1" / "checkpoint_latest.pth")
+    for folder in (model_copy, tmp_path / "nowhere"):
+        with pytest.raises(MissingArtifactError, match="no trained fold"):
+            BranchModel(folder, None, CPU)
+
+
+@pytest.mark.parametrize("plans", [DEFAULT_PLANS, "CTOnly"])
+def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cascade_copy, plans):
+    if plans != DEFAULT_PLANS:
+        plan(cascade_copy, replace(OPTIONS, guidance="none", plans_name=plans), ["detection"])
+        write_weights(cascade_copy, "detection", plans)
+    targets = target_labels(cascade_copy)
+    files = training_cases(cascade_copy.source, read_json(raw_folder() / cascade_copy.source / "dataset.json"))
+    names, voxel_mm = list(targets), OPTIONS.spacing_mm[2]
+    for fold, split in enumerate(cascade_copy.splits("detection")):
+        model = BranchModel(cascade_copy.model("detection", plans), [fold], CPU)
+        seen = set()
+        for upper, lower, mm in model.sides():  # of organs that have a voxel of the network's in both cases or one
+            pair, places = [names[int(row)] for row in (upper, lower)], []
+            for case in split["train"]:
+                labels, properties = drawn_labels(files[case][1], cascade_copy, ())
+                centers_mm = organ_centers_mm(labels, [targets[name] for name in pair], properties["spacing"])
+                places.append(centers_mm[0, 2] - centers_mm[1, 2])
+            assert mm == pytest.approx(np.median(places), abs=voxel_mm)
+            seen.add(tuple(sorted(pair)))
+        assert ("Ear_L", "Ear_R") in seen
+    model.folds = [0, 1]
+    assert model.sides() == [[*model.sides()[0][:2], min(of[0][2] for of in model.settings["sides"])]]
+
+
+def test_planned_reach_is_the_same_on_both_sides(cascade_copy, monkeypatch):
+    """An organ on the left reaches as far to the left of its anchors as its partner does to the right."""
+    monkeypatch.setattr("soars_nnunet.geometry.reach.MIN_CASES", 1)
+    for case in {case for split in cascade_copy.splits() for case in split["train"]}:
+        labels = load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)[1][0]
+        anchors = np.stack([labels == row + 1 for row in range(len(branch_labels(cascade_copy, "anchor")))])
+        write_channels(cascade_copy.channels("anchor", DEFAULT_PLANS), case, anchors.astype(np.float16))
+    shutil.rmtree(cascade_copy.data("mid_level", DEFAULT_PLANS))
+    plan(cascade_copy, replace(OPTIONS, plans_name="Reach"), ["mid_level"])
+    soars = read_json(cascade_copy.plans("mid_level", "Reach"))["configurations"][CONFIGURATION]["soars"]
+    partners = [row - 1 for row in soars["mirror"]["channels"][1:]]
+    assert partners != list(range(len(partners)))
+    for reach in soars["reach"]:
+        assert sum(span is not None for span in reach) > 3
+        for span, row in zip(reach, partners, strict=True):
+            if span is None:
+                assert reach[row] is None
+                continue
+            (low, high), (other_low, other_high) = span, reach[row]
+            assert low[:2] == other_low[:2] and high[:2] == other_high[:2]
+            assert low[2] == pytest.approx(-other_high[2])
+
+
+@pytest.mark.parametrize("branch", ["mid_level", "detection"])
+def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade, branch):
+    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU)
+    num_anchors = len(model.settings["guidance"])
+    assert [len(reach) for reach in model.settings["reach"]] == [num_anchors] * 2, "soars-plan learns it for each fold"
+    data = first_case(untrained_cascade, branch)
+    data[1:] = 0
+    middle = [n // 2 for n in data.shape[1:]]
+    data[1 : 1 + num_anchors, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
+    model.settings["reach"] = None
+    everything, body = model.outputs(data), model.body(data)
+    model.settings["reach"] = [[[[0.0] * 3, [40.0] * 3]] * num_anchors, []]
+    near, output = model.wanted(data, body), model.outputs(data)
+    assert 0 < near.sum() < 0.5 * body.sum() and not (near & ~body).any()
+    torch.testing.assert_close(output[:, near], everything[:, near])
+    assert (output[:, ~near].argmax(0) == 0).all()
+    model.tiling = Tiling(everywhere=True)
+    assert model.wanted(data, body) is None
+    model.tiling, model.folds = DEFAULT_TILING, [0, 1]  # nothing is known of the other
+    assert torch.equal(model.wanted(data, body), body)
+    model.folds = [0]
+    assert torch.equal(model.wanted(data, body), near)
+    data[1:] *= 0.5  # no anchor is certain
+    assert torch.equal(model.wanted(data, body), body)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_air_around_the_patient_changes_nothing(untrained_cascade, large):
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling(large=large))
+    data = first_case(untrained_cascade, "anchor")
+    margin = 12  # of what is kept around the body, and what a box grows by, there is enough in both
+    near, far = (torch.nn.functional.pad(data, (air, air + 3, air, air, air, air)) for air in (margin, 2 * margin))
+    inside = (slice(None), *(slice(margin, margin + width) for width in near.shape[1:]))
+    assert torch.equal(model.outputs(far)[inside], model.outputs(near))
+
+
+@pytest.mark.parametrize("branch", ["anchor", "detection"])
+def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
+    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling(everywhere=True))
+    data = first_case(untrained_cascade, branch)
+    data = torch.nn.functional.pad(data, (12, 12, 12, 12, 12, 12))
+    data[0, :40, :, 60:] = 0  # a part of the patient that is smaller: its rectangle is, too
+    body = model.body(data)
+    box = grown_box(body, model.configuration.patch_size)
+    around = torch.ones_like(body)
+    around[box] = False
+    output = model.outputs(data)
+    assert around.any() and (output[0, around] == BACKGROUND_LOGIT).all() and (output[1:, around] == 0).all()
+    assert (output[0][box] != BACKGROUND_LOGIT).all() and not body[box].all()
+    model.tiling = DEFAULT_TILING
+    assert (model.outputs(data)[0, ~body] == BACKGROUND_LOGIT).all()
+
+
+def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
+    model = BranchModel(untrained_cascade.model("mid_level", DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+    num_anchors = len(model.settings["guidance"])
+    data = first_case(untrained_cascade, "mid_level")
+    data[1:] = 0
+    middle = [n // 2 for n in data.shape[1:]]
+    data[1:, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
+    model.settings["reach"] = [[[[0.0] * 3, [100.0] * 3]] * num_anchors]
+    body = model.body(data)
+    near = model.wanted(data, body)
+    box = grown_box(near, model.configuration.patch_size)
+    assert 0 < near.sum() < body.sum() and data[0][box].numel() < data[0].numel()
+    output = model.outputs(data)
+    with torch.inference_mode():
+        expected = model.networks[0](data[(slice(None), *box)][None])[0]
+    torch.testing.assert_close(output[(slice(None), *box)][:, near[box]], expected[:, near[box]])
+    assert (output[0, ~near] == BACKGROUND_LOGIT).all()
+
+
+def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, monkeypatch):
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+    data = first_case(untrained_cascade, "anchor")
+    data[:, :6] = data[:, :, :5] = 0  # air
+    wanted = model.wanted(data, model.body(data))
+    box = grown_box(wanted, model.configuration.patch_size)
+    assert data[0][box].numel() < data[0].numel()
+    output = model.outputs(data)
+    with torch.inference_mode():
+        expected = model.networks[0](data[(slice(None), *box)][None])[0]
+    torch.testing.assert_close(output[(slice(None), *box)][:, wanted[box]], expected[:, wanted[box]])
+    assert (output[:, ~wanted].argmax(0) == 0).all()
+    for branch in ("detection", "small_hard"):
+        other = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+        assert other.tile((90, 90, 90))[0] == other.configuration.patch_size
+    monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 20**3)
+    tile, steps = model.tile(data.shape[1:])
+    assert np.prod(tile) <= 20**3
+    assert not torch.equal(model.outputs(data), output), "tiles see less around them"

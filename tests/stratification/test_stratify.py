@@ -1,0 +1,369 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.storage import file_hash, read_json
+from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.phantom.dataset import write_phantom_dataset
+from soars_nnunet.profile import load_profile
+from soars_nnunet.stratification.splits import split_patients
+from soars_nnunet.stratification.stratify import match_labels, stratify
+
+HN42 = load_profile("hn42")
+SOURCE = "Dataset042_Neck"
+LABELS = {"background": 0, "Tumour": 3, "LeftParotid": 2, "brain stem": 5, "RightParotid": 9}
+BLOCKS = {2: slice(11, 14), 5: slice(6, 9), 9: slice(2, 5), 3: slice(14, 16)}
+"""x range of each label in the crafted volume; the patient's left is at larger x."""
+
+
+def point_to(folder, set_variable):
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        set_variable(name, str(folder / name))
+    return folder / "nnUNet_raw"
+
+
+@pytest.fixture
+def raw(tmp_path, monkeypatch):
+    return point_to(tmp_path, monkeypatch.setenv)
+
+
+def volume(swapped=False):
+    labels = np.zeros((12, 14, 16), np.uint8)
+    for value, columns in BLOCKS.items():
+        value = {2: 9, 9: 2}.get(value, value) if swapped else value
+        labels[4:8, 3:9, columns] = value
+    return labels
+
+
+def as_image(array, direction_x=1.0, spacing=(1.5, 2.0, 3.0)):
+    """Image with the given x direction; the array is in the image's own voxel order."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing)
+    image.SetDirection((direction_x, 0, 0, 0, 1, 0, 0, 0, 1))
+    image.SetOrigin((-12.0 if direction_x > 0 else 12.0, -5.0, 30.0))
+    return image
+
+
+def write_case(raw, case, labels, ct=None):
+    folder = raw / SOURCE
+    for kind in ("imagesTr", "labelsTr"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    if ct is None:
+        ct = sitk.Cast(labels > 0, sitk.sitkInt16) * 1300 - 1000  # air and bone
+    sitk.WriteImage(ct, str(folder / "imagesTr" / f"{case}_0000.nii.gz"))
+    sitk.WriteImage(labels, str(folder / "labelsTr" / f"{case}.nii.gz"))
+
+
+def write_source(raw, cases=("a", "b"), labels=LABELS):
+    for case in cases:
+        write_case(raw, case, as_image(volume()))
+    data = {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": len(cases), "file_ending": ".nii.gz"}
+    # a list of files spares nnU-Net's pool of twelve processes that looks them up
+    data["dataset"] = {
+        case: {"images": [f"imagesTr/{case}_0000.nii.gz"], "label": f"labelsTr/{case}.nii.gz"} for case in cases
+    }
+    (raw / SOURCE / "dataset.json").write_text(json.dumps(data))
+    return raw
+
+
+def read_array(path):
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+@pytest.fixture(scope="module")
+def stratified(tmp_path_factory):
+    """Two phantoms with all 42 organs at 6 mm, stratified."""
+    with pytest.MonkeyPatch.context() as patch:
+        raw = point_to(tmp_path_factory.mktemp("stratified"), patch.setenv)
+        write_phantom_dataset(raw / SOURCE, 2, 0, (48, 40, 40), (6.0, 6.0, 6.0))
+        yield stratify(42, HN42, num_folds=2), raw
+
+
+@pytest.mark.parametrize("case", ["phantom_000", "phantom_001"])
+def test_anchor_and_mid_level_put_back_together_are_the_source(stratified, case):
+    cascade, raw = stratified[0].cascade, stratified[1]
+    source = read_array(raw / SOURCE / "labelsTr" / f"{case}.nii.gz")
+    restored = np.zeros_like(source)
+    for branch in ("anchor", "mid_level"):
+        tier = read_array(raw / cascade.datasets[branch] / "labelsTr" / f"{case}.nii.gz")
+        values = read_json(raw / cascade.datasets[branch] / "dataset.json")["labels"]
+        for name, members in branch_labels(cascade, branch):
+            assert members == [name]
+            voxels = tier == values[name]
+            assert voxels.any() and not restored[voxels].any()
+            restored[voxels] = HN42.by_name[name].label
+    small = [organ.label for organ in HN42.tier("small_hard")]
+    assert np.isin(source, small).sum() > 20
+    np.testing.assert_array_equal(restored, np.where(np.isin(source, small), 0, source))
+
+
+@pytest.mark.parametrize("case", ["phantom_000", "phantom_001"])
+def test_detection_targets_are_the_unions_of_their_organs(stratified, case):
+    cascade, raw = stratified[0].cascade, stratified[1]
+    source = read_array(raw / SOURCE / "labelsTr" / f"{case}.nii.gz")
+    tier = read_array(raw / cascade.datasets["detection"] / "labelsTr" / f"{case}.nii.gz")
+    values = read_json(raw / cascade.datasets["detection"] / "dataset.json")["labels"]
+    assert values == {"background": 0, **{name: i for i, name in enumerate(HN42.targets, 1)}} and len(values) == 11
+    covered = np.zeros(source.shape, bool)
+    for target, organs in HN42.targets.items():
+        union = np.isin(source, [organ.label for organ in organs])
+        np.testing.assert_array_equal(tier == values[target], union)
+        covered |= union
+    assert not tier[~covered].any()
+
+
+def test_cts_are_referenced_not_copied(stratified):
+    cascade, raw = stratified[0].cascade, stratified[1]
+    for branch in ("anchor", "mid_level", "detection"):
+        folder = raw / cascade.datasets[branch]
+        assert sorted(os.listdir(folder)) == ["dataset.json", "labelsTr"]
+        listed = get_filenames_of_train_images_and_targets(str(folder))
+        assert sorted(listed) == ["phantom_000", "phantom_001"]
+        for case, files in listed.items():
+            assert files["images"] == [str(raw / SOURCE / "imagesTr" / f"{case}_0000.nii.gz")]
+            assert files["label"] == str(folder / "labelsTr" / f"{case}.nii.gz")
+            label, ct = (sitk.ReadImage(path) for path in (files["label"], files["images"][0]))
+            assert label.GetOrigin() == ct.GetOrigin() and label.GetSpacing() == ct.GetSpacing()
+        # raw folders can be moved as a whole
+        assert str(raw) not in (folder / "dataset.json").read_text()
+
+
+def test_small_hard_is_only_reserved(stratified):
+    cascade, raw = stratified[0].cascade, stratified[1]
+    assert cascade.datasets["small_hard"] == "Dataset424_Neck_SmallHard"
+    assert sorted(path.name for path in raw.iterdir()) == [
+        SOURCE,
+        *(f"Dataset42{i}_Neck_{name}" for i, name in enumerate(("Anchor", "MidLevel", "Detection"), 1)),
+    ]
+
+
+def test_every_branch_has_the_same_split(stratified):
+    cascade = stratified[0].cascade
+    splits = [cascade.splits(branch) for branch in ("anchor", "mid_level", "detection")]
+    assert splits[0] == splits[1] == splits[2] and len(splits[0]) == 2
+
+
+def test_rerun_gives_identical_files(raw, tmp_path):
+    def hashes():
+        return {path.relative_to(tmp_path): file_hash(path) for path in tmp_path.rglob("*") if path.is_file()}
+
+    write_source(raw)
+    stratify(42, HN42, num_folds=2)
+    first = hashes()
+    assert len(first) > 10
+    stratify(42, HN42, num_folds=2)
+    assert hashes() == first
+
+
+def test_other_label_numbers_and_names(raw):
+    write_source(raw)
+    done = stratify(42, HN42, num_folds=2)
+    assert done.cascade.labels == {"Brainstem": 5, "Parotid_L": 2, "Parotid_R": 9}
+    assert done.unknown == ["Tumour"]
+    assert sorted(done.absent) == sorted({o.name for o in HN42.organs} - {"Brainstem", "Parotid_L", "Parotid_R"})
+    assert list(done.cascade.datasets) == ["anchor", "mid_level"]
+    tiers = [read_array(done.cascade.raw(branch) / "labelsTr" / "a.nii.gz") for branch in ("anchor", "mid_level")]
+    np.testing.assert_array_equal(tiers[0], volume() == 5)
+    np.testing.assert_array_equal(tiers[1], np.where(volume() == 2, 1, np.where(volume() == 9, 2, 0)))
+
+
+def test_organs_without_a_voxel_are_reported_per_case(raw):
+    write_source(raw)
+    labels = volume()
+    labels[labels == 2] = 0
+    write_case(raw, "b", as_image(labels))
+    assert stratify(42, HN42, num_folds=2).empty == {"b": ["Parotid_L"]}
+
+
+def test_values_that_dataset_json_does_not_list_become_background(raw):
+    write_source(raw)
+    labels = volume()
+    labels[0] = 200
+    write_case(raw, "b", as_image(labels))
+    cascade = stratify(42, HN42, num_folds=2).cascade
+    assert not read_array(cascade.raw("anchor") / "labelsTr" / "b.nii.gz")[0].any()
+
+
+def test_dataset_without_an_organ_of_the_profile_is_refused(raw):
+    write_source(raw, labels={"background": 0, "liver": 5, "Tumour": 3})
+    with pytest.raises(InputError, match="expected anchor organs of profile 'hn42'.*liver"):
+        stratify(42, HN42, num_folds=2)
+    assert os.listdir(raw) == [SOURCE]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"background": 0, "Brainstem": 1, "brain_stem": 2}, "two labels for one organ, at 'brain_stem'"),
+        ({"background": 0, "Brainstem": 1, "Cerebellum": 1}, "two organs with one label"),
+        ({"background": 0, "Brainstem": [1, 2]}, "regions are unusable"),
+    ],
+)
+def test_ambiguous_label_lists_are_refused(labels, message):
+    with pytest.raises(InputError, match=message):
+        match_labels(labels, HN42)
+
+
+def test_ignore_label_is_no_organ():
+    found, unknown, _ = match_labels({"background": 0, "Brainstem": 1, "ignore": 2}, HN42)
+    assert (found, unknown) == ({"Brainstem": 1}, [])
+
+
+def refused_without_traces(raw, message):
+    before = {path.relative_to(raw): path.stat().st_mtime_ns for path in raw.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=message):
+        stratify(42, HN42, num_folds=2)
+    assert {path.relative_to(raw): path.stat().st_mtime_ns for path in raw.rglob("*") if path.is_file()} == before
+    assert [name for name in os.listdir(raw) if name.startswith(".")] == []
+
+
+def test_swapped_sides_are_refused(raw):
+    write_source(raw)
+    write_case(raw, "b", as_image(volume(swapped=True)))
+    refused_without_traces(raw, "b: Parotid_L lies .* right of Parotid_R")
+    assert os.listdir(raw) == [SOURCE]
+
+
+def test_mirrored_storage_is_accepted_if_the_header_says_so(raw):
+    write_source(raw)
+    write_case(raw, "b", as_image(np.ascontiguousarray(volume()[:, :, ::-1]), direction_x=-1.0))
+    cascade = stratify(42, HN42, num_folds=2).cascade
+    tier = sitk.ReadImage(str(cascade.raw("mid_level") / "labelsTr" / "b.nii.gz"))
+    assert tier.GetDirection()[0] == -1.0
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(tier)[:, :, ::-1] == 1, volume() == 2)
+
+
+def test_wrong_header_over_right_labels_is_refused(raw):
+    write_source(raw)
+    write_case(raw, "b", as_image(volume(), direction_x=-1.0))
+    refused_without_traces(raw, "b: Parotid_L lies")
+
+
+def test_label_map_on_another_grid_is_refused_and_earlier_work_stays(raw):
+    write_source(raw)
+    stratify(42, HN42, num_folds=2)
+    # the last case fails, after others were written
+    write_case(raw, "b", as_image(volume(), spacing=(1.5, 2.0, 3.5)), ct=as_image(volume().astype(np.int16)))
+    refused_without_traces(raw, "b: expected the label map on the grid of b_0000.nii.gz, with spacing")
+
+
+def test_label_map_on_another_grid_leaves_nothing_in_the_raw_folder(raw):
+    write_source(raw)
+    write_case(raw, "b", as_image(volume()[:-1]), ct=as_image(volume().astype(np.int16)))
+    refused_without_traces(raw, "with size")
+    assert os.listdir(raw) == [SOURCE]
+
+
+def test_leftovers_of_a_killed_run_do_not_get_into_the_result(raw):
+    write_source(raw)
+    leftover = raw / ".Dataset421_Neck_Anchor.partial" / "labelsTr"
+    leftover.mkdir(parents=True)
+    (leftover / "old.nii.gz").touch()
+    cascade = stratify(42, HN42, num_folds=2).cascade
+    assert sorted(os.listdir(cascade.raw("anchor") / "labelsTr")) == ["a.nii.gz", "b.nii.gz"]
+    assert sorted(name for name in os.listdir(raw) if name.startswith(".")) == []
+
+
+def test_missing_files_are_named(raw):
+    write_source(raw)
+    (raw / SOURCE / "labelsTr" / "b.nii.gz").unlink()
+    refused_without_traces(raw, "b.nii.gz")
+
+
+def test_more_than_one_channel_is_refused(raw):
+    write_source(raw)
+    path = raw / SOURCE / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "channel_names": {"0": "CT", "1": "PET"}}))
+    refused_without_traces(raw, "expected one channel")
+
+
+def test_ids_of_another_dataset_are_refused(raw):
+    write_source(raw)
+    (raw / "Dataset422_Chest").mkdir()
+    refused_without_traces(raw, "dataset id 422 is taken by Dataset422_Chest")
+    cascade = stratify(42, HN42, ids=(1, 2, 3, 4), num_folds=2).cascade
+    assert cascade.datasets == {"anchor": "Dataset001_Neck_Anchor", "mid_level": "Dataset002_Neck_MidLevel"}
+
+
+def test_baseline_holds_every_organ_and_is_no_branch_of_the_cascade(raw):
+    write_source(raw)
+    cascade = stratify(42, HN42, num_folds=2, baseline=True).cascade
+    assert cascade.datasets["baseline"] == "Dataset425_Neck_Baseline"
+    assert [branch.key for branch in cascade.branches] == ["anchor", "mid_level"]
+    assert [branch.key for branch in cascade.networks] == ["anchor", "mid_level", "baseline"]
+    organs = [name for name, _ in branch_labels(cascade, "baseline")]
+    assert organs == [organ.name for organ in HN42.organs if organ.name in cascade.labels]
+    written = read_array(cascade.raw("baseline") / "labelsTr" / "a.nii.gz")
+    for value, name in enumerate(organs, 1):
+        np.testing.assert_array_equal(written == value, volume() == cascade.labels[name])
+    splits = [read_json(cascade.preprocessed(key) / "splits_final.json") for key in ("anchor", "baseline")]
+    assert splits[0] == splits[1]
+    with pytest.raises(InputError, match="5 different dataset ids"):
+        stratify(42, HN42, ids=(1, 2, 3, 4), num_folds=2, baseline=True)
+    assert (
+        stratify(42, HN42, ids=(1, 2, 3, 4, 9), num_folds=2, baseline=True).cascade.datasets["baseline"][7:10] == "009"
+    )
+
+
+@pytest.mark.parametrize("ids", [(1, 2, 3), (1, 2, 3, 3), (0, 1, 2, 3), (998, 999, 1000, 1001)])
+def test_unusable_ids_are_refused(raw, ids):
+    write_source(raw)
+    with pytest.raises(InputError, match="4 different dataset ids"):
+        stratify(42, HN42, ids=ids, num_folds=2)
+
+
+def test_the_source_itself_is_never_overwritten(raw):
+    write_source(raw)
+    with pytest.raises(InputError, match="taken by Dataset042_Neck"):
+        stratify(42, HN42, ids=(42, 1, 2, 3), num_folds=2)
+
+
+def test_default_is_four_folds_and_each_case_is_validated_once(raw):
+    write_source(raw, [f"case{i}" for i in range(6)])
+    splits = stratify(42, HN42).cascade.splits()
+    assert len(splits) == 4
+    assert sorted(case for split in splits for case in split["val"]) == [f"case{i}" for i in range(6)]
+    for split in splits:
+        assert sorted(split["train"] + split["val"]) == [f"case{i}" for i in range(6)]
+
+
+def test_scans_of_one_patient_stay_together():
+    cases = [f"p{patient:02d}_scan{scan}" for patient in range(9) for scan in range(1 + patient % 3)]
+    splits = split_patients(cases, 4, r"^(p\d+)_")
+    assert sorted(case for split in splits for case in split["val"]) == sorted(cases)
+    for split in splits:
+        assert not {case[:3] for case in split["train"]} & {case[:3] for case in split["val"]}
+        assert sorted(split["train"] + split["val"]) == sorted(cases)
+    assert splits == split_patients(cases[::-1], 4, r"^(p\d+)_")
+
+
+@pytest.mark.parametrize(
+    ("folds", "pattern", "message"),
+    [
+        (4, r"^(p\d)_", "expected 2 to 3 folds"),
+        (1, None, "expected 2 to 6 folds"),
+        (7, None, "got 7"),
+        (2, r"^(x\d)_", "finds no group in case"),
+        (2, r"^p\d_", "finds no group in case"),
+    ],
+)
+def test_impossible_splits_are_refused(folds, pattern, message):
+    cases = [f"p{patient}_{scan}" for patient in range(3) for scan in range(2)]
+    with pytest.raises(InputError, match=message):
+        split_patients(cases, folds, pattern)
+
+
+def test_broken_pattern_is_refused():
+    with pytest.raises(InputError, match="pattern"):
+        split_patients(["a", "b"], 2, "([")
+
+
+def test_unknown_dataset_is_refused(raw):
+    write_source(raw)
+    with pytest.raises(MissingArtifactError, match="dataset 43"):
+        stratify(43, HN42)
