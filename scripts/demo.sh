@@ -36,7 +36,7 @@ step "soars-cascade-predict: phantoms that no model has seen"
 soars-cascade-predict -i "$nnUNet_raw/Dataset042_Phantom/imagesTs" -o "$out/prediction" --device "$device"
 step "soars-evaluate"
 soars-evaluate -p "$out/prediction" -r "$nnUNet_raw/Dataset042_Phantom/labelsTs" -o "$out" --profile hn42
-python scripts/demo_report.py "$out"
+python -m scripts.demo_report "$out"
 step "soars-report"
 soars-report -e "$out/evaluation.json"
 soars-report -p "$out/prediction" -i "$nnUNet_raw/Dataset042_Phantom/imagesTs"

@@ -1,6 +1,6 @@
 """After the demo: detection errors of the test phantoms, and a PNG of CT slices with contours.
 
-Usage: python scripts/demo_report.py DEMO_OUTPUT
+Usage: python -m scripts.demo_report DEMO_OUTPUT
 """
 
 import json

@@ -59,7 +59,7 @@ PY
 step "soars-stratify, soars-plan"
 [ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] \
     || soars-stratify -d 7 -p openkbp7 --folds 2 ${partial:+--unannotated "$partial/cases.json"}
-soars-plan -d 7 "${regime[@]}" --genotype scripts/openkbp_genotype.json
+soars-plan -d 7 "${regime[@]}" --genotype scripts/experiments/openkbp_genotype.json
 side_by_side "071 0 SOARSAnchorTrainer" "071 1 SOARSAnchorTrainer"
 step "soars-channels"
 soars-channels -d 7 --device "$device"

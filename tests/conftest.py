@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 from copy import deepcopy
-from importlib import import_module
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,6 @@ from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extract
 from nnunetv2.preprocessing.preprocessors import default_preprocessor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-import soars_nnunet
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
@@ -44,14 +42,6 @@ OPTIONS = PlanOptions(
     num_processes=1,
 )
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
-SCRIPTS = Path(soars_nnunet.__file__).parents[1] / "scripts"
-
-
-@pytest.fixture
-def import_script(monkeypatch):
-    """Imports a script by its name."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return import_module
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ class MixedConv(nn.Module):
             (B, O, Z, Y, X).
         """
         if self.channels_last and features.device.type == "cpu":
-            # the weight gradient of a wide 5x5x5 convolution takes half the time (scripts/benchmark_supernet.py)
+            # the weight gradient of a wide 5x5x5 convolution takes half the time (scripts/benchmarks/supernet.py)
             features = features.contiguous(memory_format=torch.channels_last_3d)
         share = dict(zip(KINDS, gamma, strict=True))
         first = torch.cat([self._padded(kind, 0) for kind in PSEUDO])

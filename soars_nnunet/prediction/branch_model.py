@@ -109,7 +109,7 @@ class BranchModel:
         network.load_state_dict(weights)
         network.eval().fold_batch_norm()
         network.to(self.device)
-        if self.device.type == "cpu":  # takes 0.5 to 0.8 of the time there (scripts/benchmark_forward.py)
+        if self.device.type == "cpu":  # takes 0.5 to 0.8 of the time there (scripts/benchmarks/forward.py)
             network.to(memory_format=torch.channels_last_3d)
         return network
 

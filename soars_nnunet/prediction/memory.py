@@ -1,7 +1,7 @@
 """How much memory the prediction of a CT takes, before it starts: too little is an error, not a killed process.
 
 The figures count what the steps hold at a time, by image voxels, network voxels and classes;
-``scripts/benchmark_inference.py`` prints the estimate beside what was measured.
+``scripts/benchmarks/inference.py`` prints the estimate beside what was measured.
 """
 
 from __future__ import annotations

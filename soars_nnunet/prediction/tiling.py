@@ -16,7 +16,7 @@ MAX_BATCH_VOXELS = 2_200_000
 
 
 MAX_BATCH = 4
-"""Tiles at a time; more gains nothing (scripts/benchmark_forward.py)."""
+"""Tiles at a time; more gains nothing (scripts/benchmarks/forward.py)."""
 
 
 @dataclass(frozen=True)

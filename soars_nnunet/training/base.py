@@ -83,7 +83,7 @@ class SOARSTrainer(nnUNetTrainer):
             if threads := os.environ.get("OMP_NUM_THREADS"):
                 # nnU-Net takes every core whatever the user says; trainings side by side then stall one another
                 torch.set_num_threads(int(threads))
-            # a training step takes 0.8 to 0.95 of the time (scripts/benchmark_training.py)
+            # a training step takes 0.8 to 0.95 of the time (scripts/benchmarks/training.py)
             self.network.to(memory_format=torch.channels_last_3d)
 
     @property

@@ -1,6 +1,7 @@
 """Surface metrics against four witnesses: analytic values, brute force in float64, SimpleITK and MONAI.
 
-MONAI's sub-voxel surface DSC is google-deepmind/surface-distance's; scripts/interobserver.py runs that package itself.
+MONAI's sub-voxel surface DSC is google-deepmind/surface-distance's; scripts/experiments/interobserver.py
+runs that package itself.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from six_branches import to_six_branches
 from torch import nn
 from torch.nn import functional
 
+from scripts.benchmarks.six_branches import to_six_branches
 from soars_nnunet.networks.genotype import KINDS, kernels
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.networks.supernet import MixedBlock, SuperPHNN

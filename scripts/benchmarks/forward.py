@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Time of a network's pass over one tile in several ways, as ratios in one run, and whether labels stay the same.
 
-    python scripts/benchmark_forward.py [--branch mid_level] [--tile 48 96 96] [--device cpu] [--rounds 5]
+    python -m scripts.benchmarks.forward [--branch mid_level] [--tile 48 96 96] [--device cpu] [--rounds 5]
 
 A branch's network as published, of 22 outputs from CT and 9 anchors (anchor: from CT), with random weights. "plain"
 runs tile by tile in NCDHW and adds up the blocks' scores at low resolution, which are interpolated to full size once;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """The cascade against stock nnU-Net: the same wall time and cases in training, scored on cases held out of both.
 
-    python scripts/compare_stock.py DATASET -p openkbp7 -o OUT --minutes 60 --device cuda -- --regime nnunet
+    python -m scripts.experiments.compare_stock DATASET -p openkbp7 -o OUT --minutes 60 --device cuda -- --regime nnunet
 
 DATASET is a raw nnU-Net dataset of anchor and mid-level organs. Every fifth case is held out; the others train. The
 cascade splits them in folds, which train side by side and are averaged; its anchors and mid-level share --minutes.
@@ -25,11 +25,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 import torch
-from compare_inference import dice
-from compare_partial import cases_of
-from paired import paired_table
-from runner import add_options, parse
 
+from scripts.experiments.compare_inference import dice
+from scripts.experiments.compare_partial import cases_of
+from scripts.experiments.paired import paired_table
+from scripts.experiments.runner import add_options, parse
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
@@ -38,6 +38,7 @@ from soars_nnunet.cli import commands as cli
 from soars_nnunet.images.label_map import read_label_map
 from soars_nnunet.profile import Profile
 
+MODULE = "scripts.experiments.compare_stock"
 DATASET = 7
 STOCK_TRAINER = "nnUNetTrainerNoMirroring"
 EXPONENT = 0.9
@@ -129,7 +130,7 @@ def train_folds(
     logs = [options.output / f"train_{trainer}_{fold}.log" for fold in folds]
     running = []
     for fold, log in zip(folds, logs, strict=True):
-        command = [sys.executable, __file__, "--train", dataset, str(fold), trainer, str(seconds), options.device]
+        command = [sys.executable, "-m", MODULE, "--train", dataset, str(fold), trainer, str(seconds), options.device]
         command.append(str(log.with_suffix(".json")))
         with open(log, "w", encoding="utf-8") as file:
             running.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment))

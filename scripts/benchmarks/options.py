@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What each option of soars-cascade-predict gains and costs with trained weights: seconds, memory, DSC.
 
-    python scripts/benchmark_options.py -d 42 -i CTS -r LABELS -o OUT [--rounds 3]
+    python -m scripts.benchmarks.options -d 42 -i CTS -r LABELS -o OUT [--rounds 3]
 
 Every row is the plain command on the whole folder in a fresh process, without largest parts; the rows take turns,
 medians are printed. DSC is the mean over cases and the organs that were written, which --roi-subset makes fewer.
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from benchmark_inference import measure
-from compare_inference import dice
 
+from scripts.benchmarks.inference import measure
+from scripts.experiments.compare_inference import dice
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.images.label_map import read_label_map

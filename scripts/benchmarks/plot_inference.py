@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Draw what benchmark_inference.py measured, seconds and memory over the CT's voxels.
+"""Draw what benchmarks/inference.py measured, seconds and memory over the CT's voxels.
 
-    python scripts/plot_inference.py WORK OUTPUT.png
+    python -m scripts.benchmarks.plot_inference WORK OUTPUT.png
 
 Crosses are runs that did not end; dashed lines go on to them from the last that did, in proportion to the voxels.
 """
@@ -14,8 +14,8 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from benchmark_inference import SIZES, VARIANTS
 
+from scripts.benchmarks.inference import SIZES, VARIANTS
 from soars_nnunet.cascade.storage import read_json
 
 NAMES = {

@@ -1,18 +1,13 @@
-"""scripts/ablation.py: which score goes to which cell of the paper's tables."""
+"""scripts/experiments/ablation.py: which score goes to which cell of the paper's tables."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from scripts.experiments.ablation import PAPER, Ablation
 from soars_nnunet.cascade.record import DEFAULT_PLANS, DETECTIONS
 from soars_nnunet.cascade.storage import read_json, write_json
-
-
-@pytest.fixture
-def script(import_script):
-    return import_script("ablation")
 
 
 def entry(tier, case, organ, dsc, hd_mm=1.0, asd_mm=0.5):
@@ -20,14 +15,14 @@ def entry(tier, case, organ, dsc, hd_mm=1.0, asd_mm=0.5):
 
 
 @pytest.fixture
-def ablation(script, tmp_path):
+def ablation(tmp_path):
     """An ablation of a cascade of mid-level organs and detection, whose trainings are done."""
     cascade = SimpleNamespace(
         datasets=dict.fromkeys(("anchor", "mid_level", "detection")),
         channels=lambda branch, plans: tmp_path / plans,
         plans=lambda branch, plans: tmp_path / "plans.json",
     )
-    one = script.Ablation.__new__(script.Ablation)
+    one = Ablation.__new__(Ablation)
     one.cascade, one.output, one.options = cascade, tmp_path, SimpleNamespace(no_nas=True)
     scores = {
         "baseline": [(0.1, 9.0), (0.3, None), (0.5, 3.0), (None, None)],
@@ -53,12 +48,12 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def paper_of(script):
-    return read_json(Path(script.__file__).with_name("paper_tables.json"))
+def paper_of():
+    return read_json(PAPER)
 
 
-def test_table_1_compares_what_every_row_scores_and_distances_over_what_every_row_found(script, ablation):
-    lines = {tuple(cells(line)[:2]): cells(line)[2:] for line in ablation.table1(paper_of(script))[2:]}
+def test_table_1_compares_what_every_row_scores_and_distances_over_what_every_row_found(ablation):
+    lines = {tuple(cells(line)[:2]): cells(line)[2:] for line in ablation.table1(paper_of())[2:]}
     # b's Thyroid is absent, and has a score only where it was predicted; a's was missed by the baseline
     assert lines["mid_level", "baseline"] == ["30.00", "1 of 3", "6.00", "0.50", "63.68", "12.97", "3.48"]
     assert lines["mid_level", "CT only"][:4] == ["40.00", "0 of 3", "6.00", "0.50"]
@@ -80,22 +75,22 @@ def test_a_case_that_one_row_has_no_score_of_is_no_pair(ablation):
     assert [cells(line)[-1] for line in ablation.paired()[2:]] == ["1"] * 3
 
 
-def test_detection_tables_keep_rows_and_metrics_apart(script, ablation):
-    ours, plain = ablation.table2(paper_of(script))[2:]
+def test_detection_tables_keep_rows_and_metrics_apart(ablation):
+    ours, plain = ablation.table2(paper_of())[2:]
     distances = np.array([3.0, 4.0, 6.0, 7.0])
     assert cells(ours) == ["CT only", f"{distances.mean():.2f}", f"{distances.std(ddof=1):.2f}", "3.25", "2.34"]
     assert cells(plain)[1] == f"{distances.mean() - 1:.2f}"
-    ear, pituitary, average = (cells(line) for line in ablation.table7(paper_of(script))[2:5])
+    ear, pituitary, average = (cells(line) for line in ablation.table7(paper_of())[2:5])
     assert ear[1:5] == ["3.5 ± 0.7", "2.5 ± 0.7", "13.0 ± 1.4", "13.0 ± 1.4"]
     assert ear[5:] == ["3.9 ± 2.5", "3.9 ± 2.6", "6.7 ± 3.3", "5.7 ± 2.1"]
     assert pituitary[0] == "Pituitary" and pituitary[5:] == ["-"] * 4
     # the paper has no pituitary: it is no part of what is held against the paper's average
     assert average[1:] == ["3.5", "2.5", "13.0", "13.0", "3.3", "2.9", "18.9", "6.2"]
-    assert ablation.table7(paper_of(script))[-1].startswith("HD of the 1000 brightest voxels of 3 x 2 x 2.5 mm")
+    assert ablation.table7(paper_of())[-1].startswith("HD of the 1000 brightest voxels of 3 x 2 x 2.5 mm")
 
 
-def test_means_of_table_7_agree_with_the_papers_averages(script):
-    paper = paper_of(script)
+def test_means_of_table_7_agree_with_the_papers_averages():
+    paper = paper_of()
     for row, averages in paper["table7_average"].items():
         for key, average in averages.items():
             means = [target[row][key][0] for target in paper["table7"].values()]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Where the time of one CT goes, from file to file, on a CPU or a GPU; networks against the device's limit.
 
-    python scripts/benchmark_stages.py WORK [--size full] [--device cuda] [--rounds 3] [--large-tiles]
+    python -m scripts.benchmarks.stages WORK [--size full] [--device cuda] [--rounds 3] [--large-tiles]
         [--nnunets-preprocessing] [--preprocess-by-branch] [--whole-scan] [--results-on-cpu]
 
-WORK is the folder of benchmark_inference.py with its random networks and phantom CTs (made if need be). The models are
+WORK is the folder of benchmarks/inference.py with its random networks and phantom CTs (made if need be). The models are
 loaded once; the CT is then read, segmented and written --rounds times after one for warming up; medians are printed,
 and the peak of the device's memory. The networks' operations are counted in a further run and set against a large
 matrix product of the same precision. One plain command, imports and loading included, is timed last.
@@ -23,11 +23,11 @@ from unittest.mock import patch
 import numpy as np
 import SimpleITK as sitk
 import torch
-from benchmark_inference import SIZES, draw
-from compare_inference import nnunets_input, whole_scan_box
-from random_models import folders, make_models
 from torch.utils.flop_counter import FlopCounterMode
 
+from scripts.benchmarks.inference import SIZES, draw
+from scripts.benchmarks.random_models import folders, make_models
+from scripts.experiments.compare_inference import nnunets_input, whole_scan_box
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.prediction.branch_model import BranchModel

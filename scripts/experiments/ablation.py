@@ -2,7 +2,7 @@
 """Rerun the paper's ablations on a dataset: tables 1, 2 and 7, the paper's own figures beside them.
 
     soars-stratify -d 42 -p hn42 --baseline
-    python scripts/ablation.py -d 42 -o OUT --folds 0 -- --regime demo --spacing 3 3 3
+    python -m scripts.experiments.ablation -d 42 -o OUT --folds 0 -- --regime demo --spacing 3 3 3
 
 Works on a dataset stratified with ``--baseline``, in nnU-Net folders of its own: it owns the plans
 nnUNetPlans (all 3D3), CTOnly, DetectionCTOnly and NAS. What follows ``--`` goes to soars-plan. The networks of a tier
@@ -27,14 +27,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from runner import Runner, add_options, parse
 
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.branches import BRANCHES as ALL_BRANCHES
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, DETECTIONS, GENOTYPE
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.guidance.detections import detection_spacing_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 
+PAPER = Path(__file__).with_name("paper_tables.json")
+"""The paper's own figures."""
 TIERS = ("anchor", "mid_level", "small_hard")
 BRANCHES = (*TIERS, "detection")
 PLAIN, CT_ONLY, DETECTION_CT_ONLY, NAS = DEFAULT_PLANS, "CTOnly", "DetectionCTOnly", "NAS"
@@ -326,7 +328,7 @@ def main() -> None:
         parser.error("--search: expected no --genotype and one fold, as others' scored cases would be searched on")
     ablation = Ablation(options)
     ablation.everything()
-    paper = read_json(Path(__file__).with_name("paper_tables.json"))
+    paper = read_json(PAPER)
     parts = [ablation.table1(paper), ablation.paired()]
     if options.fine_tune:
         parts.append(ablation.fine_tunings())

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Two observers of the DeepMind/TCIA set against each other: DSC, HD95 and surface DSC of its 21 organs.
 
-    python scripts/interobserver.py PATH/TO/nrrds/validation [-o OUT] [--observers oncologist radiographer]
+    python -m scripts.experiments.interobserver PATH/TO/nrrds/validation [-o OUT] [--observers oncologist radiographer]
 
 Reads OBSERVER/PATIENT/segmentations/ORGAN.nrrd as published (``-Lt`` and ``_Lt`` mean the same), organ by organ,
 as the set's masks overlap. The first observer is the reference. Tolerances: deepmind_tolerances.json. Prints the

@@ -1,10 +1,11 @@
-"""scripts/compare_vois.py: the network of the whole CT differs in nothing but what it sees."""
+"""scripts/experiments/compare_vois.py: the network of the whole CT differs in nothing but what it sees."""
 
 import argparse
 from pathlib import Path
 
 import pytest
 
+from scripts.experiments import compare_vois
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
@@ -14,14 +15,9 @@ from soars_nnunet.profile import Profile
 from soars_nnunet.regime import load_regime
 
 
-@pytest.fixture
-def script(import_script):
-    return import_script("compare_vois")
-
-
-def test_the_whole_ct_has_the_settings_spacing_and_genotype_of_the_vois(script, untrained_cascade, tmp_path):
+def test_the_whole_ct_has_the_settings_spacing_and_genotype_of_the_vois(untrained_cascade, tmp_path):
     planned = read_json(untrained_cascade.plans("small_hard", DEFAULT_PLANS))["configurations"][CONFIGURATION]
-    settings, options = script.whole_options(untrained_cascade, DEFAULT_PLANS, tmp_path)
+    settings, options = compare_vois.whole_options(untrained_cascade, DEFAULT_PLANS, tmp_path)
     own, default = (load_regime("demo", "anchor", overrides) for overrides in (settings, ()))
     assert own == {key: planned["soars"][key] for key in own} != default
     assert options[:4] == ["--spacing", *map(str, planned["spacing"])]
@@ -29,8 +25,8 @@ def test_the_whole_ct_has_the_settings_spacing_and_genotype_of_the_vois(script, 
     assert genotype == planned["architecture"]["arch_kwargs"]["genotype"]
 
 
-def test_the_whole_dataset_has_the_same_cases_and_the_small_hard_organs_alone(script, cascade_copy, tmp_path):
-    profile = Profile.from_dict(read_json(script.make_whole(cascade_copy, 17, tmp_path)))
+def test_the_whole_dataset_has_the_same_cases_and_the_small_hard_organs_alone(cascade_copy, tmp_path):
+    profile = Profile.from_dict(read_json(compare_vois.make_whole(cascade_copy, 17, tmp_path)))
     organs = [organ.name for organ in cascade_copy.profile.organs if organ.tier == "small_hard"]
     assert [(o.name, o.tier, o.label) for o in profile.organs] == [(n, "anchor", i) for i, n in enumerate(organs, 1)]
     source, target = raw_folder() / cascade_copy.source, raw_folder() / "Dataset017_Tiny"
@@ -38,38 +34,41 @@ def test_the_whole_dataset_has_the_same_cases_and_the_small_hard_organs_alone(sc
     assert ours == theirs and len(ours) == 4
 
 
-def test_rows_are_means_of_drawn_organs_and_distances_of_found_ones(script, tmp_path):
-    vois, whole = script.Arms.__new__(script.Arms), script.WholeArms.__new__(script.WholeArms)
+def test_rows_are_means_of_drawn_organs_and_distances_of_found_ones(tmp_path):
+    vois, whole = compare_vois.Arms.__new__(compare_vois.Arms), compare_vois.WholeArms.__new__(compare_vois.WholeArms)
     vois.output = whole.output = tmp_path
     scores = [("small_hard", 0.5, 2.0), ("small_hard", 0.0, None), ("small_hard", None, None), ("anchor", 1.0, 1.0)]
     rows = [dict(zip(("tier", "dsc", "hd_mm"), score, strict=True), organ="O", case="c") for score in scores]
-    script.write_json(vois.evaluation("Voi0"), {"scores": rows})
+    write_json(vois.evaluation("Voi0"), {"scores": rows})
     assert vois.row("Voi0") == ["25.0", "1 of 2", "2.0"]
     assert whole.row("Voi0") == ["100.0", "0 of 1", "1.0"]
     assert whole.dice("Voi0") == {"O": {"c": 1.0}}
 
 
-def test_a_genotype_file_is_passed_on_and_plans_of_others_are_not_replaced(script, cascade_copy, tmp_path):
+def test_a_genotype_file_is_passed_on_and_plans_of_others_are_not_replaced(cascade_copy, tmp_path):
     options = {"dataset": 7, "device": "cpu", "jobs": 1, "set": [], "plan": [], "folds": [0], "seeds": [0]}
-    vois = script.Arms.__new__(script.Arms)
+    vois = compare_vois.Arms.__new__(compare_vois.Arms)
     vois.output, vois.options = tmp_path, argparse.Namespace(**options, genotype="mine.json")
     assert vois.genotype() == ["--genotype", "mine.json"]
     vois.options.genotype = None
     assert set(load_genotypes(Path(vois.genotype()[1]))) == {"anchor", "detection", "small_hard"}
     new = argparse.Namespace(**options, genotype="mine.json", output=tmp_path / "new")
     with pytest.raises(SystemExit, match="expected a dataset without mid-level organs"):
-        script.Arms(new)
+        compare_vois.Arms(new)
     record = Cascade.path(cascade_copy.source)
     datasets = {key: name for key, name in cascade_copy.datasets.items() if key != "mid_level"}
     write_json(record, {**read_json(record), "datasets": datasets})
     with pytest.raises(SystemExit, match="has plans; stratify it in nnU-Net folders for this alone"):
-        script.Arms(new)
+        compare_vois.Arms(new)
     assert not (tmp_path / "new").exists()
 
 
-def test_further_arms_have_heat_maps_and_plans_of_their_own(script):
+def test_further_arms_have_heat_maps_and_plans_of_their_own():
     first, second = ["p_guidance_corruption=0.5", "guidance_shift_voxels=3"], ["p_guidance_corruption=0.5"]
-    arms = script.voi_arms([first, second])
-    assert list(arms)[: len(script.VOI_ARMS)] == list(script.VOI_ARMS) and script.voi_arms([]) == script.VOI_ARMS
+    arms = compare_vois.voi_arms([first, second])
+    assert (
+        list(arms)[: len(compare_vois.VOI_ARMS)] == list(compare_vois.VOI_ARMS)
+        and compare_vois.voi_arms([]) == compare_vois.VOI_ARMS
+    )
     assert arms[" ".join(first)] == ("Voi_p_guidance_corruption_0_5_guidance_shift_voxels_3_", "anchor", first)
     assert len({plans for plans, _, _ in arms.values()}) == 4

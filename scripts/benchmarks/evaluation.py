@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Seconds and peak memory to score 42 organs at full size, against whole-volume use of the same libraries.
 
-    python scripts/benchmark_evaluation.py [--shape 360 512 512] [--naive-organs 3]
+    python -m scripts.benchmarks.evaluation [--shape 360 512 512] [--naive-organs 3]
 
 Draws a phantom's 42 organs at half the size and doubles every voxel; the prediction is the same, moved by a voxel
 along each axis, in the second pair with one stray voxel an organ at the far end of the scan. Each variant runs in
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+MODULE = "scripts.benchmarks.evaluation"
 VARIANTS = ("ours", "ours, strays", "scipy, whole", "monai, whole")
 
 
@@ -140,7 +141,7 @@ def main() -> None:
         )
         hds: dict[str, list[float]] = {}
         for variant in VARIANTS:
-            command = [sys.executable, *sys.argv, "--variant", variant, "--folder", folder]
+            command = [sys.executable, "-m", MODULE, *sys.argv[1:], "--variant", variant, "--folder", folder]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             row = json.loads(done.stdout.splitlines()[-1])
             hds[variant] = row["hd_mm"]

@@ -1,15 +1,11 @@
-"""scripts/paired.py: what comparisons of trainings are told by."""
+"""scripts/experiments/paired.py: what comparisons of trainings are told by."""
 
 import json
 
 import numpy as np
-import pytest
 from scipy import stats
 
-
-@pytest.fixture
-def paired(import_script):
-    return import_script("paired")
+from scripts.experiments import paired
 
 
 def cells(table, organ):
@@ -17,7 +13,7 @@ def cells(table, organ):
     return dict(zip(header, next(row for row in rows if row[0] == organ), strict=True))
 
 
-def test_interval_is_that_of_a_paired_t_test(paired):
+def test_interval_is_that_of_a_paired_t_test():
     generator = np.random.default_rng(0)
     before, after = generator.uniform(0.5, 0.9, 12), generator.uniform(0.5, 0.9, 12)
     cases = [f"case{index}" for index in range(12)]
@@ -35,7 +31,7 @@ def test_interval_is_that_of_a_paired_t_test(paired):
     assert (row["cases"], row["a"], row["b"]) == ("12", f"{before.mean():.3f}", f"{after.mean():.3f}")
 
 
-def test_arms_are_compared_on_what_all_of_them_have(paired):
+def test_arms_are_compared_on_what_all_of_them_have():
     arms = {
         "a": {"Larynx": {"p": 0.5, "q": 0.9, "r": 0.1}, "Lens_L": {"p": 0.3, "q": 0.4}},
         "b": {"Larynx": {"p": 0.6, "q": 0.8}, "Lens_L": {"q": 0.6}},
@@ -47,7 +43,7 @@ def test_arms_are_compared_on_what_all_of_them_have(paired):
     assert mean["a"] == f"{np.mean([0.5, 0.65]):.3f}" and mean["b"] == f"{np.mean([0.6, 0.7]):.3f}"
 
 
-def test_dice_of_absent_organs_is_left_out(paired, tmp_path):
+def test_dice_of_absent_organs_is_left_out(tmp_path):
     metrics = {"1": {"Dice": 0.5, "n_ref": 9}, "2": {"Dice": 0.0, "n_ref": 0}, "3": {"Dice": float("nan"), "n_ref": 0}}
     folder = tmp_path / "fold_0" / "validation"
     folder.mkdir(parents=True)

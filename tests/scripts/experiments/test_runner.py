@@ -1,21 +1,23 @@
-"""scripts/runner.py: what a run that goes on may change."""
+"""scripts/experiments/runner.py: what a run that goes on may change."""
 
 from types import SimpleNamespace
 
 import pytest
 
+from scripts.experiments import runner
+from scripts.experiments.ablation import Ablation
+
 
 @pytest.fixture
-def ablation(import_script, monkeypatch):
-    script = import_script("ablation")
+def ablation(monkeypatch):
     cascade = SimpleNamespace(load=lambda dataset: SimpleNamespace(splits=lambda: [{}, {}]))
-    monkeypatch.setattr(import_script("runner"), "Cascade", cascade)
-    monkeypatch.setattr(script.Ablation, "check_dataset", lambda self: None)
+    monkeypatch.setattr(runner, "Cascade", cascade)
+    monkeypatch.setattr(Ablation, "check_dataset", lambda self: None)
     monkeypatch.setenv("nnUNet_extTrainer", "")  # is set; this puts it back
 
     def run(tmp_path, **changed):
         options = {"dataset": 7, "output": tmp_path / "out", "jobs": 1, "fine_tune": False, "folds": [0]}
-        return script.Ablation(SimpleNamespace(**(options | changed)))
+        return Ablation(SimpleNamespace(**(options | changed)))
 
     return run
 
@@ -34,8 +36,8 @@ def test_a_fold_that_the_split_lacks_is_refused(ablation, tmp_path):
     assert ablation(tmp_path, folds=[0, 1]).is_new, "what is refused leaves nothing behind"
 
 
-def test_other_ways_to_predict_are_no_same_run(ablation, import_script, tmp_path, monkeypatch):
+def test_other_ways_to_predict_are_no_same_run(ablation, tmp_path, monkeypatch):
     ablation(tmp_path)
-    monkeypatch.setattr(import_script("runner"), "INFERENCE_REVISION", 0)
+    monkeypatch.setattr(runner, "INFERENCE_REVISION", 0)
     with pytest.raises(SystemExit, match="another version"):
         ablation(tmp_path)

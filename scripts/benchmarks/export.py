@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Time and memory from network outputs to one label volume: ours organ by organ against nnU-Net's export.
 
-    python scripts/benchmark_export.py WORK [--grid 120 512 512 --image 158 528 528] [--classes 43]
+    python -m scripts.benchmarks.export WORK [--grid 120 512 512 --image 158 528 528] [--classes 43]
 
-WORK is the folder of benchmark_inference.py, whose stock plans nnU-Net exports by. Outputs are made of a phantom's
+WORK is the folder of benchmarks/inference.py, whose stock plans nnU-Net exports by. Outputs are made of a phantom's
 organs at the networks' grid: smooth logits of all classes for nnU-Net; softmaxes of anchors and mid-level, and of a VOI
 a target, for ours. Each variant is a fresh process. Seconds and memory are those of the export alone, above the outputs
 that are held already, which are given beside. With fewer ``--classes`` the first organs of each tier are taken.
@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from random_models import DATASET, STOCK_PLANS, folders
 from torch.nn import functional
 
+from scripts.benchmarks.random_models import DATASET, STOCK_PLANS, folders
 from soars_nnunet.cascade.record import CONFIGURATION, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.grid import Grid
@@ -32,6 +32,7 @@ from soars_nnunet.geometry.voi import target_extents_mm, voi_box, voi_size_mm
 from soars_nnunet.phantom.phantom import make_phantom
 from soars_nnunet.profile import Organ, Profile
 
+MODULE = "scripts.benchmarks.export"
 VARIANTS = ("ours", "stock")
 GIB = 2**30
 HEIGHT = 8.0
@@ -163,7 +164,8 @@ def main() -> None:
     rows = {}
     for classes in options.classes:
         for variant in options.variants:
-            command = [sys.executable, __file__, str(options.work), "--variant", variant, "--classes", str(classes)]
+            command = [sys.executable, "-m", MODULE, str(options.work)]
+            command += ["--variant", variant, "--classes", str(classes)]
             command += ["--grid", *map(str, options.grid), "--image", *map(str, options.image)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Whether what prediction leaves out changes labels: the cascade against the straightforward path, weights the same.
 
-    python scripts/compare_inference.py -d 42 -i CTS -r LABELS
+    python -m scripts.experiments.compare_inference -d 42 -i CTS -r LABELS
 
 The straightforward path preprocesses by nnU-Net, runs every network on all tiles, interpolates every channel of every
 softmax to the whole image (of a VOI, to the whole VOI), takes the argmax and lets the organ of higher precedence, then

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Synthetic CTs on the real organ shapes of the DeepMind/TCIA label maps, as a raw nnU-Net dataset.
 
-    python scripts/paint_label_maps.py PATH/TO/labelmaps_oncologist -d 16
+    python -m scripts.experiments.paint_label_maps PATH/TO/labelmaps_oncologist -d 16
 
 The set's label maps number the organs in alphabetical order of their file names. CTs are made from them alone: each
 organ and its surroundings (body, skull, orbital fat, temporal bone with cavities like the cochlea's) get an

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Train a branch with different regime values and compare them on the same cases.
 
-    python scripts/compare_settings.py -d 7 --branch anchor -o OUT --arm p_mirror=0 --arm p_mirror=0.5 -- --regime demo
+    python -m scripts.experiments.compare_settings -d 7 --branch anchor -o OUT \
+        --arm p_mirror=0 --arm p_mirror=0.5 -- --regime demo
 
 Works on a stratified dataset whose branch can be planned, in the environment's nnU-Net folders; what follows ``--``
 goes to soars-plan, ``--set`` to all arms. The first arm is what the others are compared with. Every fold of the
@@ -13,9 +14,8 @@ import argparse
 import re
 from pathlib import Path
 
-from paired import paired_table, validation_dice
-from runner import Runner, add_options, parse
-
+from scripts.experiments.paired import paired_table, validation_dice
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.storage import read_json
 
 FINISHED = "validation/summary.json"

@@ -2,7 +2,7 @@
 """Whether anchors help mid-level: from CT alone, with anchors of models that saw the case, with anchors out of fold.
 
     soars-stratify -d 7 -p openkbp7 --folds 3
-    python scripts/compare_guidance.py -d 7 -o OUT -- --regime demo
+    python -m scripts.experiments.compare_guidance -d 7 -o OUT -- --regime demo
 
 Works on a stratified dataset without a small & hard tier, in nnU-Net folders of its own; what follows ``--`` goes to
 soars-plan. One training of the anchors; then every fold of mid-level in each arm, with equal plans, and equal steps
@@ -15,9 +15,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from paired import paired_table
-from runner import Runner, add_options, parse
-
+from scripts.experiments.paired import paired_table
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
 

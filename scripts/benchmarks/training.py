@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Time of a P-HNN training step on CPU with contiguous and with channels-last kernels, in one process.
 
-    python scripts/benchmark_training.py [--patch 56 40 40 --batch 2 --channels 1 --classes 4 --rounds 7]
+    python -m scripts.benchmarks.training [--patch 56 40 40 --batch 2 --channels 1 --classes 4 --rounds 7]
 
 A step is forward, the four losses, backward and the optimiser, for the published genotype of every branch.
 The two variants alternate; medians and their ratio are printed.

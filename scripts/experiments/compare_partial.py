@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Whether partially contoured cases help: leave them out, add them masked, add them as if complete.
 
-    python scripts/compare_partial.py COMPLETE PARTIAL -p openkbp7 -o OUT -- --regime demo --spacing 4 5 5
+    python -m scripts.experiments.compare_partial COMPLETE PARTIAL -p openkbp7 -o OUT -- --regime demo --spacing 4 5 5
 
 COMPLETE and PARTIAL are raw nnU-Net datasets with the same labels; PARTIAL/cases.json lists, by case, organs that are
 there but that nobody drew. The complete cases are split in folds; one P-HNN of all organs (SOARSBaselineTrainer)
@@ -17,9 +17,8 @@ import os
 import sys
 from pathlib import Path
 
-from paired import mean_of, paired_table, validation_dice
-from runner import Runner, add_options, parse
-
+from scripts.experiments.paired import mean_of, paired_table, validation_dice
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile

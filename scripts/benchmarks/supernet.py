@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Time and peak memory of a super-network step: merged against six branches, each run in a fresh process.
 
-    python scripts/benchmark_supernet.py [--patch 64 64 64 --widths 16 32 64 128 --batch 2 --device cpu --rounds 3]
-    python scripts/benchmark_supernet.py --sweep [--rounds 1]     # a table over patch sizes and widths
+    python -m scripts.benchmarks.supernet [--patch 64 64 64 --widths 16 32 64 128 --batch 2 --device cpu --rounds 3]
+    python -m scripts.benchmarks.supernet --sweep [--rounds 1]     # a table over patch sizes and widths
 
 Each variant adds to the one before: ``merged`` convolutions in the usual memory format, ``channels_last`` (CPU),
 ``recomputed`` intermediates, which is what the search runs. A step is forward, the four losses, backward and
@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+MODULE = "scripts.benchmarks.supernet"
 VARIANTS = ("six_branches", "merged", "channels_last", "recomputed")
 SWEEP = [(side, first) for first in (8, 16, 32) for side in (32, 48, 64)]
 """Side of the cubic patch, channels of the first block (doubled in each further block)."""
@@ -29,9 +29,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     """Seconds and peak MiB of one variant."""
     import torch
 
-    sys.path.insert(0, str(ROOT / "tests" / "networks"))
-    from six_branches import to_six_branches
-
+    from scripts.benchmarks.six_branches import to_six_branches
     from soars_nnunet.networks.supernet import MixedConv, SuperPHNN
     from soars_nnunet.training.losses import DiceCELoss
 
@@ -88,7 +86,7 @@ def compare(arguments: list[str], rounds: int) -> dict[str, list[float]]:
     results: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
     for index in range(rounds):
         for variant in VARIANTS:
-            command = [sys.executable, __file__, *arguments, "--variant", variant]
+            command = [sys.executable, "-m", MODULE, *arguments, "--variant", variant]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             results[variant].append(json.loads(done.stdout.splitlines()[-1]))
             row = results[variant][-1]

@@ -2,7 +2,8 @@
 """Small & hard organs from the whole CT, from CT in VOIs, from CT and heat maps in VOIs: equal networks, equal steps.
 
     soars-stratify -d 16 -p hn42 --folds 4
-    python scripts/compare_vois.py -d 16 --whole 17 -o OUT --folds 0 1 2 3 --seeds 0 1 -- --regime demo --spacing 3 3 3
+    python -m scripts.experiments.compare_vois -d 16 --whole 17 -o OUT \
+        --folds 0 1 2 3 --seeds 0 1 -- --regime demo --spacing 3 3 3
 
 Trains anchors and detection in all folds, makes the crops, then every arm in ``--folds``; in nnU-Net folders of its
 own. What follows ``--`` goes to soars-plan. All arms have the small & hard branch's settings, spacing and genotype; the
@@ -21,9 +22,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from paired import Dice, mean_of, paired_table
-from runner import Runner, add_options, parse
 
+from scripts.experiments.paired import Dice, mean_of, paired_table
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade

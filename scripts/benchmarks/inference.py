@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Time and memory to segment 42 organs: the cascade against one network of 43 classes under nnU-Net's predictor.
 
-    python scripts/benchmark_inference.py WORK [--sizes small medium large full] [--variants cascade large stock]
+    python -m scripts.benchmarks.inference WORK [--sizes small medium large full] [--variants cascade large stock]
 
 Draws one phantom CT a size and makes networks with random weights: the cascade's four and a 43-class P-HNN planned by
 soars-plan, and nnU-Net's default U-Net planned by nnU-Net. All work at --spacing, by one fold, with tiles half a patch
@@ -22,8 +22,8 @@ from pathlib import Path
 
 import psutil
 import SimpleITK as sitk
-from random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 
+from scripts.benchmarks.random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json

@@ -1,4 +1,4 @@
-"""scripts/interobserver.py on a set of two tiny patients in the published layout."""
+"""scripts/experiments/interobserver.py on a set of two tiny patients in the published layout."""
 
 import csv
 import subprocess
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def write_mask(root, observer, patient, organ, array):
@@ -21,7 +21,7 @@ def write_mask(root, observer, patient, organ, array):
 
 
 def run(*arguments):
-    command = [sys.executable, str(ROOT / "scripts" / "interobserver.py"), *map(str, arguments)]
+    command = [sys.executable, "-m", "scripts.experiments.interobserver", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Search a branch's genotype with several seeds, retrain found, published, random and all-3D3 ones, compare.
 
-    python scripts/compare_genotypes.py -d 42 --branch anchor --fold 0 -o OUT -- --regime demo --spacing 3 3 3
+    python -m scripts.experiments.compare_genotypes -d 42 --branch anchor --fold 0 -o OUT \
+        -- --regime demo --spacing 3 3 3
 
 Works on a stratified dataset whose branch can be planned, in the environment's nnU-Net folders; what follows
 ``--`` goes to soars-plan. Everything runs by plain commands; finished steps are kept.
@@ -17,8 +18,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from runner import Runner, add_options, parse
 
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.record import GENOTYPE
 from soars_nnunet.cascade.storage import read_json, write_json

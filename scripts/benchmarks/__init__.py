@@ -1,0 +1,1 @@
+"""Time and memory; what was measured is in results/."""

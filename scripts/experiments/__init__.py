@@ -1,0 +1,1 @@
+"""Comparisons of trainings and predictions; what they gave is in results/."""
