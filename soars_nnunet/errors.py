@@ -8,4 +8,4 @@ class MissingArtifactError(ValueError):
 
 
 class InputError(ValueError):
-    """An input that is not a usable CT; the message is one line and says what to do."""
+    """An input that cannot be used: a CT, a label map, an option, a folder. One line that says what to do."""

@@ -18,7 +18,7 @@ import torch
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.stitch import tier_argmax
-from soars_nnunet.images.ct import Scan, from_network_frame
+from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.prediction.predictor import CascadePredictor
 

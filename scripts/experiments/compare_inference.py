@@ -26,8 +26,10 @@ from torch.nn import functional
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.grid import Grid, box_overlap
-from soars_nnunet.images.ct import Scan, from_network_frame, list_cts, read_ct
+from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.label_map import read_label_map
+from soars_nnunet.images.listing import list_cts
+from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.predictor import CascadePredictor

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.ct import list_cts
+from soars_nnunet.images.listing import list_cts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

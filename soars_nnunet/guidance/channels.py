@@ -28,7 +28,7 @@ from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.voi import sample_on_box
 from soars_nnunet.guidance.crops import write_crops
 from soars_nnunet.guidance.detections import detection_spacing_mm, format_detections, score_detections, write_detections
-from soars_nnunet.images.ct import from_network_frame
+from soars_nnunet.images.network_frame import from_network_frame
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 

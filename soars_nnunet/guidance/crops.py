@@ -26,7 +26,8 @@ from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm, voi_box, voi_size_mm
 from soars_nnunet.guidance.targets import drawn_labels, open_targets, undrawn_organs
-from soars_nnunet.images.ct import read_ct, to_network_frame
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.network_frame import to_network_frame
 from soars_nnunet.prediction.vois import voi_input
 
 Progress = Callable[[str], None]

@@ -11,8 +11,8 @@ import numpy as np
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.images.ct import to_network_frame
 from soars_nnunet.images.label_map import read_label_map
+from soars_nnunet.images.network_frame import to_network_frame
 
 
 def undrawn_organs(cascade: Cascade) -> dict[str, list[str]]:

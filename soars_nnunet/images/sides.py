@@ -20,19 +20,34 @@ def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], p
         case: Name for the message.
 
     Raises:
-        ValueError: If a pair is swapped.
+        InputError: If a pair is swapped. An organ without a voxel, or whose partner has none, is passed over.
     """
     for organ in profile.organs:
         if organ.side != "L" or organ.name not in organs or organ.mirror not in organs:
             continue
-        x_mm = []
-        for name in (organ.name, organ.mirror):
-            voxels = np.argwhere(labels == organs[name])
-            if len(voxels):
-                center = voxels.mean(0)[::-1]
-                x_mm.append(image.TransformContinuousIndexToPhysicalPoint(center.tolist())[0])
-        if len(x_mm) == 2 and x_mm[0] <= x_mm[1]:
+        left_mm = center_x_mm(labels == organs[organ.name], image)
+        right_mm = center_x_mm(labels == organs[organ.mirror], image)
+        if left_mm is None or right_mm is None:
+            continue
+        if left_mm <= right_mm:
             raise InputError(
-                f"{case}: {organ.name} lies {x_mm[1] - x_mm[0]:.0f} mm to the patient's right of {organ.mirror}; "
+                f"{case}: {organ.name} lies {right_mm - left_mm:.0f} mm to the patient's right of {organ.mirror}; "
                 "the labels or the image header are flipped: swap the two labels or mend the direction matrix"
             )
+
+
+def center_x_mm(mask: np.ndarray, image: sitk.Image) -> float | None:
+    """Centre of a mask along the patient's left-right axis.
+
+    Args:
+        mask: (Z, Y, X) bool, of the image's own voxel order.
+        image: Gives the geometry.
+
+    Returns:
+        LPS x in mm, larger on the patient's left; None without a voxel.
+    """
+    voxels = np.argwhere(mask)
+    if not len(voxels):
+        return None
+    center_xyz = voxels.mean(0)[::-1]
+    return image.TransformContinuousIndexToPhysicalPoint(center_xyz.tolist())[0]

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from soars_nnunet.cascade.storage import replacing
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.ct import check_ct
+from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.sides import check_sides
 from soars_nnunet.importing.contours import Contours
 from soars_nnunet.importing.findings import Finding

@@ -13,7 +13,9 @@ import torch
 from soars_nnunet.cascade.record import INFERENCE_REVISION
 from soars_nnunet.cascade.storage import json_hash, write_json
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.ct import check_ct, list_cts, read_ct, read_header
+from soars_nnunet.images.ct import read_ct, read_header
+from soars_nnunet.images.ct_check import check_ct
+from soars_nnunet.images.listing import list_cts
 from soars_nnunet.prediction.memory import MemoryPlan, Needed, estimate, require_memory
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.succession import Job, Progress, Succession

@@ -27,7 +27,7 @@ from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax
 from soars_nnunet.geometry.voi import voi_box
-from soars_nnunet.images.ct import Scan, from_network_frame
+from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 from soars_nnunet.prediction.inferred import Inference, Voi
 from soars_nnunet.prediction.postprocess import load_postprocessing

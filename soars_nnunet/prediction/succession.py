@@ -15,7 +15,8 @@ import torch
 
 from soars_nnunet.cascade.storage import file_hash, read_json, replacing, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
-from soars_nnunet.images.ct import Scan, read_ct
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.network_frame import Scan
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.memory import MemoryPlan, available_bytes, require_memory
 from soars_nnunet.prediction.predictor import CascadePredictor

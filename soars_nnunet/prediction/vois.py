@@ -7,7 +7,7 @@ import torch
 
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.voi import crop_box, sample_on_box
-from soars_nnunet.images.ct import AIR_HU
+from soars_nnunet.images.network_frame import AIR_HU
 
 
 def voi_input(ct_hu: np.ndarray, heatmaps: np.ndarray | torch.Tensor, grid: Grid, box: Box) -> torch.Tensor:

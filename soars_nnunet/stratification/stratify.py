@@ -23,7 +23,8 @@ from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import UNANNOTATED, Cascade, find_dataset
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, replacing, write_json
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.ct import check_ct, read_ct
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.images.sides import check_sides
 from soars_nnunet.profile import Profile

@@ -34,8 +34,9 @@ from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.guidance import crops as crops
 from soars_nnunet.guidance.channels import make_channels, write_guidance
 from soars_nnunet.guidance.crops import detection_of_crops, write_crops
-from soars_nnunet.images.ct import AIR_HU, read_ct, to_network_frame
+from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.label_map import read_label_map
+from soars_nnunet.images.network_frame import AIR_HU, to_network_frame
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 

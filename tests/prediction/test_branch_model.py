@@ -24,7 +24,8 @@ from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.body import grown_box
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.guidance.targets import drawn_labels
-from soars_nnunet.images.ct import read_ct, to_network_frame
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.network_frame import to_network_frame
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction import branch_model as inference
 from soars_nnunet.prediction.branch_model import BranchModel

@@ -22,7 +22,7 @@ from soars_nnunet.geometry.sides import separate_sides
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.guidance.channels import make_channels
-from soars_nnunet.images.ct import AIR_HU, Scan, from_network_frame, to_network_frame
+from soars_nnunet.images.network_frame import AIR_HU, Scan, from_network_frame, to_network_frame
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.report import organ_rows
