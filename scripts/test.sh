@@ -9,4 +9,6 @@ if [ $# -gt 0 ]; then
     exec python -m pytest "$@"
 fi
 python -m ruff check .
+python -m ruff format --check .
+python -m mypy
 python -m pytest -q --durations=5
