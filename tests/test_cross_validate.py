@@ -11,7 +11,7 @@ from conftest import copy_tree
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import DEFAULT_PLANS, POSTPROCESSING
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import cross_validate as cross_validate_command
 from soars_nnunet.cross_validate import _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
@@ -30,7 +30,7 @@ def test_without_a_decision_nothing_is_applied(untrained_cascade):
 
 def test_a_missing_fold_is_refused_with_its_command(cascade_copy, capsys):
     (cascade_copy.model("small_hard", DEFAULT_PLANS) / "fold_1" / "checkpoint_final.pth").unlink()
-    assert cli.cross_validate(["-d", "7", "--device", "cpu"]) == 2
+    assert cross_validate_command.main(["-d", "7", "--device", "cpu"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "nnUNetv2_train 74 3d_fullres 1 -tr SOARSSmallHardTrainer" in error
     assert not (cascade_copy.manifest(DEFAULT_PLANS).parent / "cross_validation").exists()
@@ -141,13 +141,13 @@ def test_one_fold_is_scored_without_a_decision(validated, cascade_copy, capsys):
     shutil.rmtree(manifest.parent / "cross_validation")
     for branch in ("mid_level", "small_hard"):
         (cascade_copy.model(branch, DEFAULT_PLANS) / "fold_1" / "checkpoint_final.pth").unlink()
-    assert cli.cross_validate(["-d", "7", "--device", "cpu", "--folds", "0"]) == 0
+    assert cross_validate_command.main(["-d", "7", "--device", "cpu", "--folds", "0"]) == 0
     assert "decided" in capsys.readouterr().out
     assert not manifest.with_name(POSTPROCESSING).exists()
     rows = read_json(manifest.parent / "cross_validation" / "evaluation_folds_0.json")["scores"]
     of_fold = [score for score in evaluation.scores if score.case in cascade_copy.splits()[0]["val"]]
     assert [(row["case"], row["organ"], row["dsc"]) for row in rows] == [(s.case, s.organ, s.dsc) for s in of_fold]
-    assert cli.cross_validate(["-d", "7", "--device", "cpu", "--folds", "2"]) == 2
+    assert cross_validate_command.main(["-d", "7", "--device", "cpu", "--folds", "2"]) == 2
     assert "expected some of [0, 1], got [2]" in capsys.readouterr().err
 
 
@@ -167,7 +167,7 @@ def test_a_decision_for_other_weights_is_not_applied(validated, monkeypatch):
 
 def test_command_prints_table_and_decision(validated, capsys):
     cascade, _, effects, folder, _ = validated
-    assert cli.cross_validate(["-d", "7", "--device", "cpu"]) == 0
+    assert cross_validate_command.main(["-d", "7", "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert "Brainstem" in out and f"wrote {folder / 'evaluation.json'}" in out
     assert all(line in out for line in format_effects(effects))

@@ -55,7 +55,7 @@ def imports(module):
 def test_the_package_is_seen():
     assert len(FILES) > 30 and "soars_nnunet.training.base" in FILES
     assert "soars_nnunet.cascade.record" in imports("soars_nnunet.stratification.stratify")
-    assert "soars_nnunet.prediction.files" in imports("soars_nnunet.cli.commands")
+    assert "soars_nnunet.prediction.files" in imports("soars_nnunet.cli.cascade_predict")
 
 
 def test_every_package_has_a_layer_and_few_modules_lie_beside_them():
@@ -110,7 +110,9 @@ def test_only_the_cli_prints(module):
 def test_light_modules_import_neither_torch_nor_nnunet():
     code = (
         "import sys, soars_nnunet.profile, soars_nnunet.cascade.record, soars_nnunet.images.ct\n"
-        "import soars_nnunet.cli.commands\n"
+        "from importlib import import_module\n"
+        "from soars_nnunet.cli.commands import COMMANDS\n"
+        "for command in COMMANDS.values(): import_module(command.import_path)\n"
         "soars_nnunet.profile.load_profile('hn42')\n"
         "sys.exit(' '.join({'torch', 'nnunetv2'} & set(sys.modules)) or 0)"
     )

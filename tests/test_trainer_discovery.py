@@ -3,7 +3,7 @@ import shlex
 import subprocess
 import sys
 
-from soars_nnunet.cli.commands import env
+from soars_nnunet.cli.env import main as env
 
 BRANCHES = {"Anchor": "anchor", "MidLevel": "mid_level", "Detection": "detection", "SmallHard": "small_hard"}
 EXPECTED = {

@@ -34,7 +34,10 @@ from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import cascade_predict as cascade_predict_command
+from soars_nnunet.cli import channels as channels_command
+from soars_nnunet.cli import plan as plan_command
+from soars_nnunet.cli import stratify as stratify_command
 from soars_nnunet.images.label_map import read_label_map
 from soars_nnunet.profile import Profile
 
@@ -162,19 +165,19 @@ def compare(options: argparse.Namespace, ct: Path, reference: Path) -> str:
     """Plan, train, predict, score; returns a table."""
     number = ["-d", str(DATASET)]
     settings = [*options.plan, *(["--set", *options.set] if options.set else [])]
-    step(cli.stratify, *number, "-p", options.profile, "--folds", str(options.folds))
+    step(stratify_command.main, *number, "-p", options.profile, "--folds", str(options.folds))
     cascade = Cascade.load(DATASET)
     with ThreadPoolExecutor(1) as beside:
         stock = beside.submit(run, options, "nnUNetv2_plan_and_preprocess", *number, "-c", CONFIGURATION, "-np", "4")
-        step(cli.plan, *number, "--branches", "anchor", *settings)
+        step(plan_command.main, *number, "--branches", "anchor", *settings)
         stock.result()
 
     budget, anchors, guided = 60 * options.minutes, BRANCHES["anchor"].trainer, BRANCHES["mid_level"].trainer
     device, folds = ["--device", options.device], range(options.folds)
     share = budget * options.anchor_share
     iterations = {"anchor": train_folds(options, cascade.datasets["anchor"], anchors, share, folds)}
-    between = step(cli.channels, *number, *device)
-    between += step(cli.plan, *number, "--branches", "mid_level", *settings)
+    between = step(channels_command.main, *number, *device)
+    between += step(plan_command.main, *number, "--branches", "mid_level", *settings)
     torch.cuda.empty_cache()  # the trainings need it
     iterations["mid-level"] = train_folds(options, cascade.datasets["mid_level"], guided, budget - share, folds)
     iterations["stock"] = train_folds(options, cascade.source, STOCK_TRAINER, budget + between, ["all"])
@@ -183,8 +186,10 @@ def compare(options: argparse.Namespace, ct: Path, reference: Path) -> str:
     theirs = ["nnUNetv2_predict", *number, "-i", str(ct), "-o", str(outputs["stock nnU-Net"]), "-c", CONFIGURATION]
     theirs += ["-f", "all", "-tr", STOCK_TRAINER, "--disable_tta", "-device", options.device]
     stock_seconds = run(options, *theirs)
-    ours = step(cli.cascade_predict, *number, "-i", str(ct), "-o", str(outputs["cascade"]), *device)
-    tta = step(cli.cascade_predict, *number, "-i", str(ct), "-o", str(options.output / "tta"), *device, "--tta")
+    ours = step(cascade_predict_command.main, *number, "-i", str(ct), "-o", str(outputs["cascade"]), *device)
+    tta = step(
+        cascade_predict_command.main, *number, "-i", str(ct), "-o", str(options.output / "tta"), *device, "--tta"
+    )
     outputs["cascade, mirrored as well"] = options.output / "tta"
     counts = "; ".join(f"{name} {' and '.join(map(str, done))}" for name, done in iterations.items())
     return (

@@ -76,13 +76,18 @@ def find_manifest(results: Path) -> Path:
     Raises:
         MissingArtifactError: If there is none, or more than one.
     """
-    found = sorted(path for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}") if _is_trained(path))
+    found = trained_manifests(results)
     if len(found) != 1:
         listed = ", ".join(str(path.parent.relative_to(results)) for path in found) or "none"
         raise MissingArtifactError(
             f"expected exactly one trained cascade in {results}, found {listed}; choose with -d ID or -m FOLDER"
         )
     return found[0]
+
+
+def trained_manifests(results: Path) -> list[Path]:
+    """Manifests under nnU-Net's results folder whose branches all have a trained fold, sorted; may be empty."""
+    return sorted(path for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}") if _is_trained(path))
 
 
 def _is_trained(manifest: Path) -> bool:

@@ -1,19 +1,18 @@
-"""Arguments and course of ``soars-evaluate``; cli.py makes the command of it."""
+"""``soars-evaluate``: a folder against its references, or scored methods against each other."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
+from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import load_profile
 
 
-def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of both uses: a folder against its references, and methods against each other."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of both uses."""
     parser.add_argument("-p", "--prediction", type=Path, help="label file or folder")
     parser.add_argument("-r", "--reference", type=Path, help="label file or folder")
     parser.add_argument(
@@ -39,17 +38,45 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-np", type=int, default=2, help="cases at a time, about 1 GB each (default: %(default)s)")
 
 
-def run_evaluate(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
-    """Evaluate or compare; write CSV, JSON, Markdown and LaTeX and say a table."""
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate or compare; write CSV, JSON, Markdown and LaTeX and print a table."""
     if arguments.compare:
-        if arguments.prediction or arguments.reference:
-            raise InputError("--compare takes finished evaluations; expected no -p and -r with it")
-        if arguments.output is None:
-            raise InputError("--compare: expected a folder for the tables; add -o FOLDER")
-        _compare(arguments.compare, arguments.output, say)
-        return
-    if arguments.prediction is None or arguments.reference is None:
+        _compare(arguments)
+    elif arguments.prediction is None or arguments.reference is None:
         raise InputError("expected both -p PREDICTION and -r REFERENCE, or --compare NAME=PATH NAME=PATH")
+    else:
+        _evaluate(arguments)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    if arguments.prediction or arguments.reference:
+        raise InputError("--compare takes finished evaluations; expected no -p and -r with it")
+    if arguments.output is None:
+        raise InputError("--compare: expected a folder for the tables; add -o FOLDER")
+    paths = _methods(arguments.compare)
+    from soars_nnunet.evaluation.method_comparison import compare_methods
+
+    done = compare_methods(paths, arguments.output)
+    say(done.overview)
+    _say_written(done.files)
+
+
+def _methods(entries: Sequence[str]) -> dict[str, Path]:
+    """Path by name of the entries ``NAME=PATH``.
+
+    Raises:
+        InputError: If one has another form, or two have one name.
+    """
+    paths: dict[str, Path] = {}
+    for entry in entries:
+        name, _, path = entry.partition("=")
+        if not name or not path or name in paths:
+            raise InputError(f"--compare: expected NAME=PATH with a name of its own for each method, got '{entry}'")
+        paths[name] = Path(path)
+    return paths
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
     from soars_nnunet.evaluation.evaluate import evaluate_folders, format_table, write_evaluation
 
     evaluation = evaluate_folders(
@@ -64,45 +91,15 @@ def run_evaluate(arguments: argparse.Namespace, say: Callable[[str], None]) -> N
         arguments.empty_means_absent,
         arguments.np,
     )
-    prediction = arguments.prediction
     say(format_table(evaluation))
-    for path in write_evaluation(
-        evaluation, arguments.output or (prediction if prediction.is_dir() else prediction.parent)
-    ):
+    prediction: Path = arguments.prediction
+    beside = prediction if prediction.is_dir() else prediction.parent
+    _say_written(write_evaluation(evaluation, arguments.output or beside))
+
+
+def _say_written(files: Sequence[Path]) -> None:
+    for path in files:
         say(f"wrote {path}")
 
 
-def _compare(entries: list[str], output: Path, say: Callable[[str], None]) -> None:
-    from soars_nnunet.cascade.storage import provenance
-    from soars_nnunet.evaluation.compare import PairedRow, align, paired_rows, winners
-    from soars_nnunet.evaluation.evaluate import csv_text, write_texts
-    from soars_nnunet.evaluation.scores import METRICS, read_evaluation
-    from soars_nnunet.evaluation.tables import comparison_tables, paper_tables, render
-
-    paths: dict[str, Path] = {}
-    for entry in entries:
-        name, separator, path = entry.partition("=")
-        if not (name and separator and path) or name in paths:
-            raise InputError(f"--compare: expected NAME=PATH with a name of its own for each method, got '{entry}'")
-        paths[name] = Path(path)
-    if len(paths) < 2:
-        raise InputError(f"--compare: expected two methods or more, got {len(paths)}")
-    aligned = align({name: read_evaluation(path) for name, path in paths.items()})
-    first, *others = aligned
-    pairs = [row for second in others for row in paired_rows(aligned, first, second)]
-    document = {
-        "provenance": provenance(),
-        "methods": {name: str(path) for name, path in paths.items()},
-        "cases": list(dict.fromkeys(s.case for s in (*aligned[first].scores, *aligned[first].targets))),
-        "winners": {metric: winners(aligned, metric) for metric in METRICS},
-        "per_tier": {name: [asdict(row) for row in e.per_tier()] for name, e in aligned.items()},
-        "per_organ": {name: [asdict(row) for row in e.per_organ()] for name, e in aligned.items()},
-        "paired": [asdict(row) for row in pairs],
-    }
-    ending = comparison_tables(aligned, pairs)
-    tables = [*paper_tables(aligned), *ending]
-    json_text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    texts = {"csv": csv_text(PairedRow, pairs), "json": json_text, **render(tables)}
-    say("\n\n".join(table.markdown() for table in (tables[0], *ending[:2])))
-    for path in write_texts(output, "comparison", texts):
-        say(f"wrote {path}")
+main = make_main("evaluate", add_arguments, run)

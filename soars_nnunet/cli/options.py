@@ -18,6 +18,11 @@ def add_plans(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plans-name", default=DEFAULT_PLANS, help="plans of a variant (default: %(default)s)")
 
 
+def add_spacing(parser: argparse.ArgumentParser, option: str, text: str) -> None:
+    """A spacing (Z, Y, X) in mm."""
+    parser.add_argument(option, nargs=3, type=float, metavar=("Z", "Y", "X"), help=text)
+
+
 def positive(text: str) -> float:
     """Value of an option that is a finite number above 0.
 

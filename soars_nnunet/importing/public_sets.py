@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -289,26 +288,3 @@ def _add(table: PublicSet, cases: dict[str, CaseFiles], role: str, groups: dict[
         case.masks.setdefault(groups["structure"], []).append(path)
     else:
         getattr(case, role).append(path)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Arguments of ``soars-import``."""
-    choices = "; ".join(
-        f"{name}: {key}={'|'.join(row['values'])} ({row['help']})"
-        for name in available_sets()
-        for key, row in read_table(name).get("choices", {}).items()
-    )
-    parser.add_argument("set", metavar="SET", choices=available_sets(), help=f"one of {', '.join(available_sets())}")
-    parser.add_argument("source", type=Path, metavar="SRC", help="folder of the set, as downloaded and unpacked")
-    parser.add_argument("-d", "--dataset", type=int, required=True, metavar="NNN", help="id of the new raw dataset")
-    parser.add_argument("--name", help="name of the new dataset (default: the set's)")
-    parser.add_argument(
-        "--choose", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=choices.replace("%", "%%")
-    )
-    parser.add_argument("-p", "--profile", help="write the organs that this profile knows (default: the table's)")
-    parser.add_argument(
-        "--structures", nargs="+", action="extend", metavar="NAME", help="write exactly these; all: every published one"
-    )
-    parser.add_argument(
-        "--without-ct", action="store_true", help="write the label maps of cases without a CT too (evaluation only)"
-    )

@@ -13,7 +13,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.not_annotated import read_unannotated, undrawn_classes
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import stratify as stratify_command
 from soars_nnunet.errors import InputError
 from soars_nnunet.guidance.crops import write_crops
 from soars_nnunet.profile import load_profile
@@ -69,7 +69,7 @@ def partial(cascade_copy, tmp_path):
 def test_branches_know_what_was_not_drawn(partial, capsys):
     cascade, path = partial
     source = raw_folder() / cascade.source
-    assert cli.stratify(["-d", "7", "-p", "hn42", "--folds", "2", "--unannotated", str(path)]) == 0
+    assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2", "--unannotated", str(path)]) == 0
     out = capsys.readouterr().out
     assert "phantom_000: Brainstem, Larynx, OpticNrv_L listed as not drawn; the contours are not used" in out
     tables = {key: read_json(cascade.preprocessed(key) / UNANNOTATED) for key in ("anchor", "mid_level", "detection")}
@@ -87,7 +87,7 @@ def test_branches_know_what_was_not_drawn(partial, capsys):
 
 def test_empty_is_not_drawn_unless_the_user_says_absent(partial, capsys):
     cascade, _ = partial
-    assert cli.stratify(["-d", "7", "-p", "hn42", "--folds", "2"]) == 0
+    assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2"]) == 0
     assert "taken as there but not drawn" in capsys.readouterr().out
     assert "Parotid_L" in read_json(cascade.preprocessed("mid_level") / UNANNOTATED)["phantom_002"]
     done = stratify(7, HN42, num_folds=2, empty_means_absent=True)

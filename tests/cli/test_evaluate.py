@@ -4,15 +4,16 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from cli.cases import write_image
 
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import evaluate
 
 CUBE = np.zeros((8, 9, 10), np.uint8)
 CUBE[2:6, 2:6, 2:6] = 1
 
 
 @pytest.fixture
-def folders(tmp_path):
+def scored(tmp_path):
     """Reference and two methods, three cases: ``good`` is the reference, ``off`` shifted and without one larynx."""
     for index, case in enumerate("abc"):
         reference = CUBE.copy()
@@ -25,18 +26,18 @@ def folders(tmp_path):
 
 
 def run(*arguments):
-    return cli.evaluate([str(argument) for argument in arguments])
+    return evaluate.main([str(argument) for argument in arguments])
 
 
-def test_evaluate_then_compare(folders, capsys):
+def test_evaluate_then_compare(scored, capsys):
     for name in ("good", "off"):
-        assert run("-p", folders / name, "-r", folders / "ref", "-np", 1) == 0
-        written = {path.name for path in (folders / name).iterdir() if path.name.startswith("evaluation")}
+        assert run("-p", scored / name, "-r", scored / "ref", "-np", 1) == 0
+        written = {path.name for path in (scored / name).iterdir() if path.name.startswith("evaluation")}
         assert written == {f"evaluation.{ending}" for ending in ("csv", "json", "md", "tex")}
     lines = capsys.readouterr().out.splitlines()
     assert [line.rpartition(" ")[0].rpartition(" ")[0] for line in lines[:3]] == ["1/3 a", "2/3 b", "3/3 c"]
-    out = folders / "comparison"
-    methods = [f"off={folders / 'off'}", f"good one={folders / 'good' / 'evaluation.json'}"]
+    out = scored / "comparison"
+    methods = [f"off={scored / 'off'}", f"good one={scored / 'good' / 'evaluation.json'}"]
     assert run("--compare", *methods, "-o", out) == 0
     assert "| good one - off | DSC | Anchor OARs | 3 |" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {f"comparison.{e}" for e in ("csv", "json", "md", "tex")}
@@ -92,10 +93,10 @@ def test_detections_make_table_7(tmp_path, capsys):
     assert "| CT+anchor - CT only | Detected dist | Pineal | 2 | 4.50 | 2.50 | -2.00 |" in text
 
 
-def test_evaluations_of_earlier_versions_can_be_read(folders):
+def test_evaluations_of_earlier_versions_can_be_read(scored):
     for name in ("good", "off"):
-        assert run("-p", folders / name, "-r", folders / "ref", "-np", 1) == 0
-        path = folders / name / "evaluation.json"
+        assert run("-p", scored / name, "-r", scored / "ref", "-np", 1) == 0
+        path = scored / name / "evaluation.json"
         data = json.loads(path.read_text())
         for key in ("targets", "paper_names", "empty_means_absent", "per_target"):
             del data[key]
@@ -103,10 +104,30 @@ def test_evaluations_of_earlier_versions_can_be_read(folders):
             for key in ("hd95_mm", "surface_dsc", "volume_error"):
                 del row[key]
         path.write_text(json.dumps(data))
-    out = folders / "out"
-    assert run("--compare", f"a={folders / 'good'}", f"b={folders / 'off'}", "-o", out) == 0
+    out = scored / "out"
+    assert run("--compare", f"a={scored / 'good'}", f"b={scored / 'off'}", "-o", out) == 0
     assert {row["metric"] for row in json.loads((out / "comparison.json").read_text())["paired"]} == {
         "dsc",
         "hd_mm",
         "asd_mm",
     }
+
+
+def test_evaluate_on_another_grid(refused, tmp_path):
+    labels = np.zeros((6, 7, 8), np.uint8)
+    labels[2:4, 2:5, 2:5] = 1
+    for name, spacing in (("prediction", (1.0, 1.0, 2.0)), ("reference", (1.0, 1.0, 2.5))):
+        write_image(tmp_path / name / "a.nii.gz", labels, spacing=spacing)
+    line = refused(evaluate.main, "-p", tmp_path / "prediction", "-r", tmp_path / "reference")
+    assert "spacing" in line and "a.nii.gz" in line
+    assert sorted(path.name for path in (tmp_path / "prediction").iterdir()) == ["a.nii.gz"]
+
+
+def test_evaluate_without_files_or_partners(refused, tmp_path):
+    labels = np.zeros((6, 7, 8), np.uint8)
+    write_image(tmp_path / "prediction" / "a.nii.gz", labels)
+    write_image(tmp_path / "reference" / "b.nii.gz", labels)
+    (tmp_path / "empty").mkdir()
+    assert "same name" in refused(evaluate.main, "-p", tmp_path / "prediction", "-r", tmp_path / "reference")
+    assert "got none" in refused(evaluate.main, "-p", tmp_path / "empty", "-r", tmp_path / "reference")
+    assert "does not exist" in refused(evaluate.main, "-p", tmp_path / "nowhere", "-r", tmp_path / "reference")

@@ -11,7 +11,7 @@ from scipy.ndimage import center_of_mass
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import DEFAULT_PLANS, DETECTIONS
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels, write_channels
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import channels as channels_command
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.guidance.channels import make_channels
 from soars_nnunet.guidance.detections import (
@@ -94,7 +94,7 @@ def test_means_are_over_targets_as_in_the_papers_table():
 def test_channels_write_a_row_per_case_and_target_and_spare_the_crops(cascade_copy, capsys):
     crops = cascade_copy.raw("small_hard") / "dataset.json"
     before = crops.stat().st_mtime_ns
-    assert cli.channels(["-d", "7", "--device", "cpu", "--no-crops"]) == 0
+    assert channels_command.main(["-d", "7", "--device", "cpu", "--no-crops"]) == 0
     assert "HD of the 1000 brightest voxels" in capsys.readouterr().out and crops.stat().st_mtime_ns == before
     path = cascade_copy.channels("detection", DEFAULT_PLANS) / DETECTIONS
     rows = list(csv.DictReader(path.read_text().splitlines()))

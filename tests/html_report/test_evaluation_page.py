@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import report as report_command
 from soars_nnunet.html_report.evaluation import evaluation_page
 
 ORGANS = {"Brainstem": "anchor", "<b>Odd</b>_$L$": "small_hard"}
@@ -96,7 +96,7 @@ def test_box_plots_are_pictures_one_a_metric(evaluation, parse):
 
 def test_command_writes_beside_the_evaluation_and_says_how_large(evaluation, tmp_path, capsys):
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
-    assert cli.report(["-e", str(tmp_path)]) == 0
+    assert report_command.main(["-e", str(tmp_path)]) == 0
     assert f"wrote {tmp_path / 'evaluation.html'} (0." in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation.html", "evaluation.json"]
 
@@ -115,7 +115,7 @@ def test_bad_evaluations_are_one_line(content, expected, tmp_path, capsys):
     path = tmp_path / "evaluation.json"
     if content is not None:
         path.write_text(content)
-    assert cli.report(["-e", str(path), "-o", str(tmp_path / "r.html")]) == 2
+    assert report_command.main(["-e", str(path), "-o", str(tmp_path / "r.html")]) == 2
     captured = capsys.readouterr()
     assert expected in captured.err and len(captured.err.splitlines()) == 1
     assert not (tmp_path / "r.html").exists()

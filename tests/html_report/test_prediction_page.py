@@ -5,7 +5,7 @@ import shutil
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import report as report_command
 from soars_nnunet.html_report import page as page_module
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page
@@ -15,7 +15,7 @@ ODD = "<i>Gland</i> & $x$"
 
 
 def refused(capsys, *arguments):
-    assert cli.report([str(argument) for argument in arguments]) == 2
+    assert report_command.main([str(argument) for argument in arguments]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ")
     return lines[0]
@@ -66,14 +66,14 @@ def test_a_folder_gives_a_page_a_case(small_case, capsys):
     for path, name in ((labels, "b.nii.gz"), (report, "b.json"), (ct, "b.nii.gz")):
         shutil.copyfile(path, path.with_name(name))
     pages = labels.parent.parent / "pages"
-    assert cli.report(["-p", str(labels.parent), "-i", str(ct.parent), "-o", str(pages), "--no-viewer"]) == 0
+    assert report_command.main(["-p", str(labels.parent), "-i", str(ct.parent), "-o", str(pages)]) == 0
     assert sorted(path.name for path in pages.iterdir()) == ["a.html", "b.html"]
     assert capsys.readouterr().out.count(" MB)") == 2
 
 
 def test_a_file_is_reported_beside_its_labels(small_case, capsys):
     labels, _, ct = small_case
-    assert cli.report(["-p", str(labels), "-i", str(ct), "--no-viewer"]) == 0
+    assert report_command.main(["-p", str(labels), "-i", str(ct)]) == 0
     assert labels.with_name("a.html").is_file()
 
 

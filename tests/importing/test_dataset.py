@@ -9,7 +9,7 @@ import pytest
 from published_layouts import found, names, organ, write, write_masks, write_pddca, written
 
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import import_set as import_set_command
 from soars_nnunet.errors import InputError
 from soars_nnunet.importing.dataset import import_set
 from soars_nnunet.importing.public_sets import load_set
@@ -146,18 +146,18 @@ def test_other_datasets_are_never_overwritten(tmp_path, phantom, nnunet_folders)
 def test_bad_arguments_are_one_line(tmp_path, capfd, arguments, said):
     (tmp_path / "src").mkdir()
     (tmp_path / "src/a.txt").write_text("?")
-    assert cli.import_(["deepmind", str(tmp_path / "src"), *arguments]) == 2
+    assert import_set_command.main(["deepmind", str(tmp_path / "src"), *arguments]) == 2
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ") and said in lines[0]
 
 
 def test_the_command_reports_and_fails_where_cases_are_left_out(pddca, phantom, capfd, nnunet_folders):
-    assert cli.import_(["pddca", str(pddca), "-d", "501", "--choose", "test=all15"]) == 0
+    assert import_set_command.main(["pddca", str(pddca), "-d", "501", "--choose", "test=all15"]) == 0
     out = capfd.readouterr().out
     assert "3 training, 2 test case(s), 9 structures" in out and "[1/5] 0522c0002: 7 structures" in out
     assert f"soars-stratify -d 501 -p PROFILE --unannotated {nnunet_folders}/Dataset501_PDDCA_all15/cases.json" in out
     write_pddca(pddca, phantom, "0522c0004", swap=True)
-    assert cli.import_(["pddca", str(pddca), "-d", "501", "--choose", "test=all15"]) == 2
+    assert import_set_command.main(["pddca", str(pddca), "-d", "501", "--choose", "test=all15"]) == 2
     captured = capfd.readouterr()
     assert captured.err.startswith("error: 1 case(s) left out: 0522c0004") and len(captured.err.splitlines()) == 1
     assert "cases left out:" in captured.out

@@ -11,7 +11,8 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import locate_manifest
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import cascade_predict as cascade_predict_command
+from soars_nnunet.cli import evaluate as evaluate_command
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.prediction.files import predict_files
 from soars_nnunet.prediction.predictor import CascadePredictor
@@ -143,7 +144,7 @@ def test_bad_cts_stop_no_other(manifest, formats, tmp_path, capsys):
         ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", "dataset.json"]
     )
     arguments = ["-i", str(formats), "-o", str(output), "-m", str(manifest.parent), "--device", "cpu"]
-    assert cli.cascade_predict(arguments) == 2
+    assert cascade_predict_command.main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: 2 of 5 CTs were refused") and captured.err.count("\n") == 1
     assert captured.out.count("finished already, verified") == 3
@@ -180,7 +181,7 @@ def test_evaluation_takes_the_label_names_beside_the_prediction(untrained_cascad
         image = sitk.ReadImage(str(path))
         sitk.WriteImage(sitk.Mask(43 - image, image > 0), str(path))
     with caplog.at_level("INFO"):
-        assert cli.evaluate(["-p", str(output), "-r", str(reference), "-o", str(tmp_path / "scores")]) == 0
+        assert evaluate_command.main(["-p", str(output), "-r", str(reference), "-o", str(tmp_path / "scores")]) == 0
     assert f"prediction: label names from {output / 'dataset.json'}" in caplog.text
     rows = (tmp_path / "scores" / "evaluation.csv").read_text()
     assert "phantom_004" in rows and "Pituitary" in rows
@@ -201,7 +202,7 @@ def test_results_folder_works_elsewhere(untrained_cascade, manifest, ct, tmp_pat
     for models in (folder, folder / manifest.name):
         assert locate_manifest(None, models, DEFAULT_PLANS) == folder / manifest.name
     arguments = ["-i", str(tmp_path / ct.name), "-o", str(tmp_path / "there"), "-m", str(folder), "--device", "cpu"]
-    assert cli.cascade_predict(arguments) == 0
+    assert cascade_predict_command.main(arguments) == 0
     np.testing.assert_array_equal(labels_of(tmp_path / "there" / expected.name), labels_of(expected))
     text = folder.joinpath("manifest.json").read_text()
     assert str(manifest.parents[3]) not in text, "the manifest names no absolute path"

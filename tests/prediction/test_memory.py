@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import DEFAULT_PLANS
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import cascade_predict as cascade_predict_command
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.prediction import branch_model as inference
@@ -176,7 +176,7 @@ def test_a_lone_ct_over_the_limit_is_not_even_read(untrained_cascade, tmp_path, 
     monkeypatch.setattr(files, "read_ct", lambda path: pytest.fail("was read"))
     limit = psutil.Process().memory_info().rss / GIB + 0.2
     arguments = ["-d", "7", "-i", str(path), "-o", str(tmp_path / "out"), "--memory-limit", f"{limit:.2f}"]
-    assert cli.cascade_predict([*arguments, "--device", "cpu"]) == 2
+    assert cascade_predict_command.main([*arguments, "--device", "cpu"]) == 2
     assert "huge: expected to need" in capsys.readouterr().err
 
 
@@ -187,7 +187,10 @@ def test_a_damaged_header_is_no_matter_of_memory(untrained_cascade, tmp_path, ca
     content = bytearray((tmp_path / "damaged.nii").read_bytes())
     content[42:48] = struct.pack("<3h", 32000, 32000, 32000)  # the size in voxels
     (tmp_path / "damaged.nii").write_bytes(content)
-    assert cli.cascade_predict(["-d", "7", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    assert (
+        cascade_predict_command.main(["-d", "7", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--device", "cpu"])
+        == 2
+    )
     out, err = capsys.readouterr()
     assert "expected a readable image file" in err and "memory" not in err
     assert float(re.search(r"estimated peak memory ([0-9.]+) GiB", out)[1]) < 20
@@ -202,22 +205,22 @@ def test_memory_that_others_use_may_come_free(untrained_cascade, tmp_path, monke
     monkeypatch.setattr(memory, "available_bytes", lambda: next(free, 64 * GIB))
     command = ["-d", "7", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--device", "cpu", "--folds", "0"]
     monkeypatch.setattr(memory, "total_bytes", lambda: 1000 * GIB)
-    assert cli.cascade_predict(command) == 0, capsys.readouterr().err
+    assert cascade_predict_command.main(command) == 0, capsys.readouterr().err
     monkeypatch.setattr(memory, "available_bytes", lambda: 0)  # has not come free
     read = []
     monkeypatch.setattr(succession, "read_ct", lambda path: read.append(path.name) or read_ct(path))
-    assert cli.cascade_predict([*command, "--overwrite"]) == 2
+    assert cascade_predict_command.main([*command, "--overwrite"]) == 2
     error = capsys.readouterr().err
     assert "a: expected to need" in error and "b: expected to need" in error and not read
     monkeypatch.setattr(memory, "total_bytes", lambda: 0)  # never
-    assert cli.cascade_predict([*command, "--overwrite"]) == 2
+    assert cascade_predict_command.main([*command, "--overwrite"]) == 2
     assert "a: expected to need" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "much"])
 def test_a_limit_that_is_none_is_refused(limit, capsys):
     with pytest.raises(SystemExit) as refusal:
-        cli.cascade_predict(["-i", "a.nii.gz", "-o", "out", "--memory-limit", limit])
+        cascade_predict_command.main(["-i", "a.nii.gz", "-o", "out", "--memory-limit", limit])
     assert refusal.value.code == 2 and "--memory-limit" in capsys.readouterr().err
 
 
@@ -231,7 +234,7 @@ def test_a_ct_over_the_limit_is_not_even_read_and_the_others_are_done(untrained_
     monkeypatch.setattr(succession, "read_ct", lambda path: read.append(path.name) or read_ct(path))
     limit = psutil.Process().memory_info().rss / GIB + 0.5
     arguments = ["-d", "7", "-i", str(folder), "-o", str(tmp_path / "out"), "--device", "cpu"]
-    assert cli.cascade_predict([*arguments, "--memory-limit", f"{limit:.2f}"]) == 2
+    assert cascade_predict_command.main([*arguments, "--memory-limit", f"{limit:.2f}"]) == 2
     out, err = capsys.readouterr()
     assert "2 CT(s); estimated peak memory" in out
     assert "huge: expected to need" in err and "usual:" not in err and "Traceback" not in err

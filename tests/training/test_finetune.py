@@ -13,7 +13,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed
-from soars_nnunet.cli import commands as cli
+from soars_nnunet.cli import plan as plan_command
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.cascade import Vois, sample_heatmaps
 from soars_nnunet.networks.checkpoint import load_checkpoint
@@ -26,7 +26,7 @@ TINY = ["num_epochs=1", "iterations_per_epoch=2", "val_iterations_per_epoch=1"]
 
 def fine_tuning(cascade, *overrides, name="FineTuned"):
     """A planned trainer of fold 0."""
-    assert cli.plan(["-d", "7", "--fine-tune", name, "-np", "1", "--set", *TINY, *overrides]) == 0
+    assert plan_command.main(["-d", "7", "--fine-tune", name, "-np", "1", "--set", *TINY, *overrides]) == 0
     folder = Cascade.path(cascade.source).parent
     plans = {**read_json(folder / f"{name}.json"), "continue_training": False}
     return SOARSFineTuneTrainer(plans, CONFIGURATION, 0, read_json(folder / "dataset.json"), torch.device("cpu"))
@@ -74,7 +74,7 @@ def test_crops_of_another_grid_than_the_networks_are_refused(cascade_copy, capsy
     write_json(path, plans)
     with pytest.raises(MissingArtifactError, match="its cases are now preprocessed at"):
         trainer.initialize()
-    assert cli.plan(["-d", "7", "--fine-tune", "Again", "--set", *TINY]) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", "Again", "--set", *TINY]) == 2
     assert "SOARSSmallHardTrainer__nnUNetPlans__3d_fullres: trained at" in capsys.readouterr().err
 
 
@@ -183,7 +183,7 @@ def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
 
 def test_epochs_are_passes_of_whatever_batch(cascade_copy):
     def iterations(*overrides):
-        assert cli.plan(["-d", "7", "--fine-tune", "Passes", "-np", "1", "--set", *overrides]) == 0
+        assert plan_command.main(["-d", "7", "--fine-tune", "Passes", "-np", "1", "--set", *overrides]) == 0
         plans = read_json(Cascade.path(cascade_copy.source).parent / "Passes.json")
         return plans["configurations"][CONFIGURATION]["soars"]["iterations_per_epoch"]
 
@@ -206,7 +206,7 @@ def test_plans_of_a_fine_tuning_are_not_planned_over(cascade_copy, capsys):
     fine_tuning(cascade_copy)
     path = cascade_copy.plans("anchor", "FineTuned")
     before = path.read_bytes()
-    assert cli.plan(["-d", "7", "--plans-name", "FineTuned"]) == 2
+    assert plan_command.main(["-d", "7", "--plans-name", "FineTuned"]) == 2
     assert "--plans-name FineTuned: expected a new name" in capsys.readouterr().err
     assert path.read_bytes() == before
 
@@ -282,20 +282,20 @@ def test_a_cascade_of_two_tiers_is_fine_tuned(cascade_copy):
 
 def test_a_taken_name_and_foreign_options_are_refused(cascade_copy, capsys):
     before = cascade_copy.plans("anchor", DEFAULT_PLANS).read_bytes()
-    assert cli.plan(["-d", "7", "--fine-tune", DEFAULT_PLANS]) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", DEFAULT_PLANS]) == 2
     assert "choose another" in capsys.readouterr().err
     assert cascade_copy.plans("anchor", DEFAULT_PLANS).read_bytes() == before
-    assert cli.plan(["-d", "7", "--fine-tune", "New", "--spacing", "3", "3", "3"]) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--spacing", "3", "3", "3"]) == 2
     assert "--spacing" in capsys.readouterr().err
-    assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", 'fine_tuned=["anchors"]']) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--set", 'fine_tuned=["anchors"]']) == 2
     assert "expected a list of some of anchor, mid_level" in capsys.readouterr().err
-    assert cli.plan(["-d", "7", "--fine-tune", "New", "--set", "p_scaling=1"]) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--set", "p_scaling=1"]) == 2
     assert "and a key of num_epochs, iterations_per_epoch" in capsys.readouterr().err
-    assert cli.plan(["-d", "7", "--fine-tune", "New", "--plans-name", "New"]) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--plans-name", "New"]) == 2
     assert "another name" in capsys.readouterr().err
     for fold in (0, 1):
         (cascade_copy.model("mid_level", DEFAULT_PLANS) / f"fold_{fold}" / "checkpoint_final.pth").unlink()
-    assert cli.plan(["-d", "7", "--fine-tune", "New"]) == 2
+    assert plan_command.main(["-d", "7", "--fine-tune", "New"]) == 2
     assert "nnUNetv2_train 72 3d_fullres 0 -tr SOARSMidLevelTrainer" in capsys.readouterr().err
     assert not (Cascade.path(cascade_copy.source).parent / "New.json").exists()
 

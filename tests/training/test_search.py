@@ -7,7 +7,7 @@ import torch
 
 from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.cli.commands import plan as plan_command
+from soars_nnunet.cli.plan import main as plan_command
 from soars_nnunet.networks.genotype import KINDS, describe_genotype, genotype_entry, load_genotypes
 from soars_nnunet.training.gammas import read_gammas, write_gammas
 from soars_nnunet.training.search import (

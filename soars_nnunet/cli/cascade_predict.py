@@ -1,0 +1,67 @@
+"""``soars-cascade-predict``: CT to one label volume and a report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import add_device, add_plans, add_tiling, add_tta, positive, to_device, to_tiling
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add input, output, models and how the networks run."""
+    parser.add_argument("-i", "--input", required=True, type=Path, help="CT file (NIfTI, NRRD, MHA) or a folder of CTs")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for label volumes and reports")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("-d", "--dataset", help="source dataset (optional where only one cascade is trained)")
+    group.add_argument("-m", "--models", type=Path, help="folder of a cascade's manifest.json")
+    add_plans(parser)
+    add_device(parser)
+    parser.add_argument(
+        "--folds", nargs="+", action="extend", type=int, help="folds to average (default: all trained ones of a branch)"
+    )
+    add_tiling(parser)
+    add_tta(parser)
+    parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
+    parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
+    parser.add_argument(
+        "--roi-subset",
+        nargs="+",
+        action="extend",
+        metavar="ORGAN",
+        help="only these; runs no branch that they do not need",
+    )
+    parser.add_argument("--fast", action="store_true", help="--large-tiles, and one fold of each branch: less accurate")
+    parser.add_argument(
+        "--memory-limit", type=positive, metavar="GIB", help="refuse a CT that would need more (default: what is free)"
+    )
+    parser.add_argument("--num-parts", type=int, default=1, help="processes among which the CTs are shared out")
+    parser.add_argument("--part-id", type=int, default=0, help="which of them this one is, from 0")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Predict every CT; the report beside each volume holds volumes, status and confidence."""
+    from soars_nnunet.cascade.manifest import locate_manifest
+    from soars_nnunet.prediction.files import predict_files
+
+    manifest = locate_manifest(arguments.dataset, arguments.models, arguments.plans_name)
+    predict_files(
+        arguments.input,
+        arguments.output,
+        manifest,
+        folds=arguments.folds,
+        device=to_device(arguments.device),
+        tiling=to_tiling(arguments),
+        overwrite=arguments.overwrite,
+        progress=say,
+        postprocess=not arguments.no_postprocessing,
+        mirror=arguments.tta,
+        organs=arguments.roi_subset,
+        part=(arguments.part_id, arguments.num_parts),
+        fast=arguments.fast,
+        memory_limit_gib=arguments.memory_limit,
+    )
+
+
+main = make_main("cascade-predict", add_arguments, run)

@@ -1,0 +1,54 @@
+"""``soars-channels``: out-of-fold anchor probabilities, heat maps and VOI crops."""
+
+from __future__ import annotations
+
+import argparse
+
+from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import add_dataset, add_device, add_plans, add_tiling, to_device, to_tiling
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add dataset, plans, device and which output is wanted."""
+    add_dataset(parser)
+    add_plans(parser)
+    add_device(parser)
+    parser.add_argument("--raw", action="store_true", help="also write anchor channels as nnU-Net channel files")
+    parser.add_argument("--branches", nargs="+", action="extend", choices=("anchor", "detection"), help="default: both")
+    parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
+    parser.add_argument(
+        "--jittered-crops",
+        type=int,
+        metavar="N",
+        help="N further training crops a patient and target, as far off the true centre, in any direction, as "
+        "detections of other patients were (default: as many as before, at first none)",
+    )
+    parser.add_argument(
+        "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"
+    )
+    add_tiling(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run each fold's model on the cases that it did not train on."""
+    from soars_nnunet.guidance.channels import make_channels
+
+    cascade = Cascade.load(arguments.dataset)
+    done = make_channels(
+        cascade,
+        arguments.plans_name,
+        to_device(arguments.device),
+        arguments.raw,
+        say,
+        arguments.branches or ("anchor", "detection"),
+        not arguments.no_crops,
+        arguments.jittered_crops,
+        arguments.in_sample,
+        to_tiling(arguments),
+    )
+    kind = "in-sample" if arguments.in_sample else "out-of-fold"
+    say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
+
+
+main = make_main("channels", add_arguments, run)

@@ -1,0 +1,81 @@
+"""What all commands share: a parser that opens with an example, logging, one line for an error, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cli.commands import COMMANDS, Command
+
+AddArguments = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], None]
+Main = Callable[[Sequence[str] | None], int]
+
+BAD_INPUT = 2
+"""Exit code for input that is refused; argparse uses the same."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
+
+
+def say(text: str) -> None:
+    """Print at once, also where the output is a file or a pipe."""
+    print(text, flush=True)
+
+
+def make_parser(command: Command, add_arguments: AddArguments) -> argparse.ArgumentParser:
+    """Parser of a command; its help shows the example right after the usage."""
+    parser = argparse.ArgumentParser(
+        prog=command.program,
+        description=f"example:\n  {command.example}\n\n{command.summary}\n{command.details}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    return parser
+
+
+def make_main(name: str, add_arguments: AddArguments, run: Run) -> Main:
+    """Build the function that a console script calls.
+
+    Args:
+        name: Name of the command in ``COMMANDS``.
+        add_arguments: Adds the command's options to a parser.
+        run: Does the work. Its ``ValueError`` or ``OSError`` becomes one line on stderr.
+
+    Returns:
+        Function of the arguments (None for those of the process) that returns the exit code: 0,
+        ``BAD_INPUT`` or ``INTERRUPTED``. Bad options leave through argparse, with exit code 2 as well.
+    """
+    command = COMMANDS[name]
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        arguments = make_parser(command, add_arguments).parse_args(argv)
+        _set_up_process()
+        try:
+            run(arguments)
+        except (ValueError, OSError) as error:
+            print(f"error: {_one_line(error)}", file=sys.stderr)
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            print("interrupted; finished files are kept", file=sys.stderr)
+            return INTERRUPTED
+        return 0
+
+    main.__name__ = command.program
+    return main
+
+
+def _set_up_process() -> None:
+    """Let the package's log through, and let nnU-Net find the trainers."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("soars_nnunet").setLevel(logging.INFO)
+    os.environ["nnUNet_extTrainer"] = trainer_folder()
+
+
+def _one_line(error: Exception) -> str:
+    words = str(error).split()
+    return " ".join(words)

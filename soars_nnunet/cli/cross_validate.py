@@ -1,0 +1,50 @@
+"""``soars-cross-validate``: every training case predicted and scored by its own fold's models."""
+
+from __future__ import annotations
+
+import argparse
+
+from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import add_dataset, add_device, add_plans, add_tiling, add_tta, to_device, to_tiling
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add dataset, plans, folds and how the networks run."""
+    add_dataset(parser)
+    add_plans(parser)
+    add_device(parser)
+    add_tiling(parser)
+    add_tta(parser)
+    parser.add_argument(
+        "--folds", nargs="+", action="extend", type=int, help="only their validation cases; then nothing is decided"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Cross-validate the whole cascade; later predictions keep the largest part where that helped."""
+    from soars_nnunet.cross_validate import cross_validate
+    from soars_nnunet.evaluation.evaluate import format_table, write_evaluation
+    from soars_nnunet.prediction.postprocess import format_effects
+
+    cascade = Cascade.load(arguments.dataset)
+    evaluation, effects, folder = cross_validate(
+        cascade,
+        arguments.plans_name,
+        to_device(arguments.device),
+        to_tiling(arguments),
+        arguments.tta,
+        arguments.folds,
+        say,
+    )
+    say(format_table(evaluation))
+    stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"
+    for path in write_evaluation(evaluation, folder, stem):
+        say(f"wrote {path}")
+    decided = "" if arguments.folds is None else " (of some folds, so nothing is decided)"
+    say(f"largest part alone, out of fold{decided}:")
+    for line in format_effects(effects):
+        say(line)
+
+
+main = make_main("cross-validate", add_arguments, run)

@@ -1,0 +1,59 @@
+"""``soars-import``: a public data set, or masks of the user's own, as a raw nnU-Net dataset."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.importing.public_sets import available_sets, read_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which set, where it lies, and what of it is written."""
+    sets = available_sets()
+    parser.add_argument("set", metavar="SET", choices=sets, help=f"one of {', '.join(sets)}")
+    parser.add_argument("source", type=Path, metavar="SRC", help="folder of the set, as downloaded and unpacked")
+    parser.add_argument("-d", "--dataset", type=int, required=True, metavar="NNN", help="id of the new raw dataset")
+    parser.add_argument("--name", help="name of the new dataset (default: the set's)")
+    parser.add_argument(
+        "--choose",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help=_describe_choices(sets).replace("%", "%%"),
+    )
+    parser.add_argument("-p", "--profile", help="write the organs that this profile knows (default: the table's)")
+    parser.add_argument(
+        "--structures", nargs="+", action="extend", metavar="NAME", help="write exactly these; all: every published one"
+    )
+    parser.add_argument(
+        "--without-ct", action="store_true", help="write the label maps of cases without a CT too (evaluation only)"
+    )
+
+
+def _describe_choices(sets: list[str]) -> str:
+    """What can be chosen, set by set."""
+    described = []
+    for name in sets:
+        choices = read_table(name).get("choices", {})
+        for key, row in choices.items():
+            values = "|".join(row["values"])
+            described.append(f"{name}: {key}={values} ({row['help']})")
+    return "; ".join(described)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Import; list everything odd, also in import_report.txt and .json beside the data."""
+    from soars_nnunet.importing.dataset import import_set
+    from soars_nnunet.importing.public_sets import load_set
+
+    table = load_set(arguments.set, arguments.choose)
+    chosen = (arguments.profile, arguments.structures, arguments.name, arguments.without_ct)
+    done = import_set(table, arguments.source, arguments.dataset, *chosen, say)
+    say("\n".join([*done.lines(), *table.notes, done.next_step()]))
+    done.require_all()
+
+
+main = make_main("import", add_arguments, run)

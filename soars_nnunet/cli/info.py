@@ -1,0 +1,82 @@
+"""``soars-nnunet info``: versions, profiles and models at a glance; loads neither torch nor nnU-Net."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from soars_nnunet import __version__
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.manifest import trained_manifests
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.profile import TIERS, Profile, available_profiles, load_profile
+
+PACKAGES = ("nnunetv2", "torch")
+"""Packages whose versions matter most; read from their metadata, without importing them."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the command has no options."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print everything."""
+    for line in (*version_lines(), *profile_lines(), *model_lines()):
+        say(line)
+    say(f"trainers: {trainer_folder()}")
+
+
+def version_lines() -> list[str]:
+    """Versions of this package, of those that it stands on, and of Python."""
+    lines = [f"soars_nnunet {__version__}"]
+    for name in PACKAGES:
+        lines.append(f"{name} {_version(name)}")
+    lines.append(f"Python {platform.python_version()}")
+    return lines
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "is not installed"
+
+
+def profile_lines() -> list[str]:
+    """Every profile that the package ships, with its organs by tier."""
+    lines = []
+    for name in available_profiles():
+        profile = load_profile(name)
+        lines.append(f"profile {name}: {len(profile.organs)} organs")
+        lines += _tier_lines(profile)
+    return lines
+
+
+def _tier_lines(profile: Profile) -> list[str]:
+    """A line for each tier that has organs."""
+    lines = []
+    for tier in TIERS:
+        names = [organ.name for organ in profile.tier(tier)]
+        if names:
+            lines.append(f"  {tier} ({len(names)}): {', '.join(names)}")
+    return lines
+
+
+def model_lines() -> list[str]:
+    """Trained cascades in nnU-Net's results folder."""
+    folder = os.environ.get("nnUNet_results")
+    if not folder:
+        return ["trained cascades: nnUNet_results is not set"]
+    manifests = trained_manifests(Path(folder))
+    if not manifests:
+        return [f"trained cascades in {folder}: none"]
+    lines = [f"trained cascades in {folder}:"]
+    for manifest in manifests:
+        lines.append(f"  {manifest.parent.relative_to(folder)}")
+    return lines
+
+
+main = make_main("info", add_arguments, run)

@@ -1,0 +1,95 @@
+"""``soars-plan``: nnU-Net plans and preprocessing of every branch whose inputs exist."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import add_dataset, add_plans, add_spacing
+from soars_nnunet.errors import InputError
+from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add dataset, plans and what they are made with."""
+    add_dataset(parser)
+    add_plans(parser)
+    parser.add_argument("--regime", help="hyper-parameters: paper, nnunet or demo (default: paper)")
+    parser.add_argument(
+        "--branches", nargs="+", action="extend", help="only these: anchor mid_level detection small_hard baseline"
+    )
+    add_spacing(parser, "--spacing", "mm, Anchor, MidLevel and Detection (default: median of the CTs)")
+    add_spacing(parser, "--small-hard-spacing", "mm, SmallHard (default: median of the CTs)")
+    parser.add_argument(
+        "--guidance",
+        choices=("anchor", "in-sample", "none"),
+        help="what guided branches see beside the CT: anchors out of fold (default), of models that trained on the "
+        "case, or nothing",
+    )
+    parser.add_argument(
+        "--set", nargs="+", action="extend", metavar="[BRANCH.]KEY=VALUE", help="override regime values"
+    )
+    parser.add_argument(
+        "--genotype", nargs="+", action="extend", type=Path, metavar="FILE", help="genotype.json of searches"
+    )
+    parser.add_argument("--fine-tune", metavar="NAME", help="plan the fine-tuning of the trained cascade as NAME")
+    parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write nnU-Net plans and run nnU-Net's preprocessing."""
+    from soars_nnunet.planning.plan import REMEMBERED, PlanOptions, plan
+
+    cascade = Cascade.load(arguments.dataset)
+    if arguments.fine_tune:
+        _plan_fine_tuning(cascade, arguments)
+        return
+    remembered = cascade.options(arguments.plans_name)
+    given = {
+        "regime": arguments.regime,
+        "spacing_mm": arguments.spacing,
+        "small_hard_spacing_mm": arguments.small_hard_spacing,
+        "guidance": arguments.guidance,
+        "overrides": arguments.set,
+    }
+    choices = read_json(remembered) if remembered.is_file() else {}
+    if unknown := sorted(set(choices) - set(REMEMBERED)):
+        raise InputError(
+            f"{remembered}: expected options of this version, got {', '.join(unknown)}; delete it and give them anew"
+        )
+    if arguments.genotype:
+        found: dict[str, dict] = {}
+        for path in arguments.genotype:
+            for branch, entry in load_genotypes(path).items():
+                if branch in found or branch not in cascade.datasets:
+                    reason = "named twice" if branch in found else f"no branch of {cascade.source}"
+                    raise InputError(f"--genotype {path}: expected one genotype a branch; {branch} is {reason}")
+                found[branch] = entry
+                say(describe_genotype(branch, entry))
+        given["genotypes"] = {**(choices.get("genotypes") or {}), **{key: e["kinds"] for key, e in found.items()}}
+    choices |= {name: value for name, value in given.items() if value is not None}
+    choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
+    options = PlanOptions(plans_name=arguments.plans_name, num_processes=arguments.np, **choices)
+    try:
+        plan(cascade, options, arguments.branches, say)
+    except ValueError as error:
+        if arguments.set is None and str(error).startswith("--set"):
+            raise InputError(f"{remembered} has the values of an earlier --set: {error}; give --set anew") from error
+        raise
+
+
+def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:
+    from soars_nnunet.planning.fine_tuning import plan_fine_tuning
+
+    foreign = ("regime", "branches", "spacing", "small_hard_spacing", "guidance", "genotype")
+    given = [f"--{name.replace('_', '-')}" for name in foreign if getattr(arguments, name) is not None]
+    if given:
+        raise InputError(f"--fine-tune takes the trained models' own plans; expected no {', '.join(given)}, only --set")
+    overrides = arguments.set or ()
+    plan_fine_tuning(cascade, arguments.fine_tune, arguments.plans_name, overrides, arguments.np, say)
+
+
+main = make_main("plan", add_arguments, run)

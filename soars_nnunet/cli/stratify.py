@@ -1,0 +1,76 @@
+"""``soars-stratify``: one nnU-Net dataset per branch, and the patient-level split."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import add_dataset
+from soars_nnunet.profile import load_profile
+
+STATES = {
+    "Anchor": "written",
+    "Baseline": "written, all organs; soars-plan plans it too, any nnU-Net plans and trainer will do",
+    "MidLevel": "written as a skeleton, soars-channels completes it",
+    "Detection": "written as a skeleton, soars-channels completes it",
+    "SmallHard": "reserved, soars-channels writes its crops",
+}
+"""What is there of a dataset after stratification, by the ending of its name."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add dataset, profile, split and what is not annotated."""
+    add_dataset(parser)
+    parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
+    parser.add_argument(
+        "--ids",
+        nargs="+",
+        action="extend",
+        type=int,
+        metavar="ID",
+        help="dataset ids: A M D S, with --baseline A M D S B",
+    )
+    parser.add_argument("--baseline", action="store_true", help="also write a dataset of all organs to compare with")
+    parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s)")
+    parser.add_argument("--unannotated", type=Path, metavar="FILE", help="JSON: organs by case that nobody drew")
+    parser.add_argument(
+        "--empty-means-absent", action="store_true", help="an organ without a voxel is absent (default: not drawn)"
+    )
+    parser.add_argument("--patient-pattern", help="regular expression whose first group is the patient in a case name")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write branch datasets and the split; list what dataset and profile do not share."""
+    from soars_nnunet.stratification.stratify import stratify
+
+    profile = load_profile(arguments.profile)
+    done = stratify(
+        arguments.dataset,
+        profile,
+        arguments.ids,
+        arguments.folds,
+        arguments.patient_pattern,
+        say,
+        arguments.unannotated,
+        arguments.empty_means_absent,
+        arguments.baseline,
+    )
+    if done.unknown:
+        say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
+    if done.absent:
+        say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
+    for case, names in done.unused.items():
+        say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
+    if done.assumed:
+        listed = "that the file does not list " if arguments.unannotated else ""
+        say(
+            f"warning: in {len(done.assumed)} case(s) organs without a voxel {listed}are taken as there but not drawn: "
+            "the training leaves them open; --empty-means-absent if they are absent, --unannotated FILE to say which"
+        )
+    for name in done.cascade.datasets.values():
+        say(f"{name}: {STATES[name.rpartition('_')[2]]}")
+    say(f"next: soars-plan -d {arguments.dataset}")
+
+
+main = make_main("stratify", add_arguments, run)

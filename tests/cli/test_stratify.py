@@ -1,0 +1,49 @@
+import pytest
+
+from soars_nnunet.cli import stratify
+
+
+@pytest.mark.parametrize("variable", ["nnUNet_raw", "nnUNet_preprocessed"])
+def test_unset_folder(refused, monkeypatch, variable, source):
+    monkeypatch.delenv(variable)
+    assert f"{variable} is not set" in refused(stratify.main, "-d", 42, "-p", "hn42", "--folds", 2)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"name": "x", "organs": [{"name": "Eye"}]}', b"\xff\xfe\x00"])
+def test_bad_profile_file(refused, source, tmp_path, content):
+    path = tmp_path / "mine.json"
+    path.write_bytes(content)
+    assert "profile" in refused(stratify.main, "-d", 42, "-p", path)
+
+
+def test_dataset_without_or_with_broken_json(refused, source):
+    for content in ("{", None):
+        (source / "dataset.json").unlink() if content is None else (source / "dataset.json").write_text(content)
+        assert "dataset.json" in refused(stratify.main, "-d", 42, "-p", "hn42")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"channel_names": {"0": "CT"}}', '{"labels": {}}'])
+def test_dataset_json_without_the_needed_keys(refused, source, content):
+    (source / "dataset.json").write_text(content)
+    refused(stratify.main, "-d", 42, "-p", "hn42")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--folds", 5], ["--folds", 0], ["--folds", 2, "--ids", 1, 2, 3, 3], ["--folds", 2, "--patient-pattern", "("]],
+)
+def test_bad_stratify_options(refused, source, arguments):
+    refused(stratify.main, "-d", 42, "-p", "hn42", *arguments)
+
+
+def test_label_map_that_cannot_be_read(refused, source):
+    path = source / "labelsTr" / "b.nii.gz"
+    path.write_bytes(path.read_bytes()[:60])
+    assert "b.nii.gz" in refused(stratify.main, "-d", 42, "-p", "hn42", "--folds", 2)
+
+
+def test_stratify_says_what_it_left_out_and_what_is_next(stratified):
+    assert "[2/2] b" in stratified
+    assert "in profile hn42, not in the dataset: Cerebellum, Eye_L" in stratified
+    assert "Dataset421_Neck_Anchor: written" in stratified
+    assert stratified.splitlines()[-1] == "next: soars-plan -d 42"
