@@ -20,7 +20,8 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.guidance.channels import make_channels

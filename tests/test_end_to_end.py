@@ -15,7 +15,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.stitch import tier_argmax
 from soars_nnunet.images.network_frame import Scan, from_network_frame
@@ -98,7 +99,7 @@ class Chain:
         said = self.run(*PLAN, "--branches", "anchor", "--plans-name", "Found", "--genotype", found)
         assert f"anchor: genotype {' '.join(kinds)}" in said
         plans = read_json(cascade.plans("anchor", "Found"))
-        assert plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["genotype"] == kinds
+        assert PlansFile(plans).configuration["architecture"]["arch_kwargs"]["genotype"] == kinds
 
     def fine_tune(self, cascade: Cascade, images: Path) -> None:
         """Fine-tune fold 0's branches in one graph with nnU-Net's command and predict with them."""

@@ -24,7 +24,8 @@ import torch
 from torch.nn import functional
 
 from scripts.benchmarks.random_models import DATASET, STOCK_PLANS, folders
-from soars_nnunet.cascade.record import CONFIGURATION, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.stitch import Candidate, merge_tiers, tier_argmax

@@ -25,7 +25,8 @@ import SimpleITK as sitk
 
 from scripts.benchmarks.random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 from soars_nnunet.cascade.branches import BRANCHES
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile
 

@@ -8,7 +8,8 @@ import torch
 
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
-from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.phnn import PHNN
 

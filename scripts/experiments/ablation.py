@@ -30,7 +30,8 @@ import numpy as np
 
 from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.branches import BRANCHES as ALL_BRANCHES
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, DETECTIONS, GENOTYPE
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.record import DEFAULT_PLANS, DETECTIONS, GENOTYPE
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.guidance.detections import detection_spacing_mm
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype

@@ -32,7 +32,8 @@ from scripts.experiments.paired import paired_table
 from scripts.experiments.runner import add_options, parse
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cli import cascade_predict as cascade_predict_command
 from soars_nnunet.cli import channels as channels_command

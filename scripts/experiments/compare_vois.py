@@ -26,8 +26,9 @@ import numpy as np
 from scripts.experiments.paired import Dice, mean_of, paired_table
 from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.regime import regimes
@@ -142,7 +143,7 @@ def make_whole(cascade: Cascade, number: int, output: Path) -> Path:
 
 def whole_options(cascade: Cascade, plans: str, output: Path) -> tuple[list[str], list[str]]:
     """Settings, and options of soars-plan, that give anchors the small & hard branch's spacing, patch and genotype."""
-    planned = read_json(cascade.plans("small_hard", plans))["configurations"][CONFIGURATION]
+    planned = PlansFile.read(cascade.plans("small_hard", plans)).configuration
     genotype = output / "genotype_whole.json"
     write_json(genotype, {"anchor": {"kinds": planned["architecture"]["arch_kwargs"]["genotype"]}})
     regime = planned["soars"]["regime"]

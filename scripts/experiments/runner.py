@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
-from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, INFERENCE_REVISION, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import CHECKPOINT, INFERENCE_REVISION, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.training.base import design
 
@@ -128,9 +129,7 @@ class Runner:
         """Exit if a model folder holds trainings of other plans than the present ones: they are no result of these."""
         if not (model / "plans.json").is_file() or not any(model.glob("fold_*/checkpoint_*.pth")):
             return
-        theirs, ours = (
-            design(read_json(path)["configurations"][CONFIGURATION]) for path in (model / "plans.json", plans)
-        )
+        theirs, ours = (design(PlansFile.read(path).configuration) for path in (model / "plans.json", plans))
         if theirs != ours:
             sys.exit(
                 f"error: {model} was trained by other plans than {plans}; use other nnU-Net folders, or move it away"

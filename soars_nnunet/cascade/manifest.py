@@ -8,7 +8,8 @@ from typing import Any
 from soars_nnunet.cascade.case_names import name_hashes, patient_of
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
-from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, MANIFEST, TARGET_FACTS, Cascade
+from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.record import CHECKPOINT, MANIFEST, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import provenance, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
 
@@ -28,7 +29,7 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
     for branch in cascade.branches:
         plans = cascade.plans_of(branch.key, plans_name)
         if cascade.plans(branch.key, plans).is_file():
-            configuration = read_json(cascade.plans(branch.key, plans))["configurations"][CONFIGURATION]
+            configuration = PlansFile.read(cascade.plans(branch.key, plans)).configuration
             branches[branch.key] = {
                 "model": str(Path("..", "..", *cascade.model(branch.key, plans).parts[-2:])),
                 "guidance": configuration["soars"]["guidance"],

@@ -18,11 +18,10 @@ from typing import Any
 from soars_nnunet.cascade.branches import BRANCHES, Branch
 from soars_nnunet.cascade.case_names import is_jittered
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
 from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import Profile
-
-CONFIGURATION = "3d_fullres"
 
 DEFAULT_PLANS = "nnUNetPlans"
 
@@ -182,7 +181,7 @@ class Cascade:
             MissingArtifactError: If not: its validation cases may have been in its training.
         """
         model = self.model(branch, plans)
-        trained = read_json(model / "plans.json")["configurations"][CONFIGURATION].get("soars", {})
+        trained = PlansFile.read(model / "plans.json").configuration.get("soars", {})
         if trained.get("split_sha256") != self.split_hash(branch):
             raise MissingArtifactError(
                 f"{model}: trained on another split than {self.preprocessed(branch) / 'splits_final.json'}; "
@@ -196,9 +195,8 @@ class Cascade:
             MissingArtifactError: If not.
         """
         model = self.model(branch, plans)
-        trained, planned = (
-            grid_and_units(read_json(path)) for path in (model / "plans.json", self.plans(branch, plans))
-        )
+        trained = PlansFile.read(model / "plans.json").grid_and_units
+        planned = PlansFile.read(self.plans(branch, plans)).grid_and_units
         if trained != planned:
             raise MissingArtifactError(
                 f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
@@ -228,10 +226,3 @@ def trained_folds(model_folder: Path) -> list[int]:
     """Numbered folds in a model folder that hold a final checkpoint, ascending; empty if there are none."""
     folds = (path.parent.name[5:] for path in model_folder.glob(f"fold_*/{CHECKPOINT}"))
     return sorted(int(fold) for fold in folds if fold.isdigit())
-
-
-def grid_and_units(plans: Any) -> str:
-    """Spacing (Z, Y, X) of a network's grid and what its CT channel's numbers mean, in words; equal if they are."""
-    ct = plans["foreground_intensity_properties_per_channel"]["0"]
-    spacing = " x ".join(f"{mm:g}" for mm in plans["configurations"][CONFIGURATION]["spacing"])
-    return f"{spacing} mm and {ct['std']:g} HU a unit"

@@ -18,8 +18,9 @@ from scipy.spatial.distance import directed_hausdorff
 
 from soars_nnunet.cascade.classes import target_labels
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import CONFIGURATION, DETECTIONS, Cascade
+from soars_nnunet.cascade.record import DETECTIONS, Cascade
 from soars_nnunet.cascade.storage import read_json, replacing
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
 from soars_nnunet.geometry.grid import Grid
@@ -69,7 +70,7 @@ def score_detections(
     """
     cases = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
     undrawn, targets = undrawn_organs(cascade), target_labels(cascade)
-    sigma_mm = read_json(cascade.plans("detection", plans))["configurations"][CONFIGURATION]["soars"]["sigma_mm"]
+    sigma_mm = PlansFile.read(cascade.plans("detection", plans)).configuration["soars"]["sigma_mm"]
     scores = []
     for index, (case, (_, label)) in enumerate(sorted(cases.items()), 1):
         progress(f"detections [{index}/{len(cases)}] {case}")
@@ -168,7 +169,7 @@ def format_detections(scores: Sequence[DetectionScore], spacing_mm: Sequence[flo
 
 def detection_spacing_mm(cascade: Cascade, plans: str) -> list[float]:
     """Voxel size (Z, Y, X) of the heat maps, in mm."""
-    spacing: list[float] = read_json(cascade.plans("detection", plans))["configurations"][CONFIGURATION]["spacing"]
+    spacing: list[float] = PlansFile.read(cascade.plans("detection", plans)).configuration["spacing"]
     return spacing
 
 

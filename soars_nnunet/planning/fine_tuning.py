@@ -18,7 +18,8 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import write_manifest
-from soars_nnunet.cascade.record import CONFIGURATION, FINE_TUNING_PLANNER, Cascade, grid_and_units
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.planning.preprocess import preprocess
@@ -93,7 +94,7 @@ def plan_fine_tuning(
         cascade.require_same_split(branch.key, plans)
         cascade.require_same_grid(branch.key, plans)
         models[branch.key] = read_json(folder / "plans.json")
-        configuration = models[branch.key]["configurations"][CONFIGURATION]
+        configuration = PlansFile(models[branch.key]).configuration
         joined[branch.key] = {
             "plans": plans,
             "classes": [[organ, members] for organ, members in branch_labels(cascade, branch.key)],
@@ -113,7 +114,7 @@ def plan_fine_tuning(
             cascade.plans(key, name), {**model, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}
         )
     write_manifest(cascade, name, base)
-    settings = plans["configurations"][CONFIGURATION]["soars"]
+    settings = PlansFile(plans).configuration["soars"]
     budget = f"{settings['num_epochs']} x {settings['iterations_per_epoch']} iterations"
     progress(
         f"{cascade.source}: {done}; moving {', '.join(settings['fine_tuned'])}; {budget}; "
@@ -140,7 +141,7 @@ def _plans(
 ) -> dict[str, Any]:
     """The anchors' plans with all networks in one."""
     plans = deepcopy(models["anchor"])
-    configuration = plans["configurations"][CONFIGURATION]
+    configuration = PlansFile(plans).configuration
     own = configuration["soars"]
     settings = {**own, **regimes()[own["regime"]]["fine_tune"], "branch": "fine_tune"}
     cases = float(np.mean([len(split["train"]) for split in cascade.splits()]))
@@ -159,11 +160,12 @@ def _plans(
     configuration["batch_size"] = settings["batch_size"]
     networks = {}
     for key, model in models.items():
-        their = model["configurations"][CONFIGURATION]
-        if key in ("mid_level", "detection") and grid_and_units(model) != grid_and_units(models["anchor"]):
+        their = PlansFile(model).configuration
+        grid, anchors = PlansFile(model).grid_and_units, PlansFile(models["anchor"]).grid_and_units
+        if key in ("mid_level", "detection") and grid != anchors:
             raise InputError(
-                f"{key} works at {grid_and_units(model)}, the anchors at {grid_and_units(models['anchor'])}: one graph "
-                "needs one grid; retrain one of them as the other is"
+                f"{key} works at {grid}, the anchors at {anchors}: one graph needs one grid; "
+                "retrain one of them as the other is"
             )
         networks[key] = {
             **their["architecture"]["arch_kwargs"],
@@ -174,7 +176,7 @@ def _plans(
         "network_class_name": "soars_nnunet.networks.cascade.CascadeNetwork",
         "arch_kwargs": {
             "branches": networks,
-            "guided": [k for k, m in models.items() if m["configurations"][CONFIGURATION]["soars"]["guidance"]],
+            "guided": [k for k, m in models.items() if PlansFile(m).configuration["soars"]["guidance"]],
             "trained": settings["fine_tuned"],
         },
         "_kw_requires_import": [],

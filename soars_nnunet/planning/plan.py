@@ -19,14 +19,8 @@ from soars_nnunet.cascade.branches import BRANCHES
 from soars_nnunet.cascade.case_names import is_jittered
 from soars_nnunet.cascade.classes import branch_labels, partner_of
 from soars_nnunet.cascade.manifest import write_manifest
-from soars_nnunet.cascade.record import (
-    CONFIGURATION,
-    DEFAULT_PLANS,
-    FINE_TUNING_PLANNER,
-    GUIDANCE_FACTS,
-    TARGET_FACTS,
-    Cascade,
-)
+from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.record import DEFAULT_PLANS, FINE_TUNING_PLANNER, GUIDANCE_FACTS, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
@@ -110,7 +104,7 @@ def plan(
         progress(f"{branch.suffix}: {size.reason}")
         done = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
         _add_places(cascade, branch.key, options.plans_name, plans)
-        soars = plans["configurations"][CONFIGURATION]["soars"]
+        soars = PlansFile(plans).configuration["soars"]
         progress(
             f"{branch.suffix}: {done}; "
             f"{len(soars['channel_names'])} channel(s), {soars['num_epochs']} x {soars['iterations_per_epoch']} "
@@ -211,7 +205,7 @@ def _add_places(cascade: Cascade, branch: str, plans_name: str, plans: dict[str,
     """
     from soars_nnunet.cascade.stored_cases import load_preprocessed
 
-    configuration, splits = plans["configurations"][CONFIGURATION], cascade.splits(branch)
+    configuration, splits = PlansFile(plans).configuration, cascade.splits(branch)
     soars, spacing_mm = configuration["soars"], configuration["spacing"]
     has_reach, has_sides = branch != "small_hard" and bool(soars["guidance"]), branch == "detection"
     if not has_reach and not has_sides:

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from soars_nnunet.cascade.classes import READER
-from soars_nnunet.cascade.record import (
-    CONFIGURATION,
-)
+from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
 from soars_nnunet.planning.sizes import NetworkSize
 from soars_nnunet.profile import Profile

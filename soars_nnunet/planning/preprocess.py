@@ -12,7 +12,8 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from soars_nnunet.cascade.record import CONFIGURATION, PREPROCESSING_RECORD, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import PREPROCESSING_RECORD, Cascade
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, replacing, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, preprocessing_record, read_channels
 from soars_nnunet.errors import MissingArtifactError
@@ -105,7 +106,7 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
 def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict) -> dict[str, Any]:
     """What a preprocessed folder depends on: grid and intensities of the plans, files (size and time), channels."""
     contents = read_json(plans)
-    configuration = contents["configurations"][CONFIGURATION]
+    configuration = PlansFile(contents).configuration
     shaping = {key: configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
     shaping["intensities"] = contents["foreground_intensity_properties_per_channel"]
     files = {case: [_stamp(path) for path in (*f["images"], f["label"])] for case, f in cases.items()}

@@ -16,11 +16,8 @@ import torch
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from soars_nnunet.cascade.record import (
-    CHECKPOINT,
-    CONFIGURATION,
-    trained_folds,
-)
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import CHECKPOINT, trained_folds
 from soars_nnunet.cascade.storage import file_hash, json_hash, read_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.body import BODY_HU, body_hull, grown_box
@@ -310,7 +307,7 @@ class BranchModel:
 
 def _check_preprocessing(folder: Path, plans: dict[str, Any]) -> None:
     """Refuse plans by which nnU-Net would preprocess otherwise than ``BranchModel.preprocess`` does."""
-    configuration = plans["configurations"][CONFIGURATION]
+    configuration = PlansFile(plans).configuration
     kwargs = configuration["resampling_fn_data_kwargs"]
     usual = (
         plans["transpose_forward"] == [0, 1, 2]

@@ -19,7 +19,8 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.cascade.case_names import name_hashes, patient_of
-from soars_nnunet.cascade.record import MANIFEST, grid_and_units, trained_folds
+from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.record import MANIFEST, trained_folds
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.geometry.components import keep_largest_parts
@@ -127,10 +128,13 @@ class CascadePredictor:
             raise MissingArtifactError(
                 "the manifest has a detection but no small & hard branch; run soars-channels, soars-plan and train it"
             )
-        anchor = grid_and_units(self.models["anchor"].plans_manager.plans)
+        anchor = PlansFile(self.models["anchor"].plans_manager.plans).grid_and_units
         for key in ("mid_level", "detection"):
             model = self.models.get(key)
-            if model and model.settings["guidance"] and (own := grid_and_units(model.plans_manager.plans)) != anchor:
+            if model is None or not model.settings["guidance"]:
+                continue
+            own = PlansFile(model.plans_manager.plans).grid_and_units
+            if own != anchor:
                 raise MissingArtifactError(
                     f"{key} works at {own}, its anchors at {anchor}; retrain one of them as the other is"
                 )

@@ -22,7 +22,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetwork
 from soars_nnunet.regime import load_regime
@@ -51,7 +51,7 @@ class SOARSTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature, inspected by name
     ) -> None:
-        settings = plans["configurations"][configuration].get("soars")
+        settings = PlansFile(plans).named(configuration).get("soars")
         # paths of patients' files must not travel with a checkpoint
         dataset_json = {key: value for key, value in dataset_json.items() if key != "dataset"}
         if settings is not None:
@@ -277,7 +277,7 @@ class SOARSTrainer(nnUNetTrainer):
         """
         existing = Path(self.output_folder_base) / "plans.json"
         if existing.is_file() and any(Path(self.output_folder_base).glob("fold_*/checkpoint_*.pth")):
-            theirs = self._design(read_json(existing)["configurations"].get(self.configuration_name, {}))
+            theirs = self._design(PlansFile.read(existing).named(self.configuration_name))
             ours = self._design(self.configuration_manager.configuration)
             differing = [key for key in ours if theirs[key] != ours[key]]
             if differing:

@@ -11,7 +11,8 @@ from nnunetv2.utilities.collate_outputs import collate_outputs
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.not_annotated import read_unannotated, undrawn_classes
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import DEFAULT_PLANS, UNANNOTATED, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cli import stratify as stratify_command
 from soars_nnunet.errors import InputError
@@ -191,7 +192,7 @@ def test_detection_learns_nothing_of_an_open_target(cascade_copy):
 
 def test_mirrored_patches_leave_both_sides_open_in_training_alone(cascade_copy):
     plans = read_json(cascade_copy.plans("mid_level", DEFAULT_PLANS))
-    plans["configurations"][CONFIGURATION]["soars"]["p_mirror"] = 1.0
+    PlansFile(plans).configuration["soars"]["p_mirror"] = 1.0
     write_json(cascade_copy.plans("mid_level", DEFAULT_PLANS), plans)
     shutil.rmtree(cascade_copy.model("mid_level", DEFAULT_PLANS))
     cases = cascade_copy.splits()[0]["train"]

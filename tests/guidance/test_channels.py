@@ -16,16 +16,9 @@ from scipy import ndimage
 
 from soars_nnunet.cascade.case_names import is_jittered
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import (
-    CHECKPOINT,
-    CONFIGURATION,
-    DEFAULT_PLANS,
-    GUIDANCE_FACTS,
-    TARGET_FACTS,
-    UNANNOTATED,
-    Cascade,
-)
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, GUIDANCE_FACTS, TARGET_FACTS, UNANNOTATED, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels, write_channels
 from soars_nnunet.errors import InputError, MissingArtifactError
@@ -170,9 +163,7 @@ def test_in_sample_channels_are_of_the_model_that_trained_on_the_case(cascade_co
                 torch.testing.assert_close(
                     torch.from_numpy(data[1:]), guidance(model, torch.from_numpy(ct)).half().float()
                 )
-    settings = [
-        read_json(cascade_copy.plans("mid_level", name))["configurations"][CONFIGURATION]["soars"] for name in order
-    ]
+    settings = [PlansFile.read(cascade_copy.plans("mid_level", name)).configuration["soars"] for name in order]
     assert [settings[order.index(name)].get("in_sample") for name in ("in-sample", "anchor")] == [True, None]
 
 

@@ -15,7 +15,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from soars_nnunet.cascade.classes import branch_labels
-from soars_nnunet.cascade.record import CONFIGURATION
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.errors import InputError
@@ -114,14 +114,14 @@ def test_plans_load_in_nnunet_and_build_phnn(planned):
 
 
 def test_overrides_reach_the_plans_of_their_branch(planned):
-    soars = anchor_plans(planned)["configurations"][CONFIGURATION]["soars"]
+    soars = PlansFile(anchor_plans(planned)).configuration["soars"]
     assert (soars["num_epochs"], soars["batch_size"], soars["regime"]) == (7, 3, "demo")
     assert soars["channel_names"] == {"0": "CT"} and soars["guidance"] == []
 
 
 def test_plans_name_the_partner_of_every_class_and_channel(planned):
     profile = planned.cascade.profile
-    settings = anchor_plans(planned)["configurations"][CONFIGURATION]["soars"]
+    settings = PlansFile(anchor_plans(planned)).configuration["soars"]
     names = ["background", *(name for name, _ in branch_labels(planned.cascade, "anchor"))]
     assert settings["mirror"]["channels"] == [0]
     partners = {name: names[index] for name, index in zip(names, settings["mirror"]["classes"], strict=True)}
@@ -223,7 +223,7 @@ def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
 
 def test_mid_level_without_guidance_needs_no_channels(planned):
     assert plan(planned.cascade, options(guidance="none", plans_name="ctonly"), ["mid_level"]) == ["mid_level"]
-    configuration = read_json(planned.cascade.plans("mid_level", "ctonly"))["configurations"][CONFIGURATION]
+    configuration = PlansFile.read(planned.cascade.plans("mid_level", "ctonly")).configuration
     assert configuration["normalization_schemes"] == ["CTNormalization"]
     assert configuration["architecture"]["arch_kwargs"]["genotype"] == ["2D3", "P3D5", "2D3", "P3D5"]
     assert not planned.cascade.plans("mid_level", PLANS).exists()
@@ -325,7 +325,7 @@ def test_whole_numbers_and_null_are_taken_where_a_regime_has_their_kind():
 def test_an_epoch_of_no_given_length_is_a_pass_over_the_patches(planned):
     overrides = ("iterations_per_epoch=null", "patches_per_volume=22", "batch_size=4")
     plan(planned.cascade, options(*overrides, plans_name="passes"), ["anchor"])
-    settings = read_json(planned.cascade.plans("anchor", "passes"))["configurations"][CONFIGURATION]["soars"]
+    settings = PlansFile.read(planned.cascade.plans("anchor", "passes")).configuration["soars"]
     cases = np.mean([len(split["train"]) for split in planned.cascade.splits()])
     assert settings["iterations_per_epoch"] == np.ceil(cases * 22 / 4)
 
@@ -445,15 +445,15 @@ def test_seed_of_the_plans_decides_the_first_weights(planned):
 
 
 def change_features(plans):
-    plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["features_per_stage"] = [4, 4, 4, 4]
+    PlansFile(plans).configuration["architecture"]["arch_kwargs"]["features_per_stage"] = [4, 4, 4, 4]
 
 
 def change_regime(plans):
-    plans["configurations"][CONFIGURATION]["soars"]["sigma_mm"] = 3.0
+    PlansFile(plans).configuration["soars"]["sigma_mm"] = 3.0
 
 
 def change_spacing(plans):
-    plans["configurations"][CONFIGURATION]["spacing"] = [3.0, 3.0, 3.0]
+    PlansFile(plans).configuration["spacing"] = [3.0, 3.0, 3.0]
 
 
 @pytest.mark.parametrize("change", [change_features, change_regime, change_spacing])
@@ -481,7 +481,7 @@ def test_folder_with_models_of_the_same_plans_is_continued(planned, tmp_path, mo
     trainer = trainer_of(planned)
     trainer.on_train_start()
     batch = next(trainer.dataloader_train)
-    patch = anchor_plans(planned)["configurations"][CONFIGURATION]["patch_size"]
+    patch = PlansFile(anchor_plans(planned)).configuration["patch_size"]
     assert batch["data"].shape == (3, 1, *patch) and [t.shape for t in batch["target"]] == [(3, 1, *patch)] * 4
     assert np.isfinite(trainer.train_step(batch)["loss"])
     trainer.num_iterations_per_epoch, trainer.num_epochs, trainer.current_epoch = 4, 2, 1
@@ -503,7 +503,7 @@ KERNELS = {
 @pytest.mark.parametrize("trainer", KERNELS)
 def test_stock_plans_get_the_published_genotype(planned, trainer):
     plans = anchor_plans(planned)
-    configuration = plans["configurations"][CONFIGURATION]
+    configuration = PlansFile(plans).configuration
     del configuration["soars"]
     configuration["architecture"] = {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",

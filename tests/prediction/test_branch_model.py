@@ -16,8 +16,9 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
 from soars_nnunet.cascade.classes import branch_labels, target_labels
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, write_channels
 from soars_nnunet.errors import MissingArtifactError
@@ -170,7 +171,7 @@ def test_prediction_starts_without_the_trainers():
 @pytest.mark.parametrize(("key", "value"), [("order_z", 1), ("force_separate_z", False)])
 def test_plans_of_another_preprocessing_are_refused(model_copy, key, value):
     plans = read_json(model_copy / "plans.json")
-    plans["configurations"][CONFIGURATION]["resampling_fn_data_kwargs"][key] = value
+    PlansFile(plans).configuration["resampling_fn_data_kwargs"][key] = value
     write_json(model_copy / "plans.json", plans)
     with pytest.raises(MissingArtifactError, match="expected the axes, normalisation and resampling that soars-plan"):
         BranchModel(model_copy, [0], CPU)
@@ -258,7 +259,7 @@ def test_planned_reach_is_the_same_on_both_sides(cascade_copy, monkeypatch):
         write_channels(cascade_copy.channels("anchor", DEFAULT_PLANS), case, anchors.astype(np.float16))
     shutil.rmtree(cascade_copy.data("mid_level", DEFAULT_PLANS))
     plan(cascade_copy, replace(OPTIONS, plans_name="Reach"), ["mid_level"])
-    soars = read_json(cascade_copy.plans("mid_level", "Reach"))["configurations"][CONFIGURATION]["soars"]
+    soars = PlansFile.read(cascade_copy.plans("mid_level", "Reach")).configuration["soars"]
     partners = [row - 1 for row in soars["mirror"]["channels"][1:]]
     assert partners != list(range(len(partners)))
     for reach in soars["reach"]:

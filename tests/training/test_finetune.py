@@ -10,7 +10,8 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.record import CHECKPOINT, CONFIGURATION, DEFAULT_PLANS, UNANNOTATED, Cascade
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, UNANNOTATED, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.cli import plan as plan_command
@@ -52,7 +53,7 @@ def test_side_outputs_weigh_as_in_the_branches(cascade_copy):
     weights = [1.0, 0.5, 0.25, 0.0]
     path = cascade_copy.model("mid_level", DEFAULT_PLANS) / "plans.json"
     plans = read_json(path)
-    plans["configurations"][CONFIGURATION]["soars"]["side_output_weights"] = weights
+    PlansFile(plans).configuration["soars"]["side_output_weights"] = weights
     write_json(path, plans)
     trainer = fine_tuning(cascade_copy)
     trainer.initialize()
@@ -70,7 +71,7 @@ def test_crops_of_another_grid_than_the_networks_are_refused(cascade_copy, capsy
     trainer = fine_tuning(cascade_copy)
     path = cascade_copy.plans("small_hard", DEFAULT_PLANS)
     plans = read_json(path)
-    plans["configurations"][CONFIGURATION]["spacing"][0] *= 2
+    PlansFile(plans).configuration["spacing"][0] *= 2
     write_json(path, plans)
     with pytest.raises(MissingArtifactError, match="its cases are now preprocessed at"):
         trainer.initialize()
@@ -111,7 +112,7 @@ def test_crops_lie_where_they_were_cut(cascade_copy):
     trainer.get_tr_and_val_datasets()
     folder = Cascade.path(cascade_copy.source).parent / f"FineTuned_{CONFIGURATION}"
     whole_unit, crop_unit = (
-        read_json(cascade_copy.plans(branch, DEFAULT_PLANS))["configurations"][CONFIGURATION]["soars"]["hu_per_unit"]
+        PlansFile.read(cascade_copy.plans(branch, DEFAULT_PLANS)).configuration["soars"]["hu_per_unit"]
         for branch in ("anchor", "small_hard")
     )
     assert len(trainer.crops) == 4
@@ -185,7 +186,7 @@ def test_epochs_are_passes_of_whatever_batch(cascade_copy):
     def iterations(*overrides):
         assert plan_command.main(["-d", "7", "--fine-tune", "Passes", "-np", "1", "--set", *overrides]) == 0
         plans = read_json(Cascade.path(cascade_copy.source).parent / "Passes.json")
-        return plans["configurations"][CONFIGURATION]["soars"]["iterations_per_epoch"]
+        return PlansFile(plans).configuration["soars"]["iterations_per_epoch"]
 
     cases = np.mean([len(split["train"]) for split in cascade_copy.splits()])
     passes = ["iterations_per_epoch=null", "patches_per_volume=6"]
@@ -193,7 +194,7 @@ def test_epochs_are_passes_of_whatever_batch(cascade_copy):
     # branches whose epochs are passes hand that on
     path = cascade_copy.model("anchor", DEFAULT_PLANS) / "plans.json"
     plans = read_json(path)
-    settings = plans["configurations"][CONFIGURATION]["soars"]
+    settings = PlansFile(plans).configuration["soars"]
     settings |= {"patches_per_volume": 6, "iterations_per_epoch": int(np.ceil(6 * cases / settings["batch_size"]))}
     write_json(path, plans)
     assert iterations("batch_size=1") == 6 * cases

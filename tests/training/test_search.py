@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cli.plan import main as plan_command
 from soars_nnunet.networks.genotype import KINDS, describe_genotype, genotype_entry, load_genotypes
@@ -36,14 +37,14 @@ TINY = {
 def search_of(cascade, branch, **settings):
     plans = read_json(cascade.plans(branch, DEFAULT_PLANS))
     plans["continue_training"] = False
-    plans["configurations"][CONFIGURATION]["soars"].update({**TINY, **settings})
+    PlansFile(plans).configuration["soars"].update({**TINY, **settings})
     dataset_json = read_json(cascade.preprocessed(branch) / "dataset.json")
     return SEARCHES[branch](plans, CONFIGURATION, 0, dataset_json, torch.device("cpu"))
 
 
 def planned_genotype(cascade):
     plans = read_json(cascade.plans("anchor", DEFAULT_PLANS))
-    return plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["genotype"]
+    return PlansFile(plans).configuration["architecture"]["arch_kwargs"]["genotype"]
 
 
 def patients(cases):
@@ -229,7 +230,7 @@ def test_a_new_genotype_does_not_stop_the_search(cascade_copy):
     first.run_training()
     path = cascade_copy.plans("anchor", DEFAULT_PLANS)
     plans = read_json(path)
-    plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["genotype"] = ["2D3"] * 4
+    PlansFile(plans).configuration["architecture"]["arch_kwargs"]["genotype"] = ["2D3"] * 4
     path.write_text(json.dumps(plans))
     search_of(cascade_copy, "anchor", search_joint_epochs=0).on_train_start()
     with pytest.raises(RuntimeError, match="models of other plans"):

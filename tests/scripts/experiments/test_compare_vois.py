@@ -7,8 +7,9 @@ import pytest
 
 from scripts.experiments import compare_vois
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import CONFIGURATION, DEFAULT_PLANS, Cascade
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.profile import Profile
@@ -16,7 +17,7 @@ from soars_nnunet.regime import load_regime
 
 
 def test_the_whole_ct_has_the_settings_spacing_and_genotype_of_the_vois(untrained_cascade, tmp_path):
-    planned = read_json(untrained_cascade.plans("small_hard", DEFAULT_PLANS))["configurations"][CONFIGURATION]
+    planned = PlansFile.read(untrained_cascade.plans("small_hard", DEFAULT_PLANS)).configuration
     settings, options = compare_vois.whole_options(untrained_cascade, DEFAULT_PLANS, tmp_path)
     own, default = (load_regime("demo", "anchor", overrides) for overrides in (settings, ()))
     assert own == {key: planned["soars"][key] for key in own} != default
