@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json
@@ -65,7 +66,7 @@ def cross_validate(
         cascade.require_folds(branch.key, own, folds)
         cascade.require_same_split(branch.key, own)
     manifest = cascade.manifest(plans)
-    if not manifest.is_file() or set(read_json(manifest)["branches"]) != {branch.key for branch in cascade.branches}:
+    if not manifest.is_file() or set(Manifest.load(manifest).branches) != {branch.key for branch in cascade.branches}:
         raise MissingArtifactError(
             f"expected {manifest} with all {len(cascade.branches)} branches; rerun soars-plan with --plans-name {plans}"
         )

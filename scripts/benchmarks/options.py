@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from scripts.benchmarks.inference import measure
 from scripts.experiments.compare_inference import dice
+from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.images.label_map import read_label_map
@@ -51,8 +52,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    manifest = read_json(Cascade.load(options.dataset).manifest(DEFAULT_PLANS))
-    anchors = manifest["branches"]["anchor"]["classes"]
+    manifest = Manifest.load(Cascade.load(options.dataset).manifest(DEFAULT_PLANS))
+    anchors = manifest.branches["anchor"].classes
     command = [
         "soars-cascade-predict",
         "-d",

@@ -72,11 +72,11 @@ def proposals(
     """Of every tier and VOI: first voxel, final labels (Z, Y, X) and their probability."""
     by_name = predictor.profile.by_name
     for tier, (probabilities, grid) in found.tiers.items():
-        final = np.array([0, *(by_name[name].label for name in predictor.manifest["branches"][tier]["classes"])])
+        final = np.array([0, *(by_name[name].label for name in predictor.manifest.branches[tier].classes)])
         channels, best = full_argmax(probabilities, grid)
         yield (0, 0, 0), final[channels], best
     for voi in found.vois:
-        organs = [by_name[name] for name in predictor.manifest["branches"]["small_hard"]["classes"]]
+        organs = [by_name[name] for name in predictor.manifest.branches["small_hard"].classes]
         final = np.array([0, *(organ.label if organ.target == voi.target else 0 for organ in organs)])
         channels, best = full_argmax(voi.probabilities, voi.grid)
         yield tuple(lo for lo, _ in voi.box), final[channels], best

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from soars_nnunet.cascade.case_names import name_hashes, patient_of
@@ -10,8 +12,128 @@ from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, MANIFEST, TARGET_FACTS, Cascade
-from soars_nnunet.cascade.storage import provenance, read_json, write_json
+from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
+from soars_nnunet.cascade.target_facts import TargetFacts, read_target_facts
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.profile import Profile
+
+
+@dataclass(frozen=True)
+class ManifestBranch:
+    """A branch of a trained cascade.
+
+    Attributes:
+        model: Folder of its trained folds, relative to the manifest's.
+        guidance: Names of its guidance channels; empty where it sees the CT alone.
+        classes: Names of its foreground classes, in label order.
+        training_patients: By fold, hashes of the patients that it trains on.
+    """
+
+    model: str
+    guidance: tuple[str, ...]
+    classes: tuple[str, ...]
+    training_patients: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ManifestBranch:
+        """A branch out of JSON.
+
+        Raises:
+            KeyError: If a value is missing.
+            TypeError: If the data is something else.
+        """
+        return cls(
+            model=data["model"],
+            guidance=tuple(data["guidance"]),
+            classes=tuple(data["classes"]),
+            training_patients=tuple(tuple(patients) for patients in data["training_patients"]),
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What prediction must know of a trained cascade; holds no case name and no absolute path.
+
+    Attributes:
+        source: Name of the dataset that it was trained on.
+        plans: Plans name of the variant.
+        profile: The organs.
+        patient_pattern: Regular expression whose first group is the patient in a case name; None if every
+            case is a patient of its own.
+        branches: The planned branches by key, in the order of training.
+        targets: Facts by detection target; empty until the crops are cut.
+        provenance: Versions that shaped it.
+    """
+
+    source: str
+    plans: str
+    profile: Profile
+    patient_pattern: str | None
+    branches: dict[str, ManifestBranch]
+    targets: dict[str, TargetFacts]
+    provenance: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            MissingArtifactError: If there is none, or the file holds something else.
+            ProfileError: If its profile contradicts itself.
+        """
+        data = read_json(path)
+        refusal = f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan"
+        if not isinstance(data, dict) or not {"profile", "branches", "targets"} <= set(data):
+            raise MissingArtifactError(refusal)
+        try:
+            return cls._from_dict(data)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise MissingArtifactError(refusal) from error
+
+    @classmethod
+    def _from_dict(cls, data: dict[str, Any]) -> Manifest:
+        branches = {}
+        for key, branch in data["branches"].items():
+            branches[key] = ManifestBranch.from_dict(branch)
+        targets = {}
+        for target, facts in data["targets"].items():
+            targets[target] = TargetFacts.from_dict(facts)
+        return cls(
+            source=data.get("source", ""),
+            plans=data.get("plans", ""),
+            profile=Profile.from_dict(data["profile"]),
+            patient_pattern=data.get("patient_pattern"),
+            branches=branches,
+            targets=targets,
+            provenance=data.get("provenance", {}),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write it, for ``load``."""
+        write_json(path, {**asdict(self), "profile": self.profile.to_dict()})
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the profile and of the targets' facts, on which predictions depend beside the networks."""
+        targets = {}
+        for target, facts in self.targets.items():
+            targets[target] = facts.to_dict()
+        return json_hash({"profile": self.profile.to_dict(), "targets": targets})
+
+    def trained_on(self, branch: str, folds: Sequence[int]) -> set[str]:
+        """Hashes of the patients that a branch's models may have seen in training.
+
+        Args:
+            branch: Its key.
+            folds: Folds of the models; one that the split does not have may have seen every patient.
+        """
+        by_fold = self.branches[branch].training_patients
+        beyond_split = max(folds) >= len(by_fold)
+        patients: set[str] = set()
+        for fold, of_fold in enumerate(by_fold):
+            if beyond_split or fold in folds:
+                patients.update(of_fold)
+        return patients
 
 
 def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = None) -> Path:
@@ -23,31 +145,47 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
         cascade: The stratified dataset.
         plans_name: Plans of the variant.
         detected_by: Plans whose out-of-fold detections say how large the VOIs are; None for the variant's own.
+
+    Returns:
+        Where it lies.
     """
-    branches = {}
     pattern = read_json(Cascade.path(cascade.source)).get("patient_pattern")
+    branches = {}
     for branch in cascade.branches:
         plans = cascade.plans_of(branch.key, plans_name)
         if cascade.plans(branch.key, plans).is_file():
-            configuration = PlansFile.read(cascade.plans(branch.key, plans)).configuration
-            branches[branch.key] = {
-                "model": str(Path("..", "..", *cascade.model(branch.key, plans).parts[-2:])),
-                "guidance": configuration["soars"]["guidance"],
-                "classes": [name for name, _ in branch_labels(cascade, branch.key)],
-                "training_patients": [
-                    name_hashes({patient_of(case, pattern) or case for case in split["train"]})
-                    for split in cascade.splits()
-                ],
-            }
-    targets: dict[str, Any] = {}
+            branches[branch.key] = _describe_branch(cascade, branch.key, plans, pattern)
+    targets: dict[str, TargetFacts] = {}
     if "detection" in cascade.datasets:
-        facts = cascade.channels("detection", cascade.plans_of("detection", detected_by or plans_name)) / TARGET_FACTS
-        targets = read_json(facts) if facts.is_file() else {}
+        plans = cascade.plans_of("detection", detected_by or plans_name)
+        targets = read_target_facts(cascade.channels("detection", plans) / TARGET_FACTS)
+    manifest = Manifest(
+        source=cascade.source,
+        plans=plans_name,
+        profile=cascade.profile,
+        patient_pattern=pattern,
+        branches=branches,
+        targets=targets,
+        provenance=provenance(),
+    )
     path = cascade.manifest(plans_name)
-    manifest = {"source": cascade.source, "plans": plans_name, "profile": cascade.profile.to_dict()}
-    manifest["patient_pattern"] = pattern
-    write_json(path, {**manifest, "branches": branches, "targets": targets, "provenance": provenance()})
+    manifest.write(path)
     return path
+
+
+def _describe_branch(cascade: Cascade, branch: str, plans: str, pattern: str | None) -> ManifestBranch:
+    configuration = PlansFile.read(cascade.plans(branch, plans)).configuration
+    training_patients = []
+    for split in cascade.splits():
+        patients = {patient_of(case, pattern) or case for case in split["train"]}
+        training_patients.append(tuple(name_hashes(patients)))
+    model = cascade.model(branch, plans)
+    return ManifestBranch(
+        model=str(PurePosixPath("..", "..", model.parent.name, model.name)),
+        guidance=tuple(configuration["soars"]["guidance"]),
+        classes=tuple(name for name, _ in branch_labels(cascade, branch)),
+        training_patients=tuple(training_patients),
+    )
 
 
 def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:
@@ -88,9 +226,16 @@ def find_manifest(results: Path) -> Path:
 
 def trained_manifests(results: Path) -> list[Path]:
     """Manifests under nnU-Net's results folder whose branches all have a trained fold, sorted; may be empty."""
-    return sorted(path for path in results.glob(f"Dataset*/SOARS__*/{MANIFEST}") if _is_trained(path))
+    found = []
+    for path in sorted(results.glob(f"Dataset*/SOARS__*/{MANIFEST}")):
+        if _is_trained(path):
+            found.append(path)
+    return found
 
 
-def _is_trained(manifest: Path) -> bool:
-    folders = [manifest.parent / branch["model"] for branch in read_json(manifest)["branches"].values()]
-    return bool(folders) and all(any(folder.glob(f"fold_*/{CHECKPOINT}")) for folder in folders)
+def _is_trained(path: Path) -> bool:
+    branches = Manifest.load(path).branches
+    for branch in branches.values():
+        if not any((path.parent / branch.model).glob(f"fold_*/{CHECKPOINT}")):
+            return False
+    return bool(branches)

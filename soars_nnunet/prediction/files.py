@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.cascade.record import INFERENCE_REVISION
-from soars_nnunet.cascade.storage import json_hash, write_json
+from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
@@ -94,7 +94,7 @@ def predict_files(
         "models": {key: model.fingerprint for key, model in predictor.models.items()},
         "plans": {key: model.plans_hash for key, model in predictor.models.items()},
         "inference": INFERENCE_REVISION,
-        "cascade": json_hash({key: predictor.manifest[key] for key in ("profile", "targets")}),
+        "cascade": predictor.manifest.fingerprint,
         "mirror": mirror,
         "tiling": asdict(predictor.tiling),
         "largest_part": predictor.largest_part,
@@ -139,7 +139,7 @@ def _read_lone(case: str, path: Path, limit_gib: float | None) -> sitk.Image:
 
 def _needed(predictor: CascadePredictor, header: sitk.ImageFileReader) -> Needed:
     """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
-    vois_mm = [facts["size_mm"] for facts in predictor.manifest["targets"].values()]
+    vois_mm = [facts.size_mm for facts in predictor.manifest.targets.values()]
     size, spacing_mm = header.GetSize()[::-1], header.GetSpacing()[::-1]
     return estimate(size, spacing_mm, predictor.models.values(), vois_mm, _pixel_bytes(header))
 

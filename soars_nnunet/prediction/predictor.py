@@ -19,9 +19,9 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.cascade.case_names import name_hashes, patient_of
+from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import MANIFEST, trained_folds
-from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.geometry.grid import Grid
@@ -35,7 +35,6 @@ from soars_nnunet.prediction.postprocess import load_postprocessing
 from soars_nnunet.prediction.report import organ_rows, target_rows
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 from soars_nnunet.prediction.vois import voi_input
-from soars_nnunet.profile import Profile
 
 ABSENT_FRACTION = 0.5
 """A peak below this part of the low-confidence height means that the target is not in the scan; ours."""
@@ -79,20 +78,18 @@ class CascadePredictor:
         self.tiling = replace(tiling, large=True) if fast else tiling
         self.device = torch.device(device)
         path = manifest / MANIFEST if manifest.is_dir() else manifest
-        self.manifest = read_json(path)
-        if not isinstance(self.manifest, dict) or not {"profile", "branches", "targets"} <= set(self.manifest):
-            raise MissingArtifactError(f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan")
-        self.profile = Profile.from_dict(self.manifest["profile"])
+        self.manifest = Manifest.load(path)
+        self.profile = self.manifest.profile
         self.organs = self._chosen(organs)
         self.models = {
             key: BranchModel(
-                (path.parent / branch["model"]).resolve(),
-                _folds(path.parent / branch["model"], folds, len(branch["training_patients"]), fast),
+                (path.parent / branch.model).resolve(),
+                _folds(path.parent / branch.model, folds, len(branch.training_patients), fast),
                 self.device,
                 self.tiling,
                 mirror,
             )
-            for key, branch in self.manifest["branches"].items()
+            for key, branch in self.manifest.branches.items()
             if organs is None or key in self._needed()
         }
         self._check()
@@ -106,7 +103,10 @@ class CascadePredictor:
     def _chosen(self, organs: Sequence[str] | None) -> list[str]:
         """Names of the wanted organs, which the cascade knows."""
         segmented = ("anchor", "mid_level", "small_hard")
-        classes = {name for key in segmented for name in self.manifest["branches"].get(key, {"classes": ()})["classes"]}
+        classes: set[str] = set()
+        for key in segmented:
+            if key in self.manifest.branches:
+                classes.update(self._classes(key))
         known = [organ.name for organ in self.profile.organs if organ.name in classes]
         if organs is None:
             return known
@@ -144,8 +144,8 @@ class CascadePredictor:
         """Label by organ name in the predicted volume, background first."""
         return {"background": 0, **{name: self.profile.by_name[name].label for name in self.organs}}
 
-    def _classes(self, branch: str) -> list[str]:
-        return self.manifest["branches"][branch]["classes"]
+    def _classes(self, branch: str) -> Sequence[str]:
+        return self.manifest.branches[branch].classes
 
     def predict(self, image: sitk.Image, name: str = "image") -> tuple[sitk.Image, dict[str, Any]]:
         """Segment one CT.
@@ -221,7 +221,7 @@ class CascadePredictor:
             "largest_part": self.largest_part,
             "warnings": self._warnings(inference.name),
             "models": {key: {"name": model.folder.name, "folds": model.folds} for key, model in self.models.items()},
-            "provenance": self.manifest["provenance"],
+            "provenance": self.manifest.provenance,
             "seconds": {stage: round(value, 2) for stage, value in seconds.items()},
         }
         return labels, report
@@ -302,7 +302,7 @@ class CascadePredictor:
         found = {}
         for target, position, height in zip(self._classes("detection"), positions, heights, strict=True):
             center = grid.to_image(position)
-            low = self.manifest["targets"][target]["low_confidence_below"]
+            low = self.manifest.targets[target].low_confidence_below
             border_mm = np.minimum(center + 0.5, np.asarray(image_shape) - 0.5 - center) * np.asarray(spacing_mm)
             status = "found"
             if height < ABSENT_FRACTION * low:
@@ -324,7 +324,7 @@ class CascadePredictor:
             wanted = not {organ.name for organ in self.profile.targets[target]}.isdisjoint(self.organs)
             if peak["status"] == "absent" or not wanted:
                 continue
-            size_mm = self.manifest["targets"][target]["size_mm"]
+            size_mm = self.manifest.targets[target].size_mm
             box = voi_box(peak["center_vox"], size_mm, result.properties["spacing"])
             channels = voi_input(ct_hu, heatmaps if model.settings["guidance"] else heatmaps[:0], grid, box)
             data, own = model.preprocess(channels, result.properties)
@@ -346,15 +346,8 @@ class CascadePredictor:
             yield voi.target, tier_argmax(voi.probabilities, voi.grid).to_candidate(final, (z, y, x))
 
     def _warnings(self, name: str) -> list[str]:
-        (hashed,) = name_hashes([patient_of(name, self.manifest["patient_pattern"]) or name])
-        patients = {
-            patient
-            for key, model in self.models.items()
-            for fold, of_fold in enumerate(self.manifest["branches"][key]["training_patients"])
-            if fold in model.folds or max(model.folds) >= len(self.manifest["branches"][key]["training_patients"])
-            for patient in of_fold
-        }
-        if hashed in patients:
+        (hashed,) = name_hashes([patient_of(name, self.manifest.patient_pattern) or name])
+        if any(hashed in self.manifest.trained_on(key, model.folds) for key, model in self.models.items()):
             known = f"{name} has the name of a training patient: the models may have trained on this patient"
             return [known, *self._notes]
         return self._notes

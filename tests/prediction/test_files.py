@@ -13,7 +13,7 @@ from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cli import cascade_predict as cascade_predict_command
 from soars_nnunet.cli import evaluate as evaluate_command
-from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.errors import InputError
 from soars_nnunet.prediction.files import predict_files
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.tiling import Tiling
@@ -206,15 +206,6 @@ def test_results_folder_works_elsewhere(untrained_cascade, manifest, ct, tmp_pat
     np.testing.assert_array_equal(labels_of(tmp_path / "there" / expected.name), labels_of(expected))
     text = folder.joinpath("manifest.json").read_text()
     assert str(manifest.parents[3]) not in text, "the manifest names no absolute path"
-
-
-def test_the_manifest_is_located_or_its_absence_explained(untrained_cascade, manifest, tmp_path):
-    assert locate_manifest(None, None, DEFAULT_PLANS) == manifest
-    assert locate_manifest("7", None, DEFAULT_PLANS) == manifest
-    with pytest.raises(MissingArtifactError, match="expected a cascade's folder with manifest.json"):
-        locate_manifest(None, tmp_path, DEFAULT_PLANS)
-    with pytest.raises(MissingArtifactError, match="soars-plan -d 7"):
-        locate_manifest("7", None, "otherPlans")
 
 
 def test_no_patient_travels_with_the_models(untrained_cascade, manifest):

@@ -13,7 +13,6 @@ from conftest import OPTIONS, write_weights
 from torch.nn import functional
 
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.manifest import find_manifest
 from soars_nnunet.cascade.record import DEFAULT_PLANS, MANIFEST
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed
@@ -85,10 +84,10 @@ def brute_force(predictor, inference, shape):
     clear = np.ones(shape, bool)
     proposals = []
     for branch, (probabilities, grid) in inference.tiers.items():
-        classes = predictor.manifest["branches"][branch]["classes"]
+        classes = predictor.manifest.branches[branch].classes
         proposals.append((probabilities, grid, [organs[name] for name in classes], (0, 0, 0)))
     for voi in inference.vois:
-        classes = predictor.manifest["branches"]["small_hard"]["classes"]
+        classes = predictor.manifest.branches["small_hard"].classes
         own = [organs[name] if organs[name].target == voi.target else None for name in classes]
         proposals.append((voi.probabilities, voi.grid, own, tuple(lo for lo, _ in voi.box)))
     for probabilities, grid, classes, offset in proposals:
@@ -247,7 +246,7 @@ def test_mean_probability_is_the_confidence_of_anchors(predictor, image, predict
     inference = predictor.infer(Scan.of(image, "somebody"))
     labels = to_network_frame(prediction[0])[0][0]
     channel, best, _ = full_size(*inference.tiers["anchor"])
-    for index, name in enumerate(predictor.manifest["branches"]["anchor"]["classes"], 1):
+    for index, name in enumerate(predictor.manifest.branches["anchor"].classes, 1):
         mask = (labels == predictor.labels[name]) & (channel == index)
         if mask.any():
             assert prediction[1]["organs"][name]["confidence"] == pytest.approx(best[mask].mean(), abs=2e-3)
@@ -310,7 +309,7 @@ def test_a_case_that_does_not_fit_a_gpu_is_held_on_the_cpu(untrained_cascade, im
 def test_a_peak_at_the_scans_border_is_cut(predictor, image):
     ct_hu, properties = to_network_frame(image)
     _, grid = predictor.models["anchor"].preprocess(ct_hu, properties)
-    targets = predictor.manifest["targets"]
+    targets = predictor.manifest.targets
     heatmaps = torch.zeros(len(targets), *grid.shape)
     middle = [size // 2 for size in grid.shape]
     for row in range(len(targets)):
@@ -412,10 +411,3 @@ def test_branches_can_do_without_guidance(cascade_copy, predictor, image, predic
 def test_an_unusable_image_is_refused(predictor, image):
     with pytest.raises(InputError, match="somebody: expected a CT in HU"):
         predictor.predict(sitk.Cast(image, sitk.sitkFloat32) * 0 + 1, "somebody")
-
-
-def test_the_only_trained_cascade_is_found(untrained_cascade, tmp_path):
-    results = untrained_cascade.manifest(DEFAULT_PLANS).parents[2]
-    assert find_manifest(results) == untrained_cascade.manifest(DEFAULT_PLANS)
-    with pytest.raises(MissingArtifactError, match="found none"):
-        find_manifest(tmp_path)
