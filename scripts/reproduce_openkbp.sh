@@ -5,7 +5,7 @@
 #   REPRODUCTION_SETTINGS  regime values for soars-plan --set, for example "num_epochs=8 iterations_per_epoch=50 p_mirror=0.5"
 # Every fifth case of the first dataset is kept out of everything as test; the rest is a 2-fold split with both folds trained.
 # Cases of the second lack contours, which its cases.json lists: they train too, what nobody drew is left open.
-# The anchors' genotype is one that a search on fold 0's training cases found (scripts/README.md), the other's the published one.
+# The anchors' genotype is one that a search on fold 0's training cases found (scripts/experiments/results/does-the-search-help.md), the other's the published one.
 # Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
 # Sides are swapped in half of the patches, which doubles what paired organs can learn from.
 # "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
