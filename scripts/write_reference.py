@@ -1,0 +1,24 @@
+"""Write the pages of docs/reference that are made from code: run it after a change of an option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from soars_nnunet.cli.reference import commands_page
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+
+PAGES = {"commands.md": commands_page}
+"""What makes each page."""
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make_page in PAGES.items():
+        (FOLDER / name).write_text(make_page(), encoding="utf-8")
+        print(f"wrote {FOLDER / name}")
+
+
+if __name__ == "__main__":
+    main()

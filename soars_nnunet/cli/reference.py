@@ -1,0 +1,79 @@
+"""The reference page of all commands, made from their parsers."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from soars_nnunet.cli.command import make_parser, spelling
+from soars_nnunet.cli.commands import COMMANDS, FRONT_DOOR, Command
+
+HEAD = f"""\
+# Commands
+
+<!-- Written by scripts/write_reference.py from the options in soars_nnunet/cli. Do not edit by hand. -->
+
+`{FRONT_DOOR}` lists all commands. `{FRONT_DOOR} COMMAND ...` runs one of them. `{FRONT_DOOR} --version` prints the version.
+Most commands also have a console script of their own, `soars-COMMAND`. Every command explains itself with `--help`.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 2 | input or options were refused; one line on stderr says what was expected, what was found and what to do |
+| 130 | interrupted with Ctrl-C; finished files are kept |
+
+| command | does |
+|---|---|
+"""
+
+
+def commands_page() -> str:
+    """Markdown of ``docs/reference/commands.md``: the same text for the same options."""
+    overview = ""
+    sections = ""
+    for command in COMMANDS.values():
+        overview += f"| [`{command.program}`](#{_anchor(command.program)}) | {_cell(command.summary)} |\n"
+        sections += _section(command)
+    return HEAD + overview + sections
+
+
+def _anchor(title: str) -> str:
+    """Anchor that Markdown renderers give a heading."""
+    return title.replace(" ", "-")
+
+
+def _section(command: Command) -> str:
+    """Heading, description, example and options of one command."""
+    parser = make_parser(command, import_module(command.import_path).add_arguments)
+    details = command.details.replace("\n", " ")
+    text = f"\n## {command.program}\n\n{command.summary} {details}\n\n```bash\n{command.example}\n```\n"
+    rows = _rows(parser)
+    if rows:
+        text += f"\n| option | meaning |\n|---|---|\n{rows}"
+    return text
+
+
+def _rows(parser: argparse.ArgumentParser) -> str:
+    """A line of a Markdown table for each option; none for ``--help``."""
+    rows = ""
+    for action in parser._actions:
+        if action.dest == "help":
+            continue
+        typed = ", ".join(f"`{_cell(text)}`" for text in _spellings(action))
+        meaning = (action.help or "") % {**vars(action), "prog": parser.prog}
+        if action.required:
+            meaning += " (required)"
+        rows += f"| {typed} | {_cell(meaning)} |\n"
+    return rows
+
+
+def _spellings(action: argparse.Action) -> list[str]:
+    """The option in every spelling; only the last one shows the value."""
+    if not action.option_strings:
+        return [spelling(action)]
+    *others, last = action.option_strings
+    return [*others, spelling(action, last)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
