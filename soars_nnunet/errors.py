@@ -1,11 +1,23 @@
-"""What the commands say in one line: bad input, or a step that is missing."""
+"""What a command says in one line before it exits with 2: bad input, or a step that is missing.
+
+Both are ``ValueError``, so a caller who does not tell them apart catches one type. A message names what was expected,
+what was found where, and what to do next.
+"""
 
 from __future__ import annotations
 
 
-class MissingArtifactError(ValueError):
-    """An artifact of an earlier step is absent or does not match; names it and the command that makes it."""
-
-
 class InputError(ValueError):
-    """An input that cannot be used: a CT, a label map, an option, a folder. One line that says what to do."""
+    """Something that the user gave cannot be used: an image, a label map, a table, a profile or an option.
+
+    The user can put it right by giving something else. The message says what was expected, what was found and what
+    to give instead, in one line.
+    """
+
+
+class MissingArtifactError(ValueError):
+    """A file or folder that an earlier step writes is absent, unreadable, or made from something else.
+
+    The user can put it right by running that step. The message names the artifact and the command that makes it, and
+    all missing artifacts of a kind at once.
+    """

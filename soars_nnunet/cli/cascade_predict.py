@@ -6,38 +6,58 @@ import argparse
 from pathlib import Path
 
 from soars_nnunet.cli.command import make_main, say
-from soars_nnunet.cli.options import add_device, add_plans, add_tiling, add_tta, positive, to_device, to_tiling
+from soars_nnunet.cli.options import (
+    add_device,
+    add_folds,
+    add_plans,
+    add_tiling,
+    add_tta,
+    positive,
+    to_device,
+    to_tiling,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add input, output, models and how the networks run."""
-    parser.add_argument("-i", "--input", required=True, type=Path, help="CT file (NIfTI, NRRD, MHA) or a folder of CTs")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for label volumes and reports")
+    parser.add_argument("-i", "--input", required=True, type=Path, help="a CT (NIfTI, NRRD, MHA) or a folder of CTs")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the label volumes and reports")
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("-d", "--dataset", help="source dataset (optional where only one cascade is trained)")
-    group.add_argument("-m", "--models", type=Path, help="folder of a cascade's manifest.json")
+    group.add_argument(
+        "-d", "--dataset", metavar="ID", help="source dataset of the cascade (not needed where only one is trained)"
+    )
+    group.add_argument("-m", "--models", type=Path, metavar="FOLDER", help="folder of a cascade's manifest.json")
     add_plans(parser)
     add_device(parser)
-    parser.add_argument(
-        "--folds", nargs="+", action="extend", type=int, help="folds to average (default: all trained ones of a branch)"
-    )
+    add_folds(parser, "folds whose networks are averaged (default: all trained ones of a branch)")
     add_tiling(parser)
     add_tta(parser)
-    parser.add_argument("--overwrite", action="store_true", help="predict again where a verified result exists")
-    parser.add_argument("--no-postprocessing", action="store_true", help="labels as the networks put them")
+    parser.add_argument("--overwrite", action="store_true", help="predict again where a finished result exists")
+    parser.add_argument("--no-postprocessing", action="store_true", help="keep the labels as the networks give them")
     parser.add_argument(
         "--roi-subset",
         nargs="+",
         action="extend",
         metavar="ORGAN",
-        help="only these; runs no branch that they do not need",
+        help="only these organs; branches that they do not need are not run",
     )
     parser.add_argument("--fast", action="store_true", help="--large-tiles, and one fold of each branch: less accurate")
     parser.add_argument(
-        "--memory-limit", type=positive, metavar="GIB", help="refuse a CT that would need more (default: what is free)"
+        "--memory-limit",
+        type=positive,
+        metavar="GIB",
+        help="refuse a CT that would need more memory (default: what is free)",
     )
-    parser.add_argument("--num-parts", type=int, default=1, help="processes among which the CTs are shared out")
-    parser.add_argument("--part-id", type=int, default=0, help="which of them this one is, from 0")
+    parser.add_argument(
+        "--num-parts",
+        type=int,
+        default=1,
+        metavar="N",
+        help="share the CTs out among N processes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--part-id", type=int, default=0, metavar="I", help="which of them this one is, from 0 (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -14,8 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dataset(parser)
     add_plans(parser)
     add_device(parser)
-    parser.add_argument("--raw", action="store_true", help="also write anchor channels as nnU-Net channel files")
-    parser.add_argument("--branches", nargs="+", action="extend", choices=("anchor", "detection"), help="default: both")
+    parser.add_argument(
+        "--raw", action="store_true", help="also write anchor probabilities as nnU-Net channel files, one an organ"
+    )
+    parser.add_argument(
+        "--branches", nargs="+", action="extend", choices=("anchor", "detection"), help="only these (default: both)"
+    )
     parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
     parser.add_argument(
         "--jittered-crops",
@@ -25,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "detections of other patients were (default: as many as before, at first none)",
     )
     parser.add_argument(
-        "--in-sample", action="store_true", help="only anchor probabilities by models that saw the case, to compare"
+        "--in-sample",
+        action="store_true",
+        help="only anchor probabilities, and by models that trained on the case; to compare",
     )
     add_tiling(parser)
 

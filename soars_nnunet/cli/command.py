@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cli.commands import COMMANDS, Command
+from soars_nnunet.cli.spelling import usage_of
 
 AddArguments = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], None]
@@ -35,46 +36,8 @@ def make_parser(command: Command, add_arguments: AddArguments) -> argparse.Argum
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
-    parser.usage = _usage(parser)
+    parser.usage = usage_of(parser)
     return parser
-
-
-def _usage(parser: argparse.ArgumentParser) -> str:
-    """What must be given; everything else is "[options]"."""
-    words = [parser.prog]
-    for group in parser._mutually_exclusive_groups:
-        if group.required:
-            alternatives = " | ".join(spelling(action) for action in group._group_actions)
-            words.append(f"({alternatives})")
-    for action in parser._actions:
-        if action.required:
-            words.append(spelling(action))
-    words.append("[options]")
-    return " ".join(words)
-
-
-def spelling(action: argparse.Action, option: str | None = None) -> str:
-    """How an option or argument is typed, for example ``--spacing Z Y X``.
-
-    Args:
-        action: One of a parser's.
-        option: Which of its option strings; None for the first.
-    """
-    if isinstance(action.metavar, tuple):
-        values = " ".join(action.metavar)
-    elif action.nargs == 0:
-        values = ""
-    elif action.metavar is not None:
-        values = action.metavar
-    elif action.choices is not None:
-        values = "{" + ",".join(action.choices) + "}"
-    else:
-        values = action.dest.upper()
-    if action.nargs == "+":
-        values += " ..."
-    if not action.option_strings:
-        return values
-    return f"{option or action.option_strings[0]} {values}".strip()
 
 
 def make_main(name: str, add_arguments: AddArguments, run: Run) -> Main:

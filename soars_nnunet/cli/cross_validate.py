@@ -6,7 +6,16 @@ import argparse
 
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cli.command import make_main, say
-from soars_nnunet.cli.options import add_dataset, add_device, add_plans, add_tiling, add_tta, to_device, to_tiling
+from soars_nnunet.cli.options import (
+    add_dataset,
+    add_device,
+    add_folds,
+    add_plans,
+    add_tiling,
+    add_tta,
+    to_device,
+    to_tiling,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     add_tiling(parser)
     add_tta(parser)
-    parser.add_argument(
-        "--folds", nargs="+", action="extend", type=int, help="only their validation cases; then nothing is decided"
-    )
+    add_folds(parser, "only the validation cases of these folds; nothing is decided then")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,35 +7,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import add_not_annotated
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import load_profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of both uses."""
-    parser.add_argument("-p", "--prediction", type=Path, help="label file or folder")
-    parser.add_argument("-r", "--reference", type=Path, help="label file or folder")
+    parser.add_argument("-p", "--prediction", type=Path, help="predicted label file, or a folder of them")
+    parser.add_argument(
+        "-r", "--reference", type=Path, help="reference label file, or a folder of files of the same names"
+    )
     parser.add_argument(
         "--compare",
         nargs="+",
         metavar="NAME=PATH",
-        help="in place of -p and -r: methods to compare, as evaluation.json, its folder, or detections.csv; each is "
-        "tested against the first",
+        help="in place of -p and -r: methods that were scored, each as evaluation.json, its folder, or detections.csv; "
+        "every method is tested against the first",
     )
     parser.add_argument(
         "-o", "--output", type=Path, help="folder for the tables (default: the prediction's; needed with --compare)"
     )
-    parser.add_argument("--profile", default="hn42", help="profile or its JSON file (default: %(default)s)")
-    parser.add_argument("--prediction-labels", type=Path, help="dataset.json of the prediction")
-    parser.add_argument("--reference-labels", type=Path, help="dataset.json of the reference")
-    parser.add_argument("--allow-missing", action="store_true", help="references without prediction are left out")
-    parser.add_argument("--unannotated", type=Path, metavar="FILE", help="JSON: organs by case that nobody drew")
+    parser.add_argument(
+        "--profile", default="hn42", help="the organs: a profile or its JSON file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--prediction-labels", type=Path, metavar="FILE", help="dataset.json that names the labels of the prediction"
+    )
+    parser.add_argument(
+        "--reference-labels", type=Path, metavar="FILE", help="dataset.json that names the labels of the reference"
+    )
+    parser.add_argument("--allow-missing", action="store_true", help="leave out references without a prediction")
+    add_not_annotated(parser)
     parser.add_argument(
         "--empty-means-absent",
         action="store_true",
-        help="an organ without a voxel in the reference is absent, predicting it wrong (default: not drawn, left out)",
+        help="an organ without a voxel in the reference is not in the patient, and to predict it is wrong (default: it "
+        "is not annotated, and is left out)",
     )
-    parser.add_argument("-np", type=int, default=2, help="cases at a time, about 1 GB each (default: %(default)s)")
+    parser.add_argument(
+        "-np", type=int, default=2, metavar="N", help="cases at a time, about 1 GB each (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -87,7 +99,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.reference_labels,
         say,
         arguments.allow_missing,
-        arguments.unannotated,
+        arguments.not_annotated,
         arguments.empty_means_absent,
         arguments.np,
     )

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sets = available_sets()
     parser.add_argument("set", metavar="SET", choices=sets, help=f"one of {', '.join(sets)}")
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of the set, as downloaded and unpacked")
-    parser.add_argument("-d", "--dataset", type=int, required=True, metavar="NNN", help="id of the new raw dataset")
-    parser.add_argument("--name", help="name of the new dataset (default: the set's)")
+    parser.add_argument("-d", "--dataset", type=int, required=True, metavar="ID", help="id of the new raw dataset")
+    parser.add_argument("--name", help="name of the new dataset (default: the set's own)")
     parser.add_argument(
         "--choose",
         nargs="+",
@@ -24,12 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help=_describe_choices(sets).replace("%", "%%"),
     )
-    parser.add_argument("-p", "--profile", help="write the organs that this profile knows (default: the table's)")
     parser.add_argument(
-        "--structures", nargs="+", action="extend", metavar="NAME", help="write exactly these; all: every published one"
+        "-p", "--profile", help="write the organs that this profile knows (default: those that the set's table names)"
     )
     parser.add_argument(
-        "--without-ct", action="store_true", help="write the label maps of cases without a CT too (evaluation only)"
+        "--structures",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="write exactly these; all: every published structure",
+    )
+    parser.add_argument(
+        "--without-ct", action="store_true", help="also write label maps of cases without a CT, as references"
     )
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from textwrap import wrap
 
 from soars_nnunet import __version__
 from soars_nnunet.cascade.environment import trainer_folder
@@ -16,6 +17,9 @@ from soars_nnunet.profile import TIERS, Profile, available_profiles, load_profil
 
 PACKAGES = ("nnunetv2", "torch")
 """Packages whose versions matter most; read from their metadata, without importing them."""
+
+WIDTH = 100
+"""Columns of the lists of organs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +60,13 @@ def profile_lines() -> list[str]:
 
 
 def _tier_lines(profile: Profile) -> list[str]:
-    """A line for each tier that has organs."""
+    """The organs of each tier that has any."""
     lines = []
     for tier in TIERS:
         names = [organ.name for organ in profile.tier(tier)]
         if names:
-            lines.append(f"  {tier} ({len(names)}): {', '.join(names)}")
+            text = f"{tier} ({len(names)}): {', '.join(names)}"
+            lines += wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
     return lines
 
 

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.prediction.tiling import Tiling
 
+if TYPE_CHECKING:  # torch takes seconds, and most commands and every --help do without it
+    import torch
+
+AXES = ("Z", "Y", "X")
+"""Placeholders of a size or spacing."""
+
 
 def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Which source dataset."""
-    parser.add_argument("-d", "--dataset", required=required, help="source dataset: id or name in nnUNet_raw")
+    parser.add_argument(
+        "-d", "--dataset", required=required, metavar="ID", help="source dataset: its id or its name in nnUNet_raw"
+    )
 
 
 def add_plans(parser: argparse.ArgumentParser) -> None:
     """Plans of which variant."""
-    parser.add_argument("--plans-name", default=DEFAULT_PLANS, help="plans of a variant (default: %(default)s)")
+    text = "name of the plans; another name keeps a variant apart (default: %(default)s)"
+    parser.add_argument("--plans-name", default=DEFAULT_PLANS, metavar="NAME", help=text)
 
 
 def add_spacing(parser: argparse.ArgumentParser, option: str, text: str) -> None:
     """A spacing (Z, Y, X) in mm."""
-    parser.add_argument(option, nargs=3, type=float, metavar=("Z", "Y", "X"), help=text)
+    parser.add_argument(option, nargs=3, type=float, metavar=AXES, help=text)
+
+
+def add_folds(parser: argparse.ArgumentParser, text: str) -> None:
+    """Numbers of folds."""
+    parser.add_argument("--folds", nargs="+", action="extend", type=int, metavar="FOLD", help=text)
+
+
+def add_not_annotated(parser: argparse.ArgumentParser) -> None:
+    """Which organs nobody drew."""
+    text = 'JSON file of the organs that nobody drew, by case: {"case": ["Parotid_L"]}'
+    parser.add_argument("--not-annotated", "--unannotated", type=Path, metavar="FILE", help=text)
 
 
 def positive(text: str) -> float:
@@ -37,12 +59,13 @@ def positive(text: str) -> float:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Where networks run."""
-    parser.add_argument("--device", default=None, help="cpu, cuda or mps (default: cuda where there is one)")
+    text = "where networks run: cpu, cuda or mps (default: cuda where there is one, else cpu)"
+    parser.add_argument("--device", metavar="NAME", help=text)
 
 
 def add_tta(parser: argparse.ArgumentParser) -> None:
     """Mirrored as well."""
-    text = "also predict mirrored, left and right swapped; twice the time"
+    text = "also predict the mirrored CT, left and right swapped, and average; takes twice the time"
     parser.add_argument("--tta", action="store_true", help=text)
 
 
@@ -62,7 +85,7 @@ def to_tiling(arguments: argparse.Namespace) -> Tiling:
     return Tiling(arguments.step_size, arguments.everywhere, arguments.large_tiles)
 
 
-def to_device(name: str | None) -> torch.device:  # noqa: F821 - torch is imported where it is needed
+def to_device(name: str | None) -> torch.device:
     """Device of a name; None for a GPU where there is one.
 
     Raises:

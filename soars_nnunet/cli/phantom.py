@@ -6,18 +6,35 @@ import argparse
 
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.options import AXES
 from soars_nnunet.errors import InputError
+
+SHAPE = (96, 80, 80)
+
+SPACING_MM = (3.0, 3.0, 3.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, how many phantoms and on which grid."""
-    parser.add_argument("-d", "--dataset", type=int, default=42, help="id of the new dataset (default: %(default)s)")
+    parser.add_argument(
+        "-d", "--dataset", type=int, default=42, metavar="ID", help="id of the new dataset (default: %(default)s)"
+    )
     parser.add_argument("--name", default="Phantom", help="name of the new raw dataset (default: %(default)s)")
-    parser.add_argument("--train", type=int, default=8, help="training phantoms (default: %(default)s)")
-    parser.add_argument("--test", type=int, default=3, help="test phantoms (default: %(default)s)")
-    parser.add_argument("--shape", nargs=3, type=int, default=(96, 80, 80), metavar=("Z", "Y", "X"), help="voxels")
-    parser.add_argument("--spacing", nargs=3, type=float, default=(3.0, 3.0, 3.0), metavar=("Z", "Y", "X"), help="mm")
-    parser.add_argument("--seed", type=int, default=0, help="first patient (default: %(default)s)")
+    parser.add_argument(
+        "--train", type=int, default=8, metavar="N", help="number of training phantoms (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--test", type=int, default=3, metavar="N", help="number of test phantoms (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shape", nargs=3, type=int, default=SHAPE, metavar=AXES, help="size in voxels (default: 96 80 80)"
+    )
+    parser.add_argument(
+        "--spacing", nargs=3, type=float, default=SPACING_MM, metavar=AXES, help="voxel size in mm (default: 3 3 3)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="which patients; datasets of two seeds share none (default: 0)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,26 +17,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add dataset, plans and what they are made with."""
     add_dataset(parser)
     add_plans(parser)
-    parser.add_argument("--regime", help="hyper-parameters: paper, nnunet or demo (default: paper)")
+    parser.add_argument("--regime", metavar="NAME", help="hyper-parameters: paper, nnunet or demo (default: paper)")
     parser.add_argument(
-        "--branches", nargs="+", action="extend", help="only these: anchor mid_level detection small_hard baseline"
+        "--branches",
+        nargs="+",
+        action="extend",
+        metavar="BRANCH",
+        help="only these: anchor mid_level detection small_hard baseline (default: all whose inputs exist)",
     )
-    add_spacing(parser, "--spacing", "mm, Anchor, MidLevel and Detection (default: median of the CTs)")
-    add_spacing(parser, "--small-hard-spacing", "mm, SmallHard (default: median of the CTs)")
+    add_spacing(
+        parser, "--spacing", "grid of anchor, mid-level and detection networks, mm (default: the median of the CTs)"
+    )
+    add_spacing(parser, "--small-hard-spacing", "grid of the small & hard network, mm (default: the median of the CTs)")
     parser.add_argument(
         "--guidance",
         choices=("anchor", "in-sample", "none"),
-        help="what guided branches see beside the CT: anchors out of fold (default), of models that trained on the "
-        "case, or nothing",
+        help="what guided branches see beside the CT: anchors by models that did not train on the case (anchor, the "
+        "default), by models that did (in-sample), or nothing (none)",
     )
     parser.add_argument(
-        "--set", nargs="+", action="extend", metavar="[BRANCH.]KEY=VALUE", help="override regime values"
+        "--set",
+        nargs="+",
+        action="extend",
+        metavar="[BRANCH.]KEY=VALUE",
+        help="change values of the regime, as batch_size=2",
     )
     parser.add_argument(
-        "--genotype", nargs="+", action="extend", type=Path, metavar="FILE", help="genotype.json of searches"
+        "--genotype",
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="FILE",
+        help="genotype.json of architecture searches",
     )
-    parser.add_argument("--fine-tune", metavar="NAME", help="plan the fine-tuning of the trained cascade as NAME")
-    parser.add_argument("-np", type=int, default=2, help="preprocessing workers (default: %(default)s)")
+    parser.add_argument(
+        "--fine-tune", metavar="NAME", help="plan the joint fine-tuning of the trained cascade, under this name"
+    )
+    parser.add_argument(
+        "-np", type=int, default=2, metavar="N", help="processes that preprocess (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

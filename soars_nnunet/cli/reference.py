@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from soars_nnunet.cli.command import make_parser, spelling
+from soars_nnunet.cli.command import make_parser
 from soars_nnunet.cli.commands import COMMANDS, FRONT_DOOR, Command
+from soars_nnunet.cli.spelling import spelling_of
 
 HEAD = f"""\
 # Commands
 
 <!-- Written by scripts/write_reference.py from the options in soars_nnunet/cli. Do not edit by hand. -->
 
-`{FRONT_DOOR}` lists all commands. `{FRONT_DOOR} COMMAND ...` runs one of them. `{FRONT_DOOR} --version` prints the version.
-Most commands also have a console script of their own, `soars-COMMAND`. Every command explains itself with `--help`.
+`{FRONT_DOOR}` lists all commands. `{FRONT_DOOR} COMMAND ...` runs one of them. Most commands also have a console
+script of their own, `soars-COMMAND`. Every command explains itself with `--help`. `{FRONT_DOOR} --version` prints the
+version.
 
 | exit code | means |
 |---|---|
@@ -70,9 +72,9 @@ def _rows(parser: argparse.ArgumentParser) -> str:
 def _spellings(action: argparse.Action) -> list[str]:
     """The option in every spelling; only the last one shows the value."""
     if not action.option_strings:
-        return [spelling(action)]
+        return [spelling_of(action)]
     *others, last = action.option_strings
-    return [*others, spelling(action, last)]
+    return [*others, spelling_of(action, last)]
 
 
 def _cell(text: str) -> str:

@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is reported, and where to."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("-e", "--evaluation", type=Path, help="evaluation.json of soars-evaluate, or its folder")
-    what.add_argument("-p", "--prediction", type=Path, help="label file or folder of soars-cascade-predict")
-    parser.add_argument("-i", "--input", type=Path, help="with -p: the CT, or the folder of CTs, that was segmented")
-    text = "HTML file; with a folder of predictions a folder (default: beside evaluation or prediction)"
+    what.add_argument("-p", "--prediction", type=Path, help="label file of soars-cascade-predict, or its folder")
+    parser.add_argument("-i", "--input", type=Path, help="with -p: the CT that was segmented, or the folder of CTs")
+    text = "HTML file, or a folder where -p is a folder (default: beside the evaluation or prediction)"
     parser.add_argument("-o", "--output", type=Path, help=text)
 
 

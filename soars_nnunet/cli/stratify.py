@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from soars_nnunet.cli.command import make_main, say
-from soars_nnunet.cli.options import add_dataset
+from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.profile import load_profile
 
 STATES = {
@@ -22,7 +21,12 @@ STATES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add dataset, profile, split and what is not annotated."""
     add_dataset(parser)
-    parser.add_argument("-p", "--profile", required=True, help="hn42, miccai2015, openkbp7, or a profile's JSON file")
+    parser.add_argument(
+        "-p",
+        "--profile",
+        required=True,
+        help="the organs: hn42, miccai2015, openkbp7, or the path of a profile's JSON file",
+    )
     parser.add_argument(
         "--ids",
         nargs="+",
@@ -31,13 +35,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="dataset ids: A M D S, with --baseline A M D S B",
     )
-    parser.add_argument("--baseline", action="store_true", help="also write a dataset of all organs to compare with")
-    parser.add_argument("--folds", type=int, default=4, help="cross-validation folds (default: %(default)s)")
-    parser.add_argument("--unannotated", type=Path, metavar="FILE", help="JSON: organs by case that nobody drew")
     parser.add_argument(
-        "--empty-means-absent", action="store_true", help="an organ without a voxel is absent (default: not drawn)"
+        "--baseline", action="store_true", help="also write one dataset of all organs, for a network to compare with"
     )
-    parser.add_argument("--patient-pattern", help="regular expression whose first group is the patient in a case name")
+    parser.add_argument(
+        "--folds", type=int, default=4, metavar="N", help="number of cross-validation folds (default: %(default)s)"
+    )
+    add_not_annotated(parser)
+    parser.add_argument(
+        "--empty-means-absent",
+        action="store_true",
+        help="an organ without a voxel is not in the patient (default: it is there, but not annotated)",
+    )
+    parser.add_argument(
+        "--patient-pattern",
+        metavar="REGEX",
+        help="regular expression whose first group is the patient in a case name, as '^(P\\d+)_'; scans of one patient "
+        "stay on one side of every fold",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -52,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.folds,
         arguments.patient_pattern,
         say,
-        arguments.unannotated,
+        arguments.not_annotated,
         arguments.empty_means_absent,
         arguments.baseline,
     )
@@ -63,10 +78,10 @@ def run(arguments: argparse.Namespace) -> None:
     for case, names in done.unused.items():
         say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
     if done.assumed:
-        listed = "that the file does not list " if arguments.unannotated else ""
+        listed = "that the file does not list " if arguments.not_annotated else ""
         say(
             f"warning: in {len(done.assumed)} case(s) organs without a voxel {listed}are taken as there but not drawn: "
-            "the training leaves them open; --empty-means-absent if they are absent, --unannotated FILE to say which"
+            "the training leaves them open; --empty-means-absent if they are absent, --not-annotated FILE to say which"
         )
     for name in done.cascade.datasets.values():
         say(f"{name}: {STATES[name.rpartition('_')[2]]}")

@@ -67,7 +67,8 @@ def _pairs_with_first(aligned: Mapping[str, Evaluation]) -> list[PairedRow]:
 def _json_text(paths: Mapping[str, Path], aligned: Mapping[str, Evaluation], pairs: list[PairedRow]) -> str:
     """Content of ``comparison.json``."""
     first = next(iter(aligned.values()))
-    cases = dict.fromkeys(score.case for score in (*first.scores, *first.targets))
+    cases = dict.fromkeys(score.case for score in first.scores)
+    cases.update(dict.fromkeys(score.case for score in first.targets))
     document: dict[str, Any] = {
         "provenance": provenance(),
         "methods": {name: str(path) for name, path in paths.items()},

@@ -1,0 +1,74 @@
+import json
+import platform
+from importlib.metadata import version
+
+import pytest
+
+from soars_nnunet import __version__
+from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cli import info
+from soars_nnunet.profile import available_profiles, load_profile
+
+
+@pytest.fixture
+def lines(capsys):
+    def run():
+        assert info.main([]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def trained_cascade(results, name, plans="nnUNetPlans", trained=True):
+    """A manifest with one branch, and its checkpoint unless it is not trained."""
+    model = results / f"{name}_Anchor" / "SOARSAnchorTrainer__nnUNetPlans__3d_fullres"
+    (model / "fold_0").mkdir(parents=True)
+    if trained:
+        (model / "fold_0" / "checkpoint_final.pth").write_bytes(b"")
+    folder = results / name / f"SOARS__{plans}"
+    folder.mkdir(parents=True)
+    branch = {"model": f"../../{model.parent.name}/{model.name}"}
+    (folder / "manifest.json").write_text(json.dumps({"branches": {"anchor": branch}}))
+
+
+def test_versions_come_first(lines):
+    assert lines()[:4] == [
+        f"soars_nnunet {__version__}",
+        f"nnunetv2 {version('nnunetv2')}",
+        f"torch {version('torch')}",
+        f"Python {platform.python_version()}",
+    ]
+
+
+def test_a_package_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(info, "PACKAGES", ("no-such-package",))
+    assert "no-such-package is not installed" in info.version_lines()
+
+
+@pytest.mark.parametrize("name", available_profiles())
+def test_every_organ_of_every_profile_is_listed_in_its_tier(lines, name):
+    text = " ".join(" ".join(lines()).split())
+    profile = load_profile(name)
+    assert f"profile {name}: {len(profile.organs)} organs" in text
+    for tier in ("anchor", "mid_level", "small_hard"):
+        organs = [organ.name for organ in profile.tier(tier)]
+        assert not organs or f"{tier} ({len(organs)}): {', '.join(organs)}" in text
+
+
+def test_trained_cascades_are_listed_and_others_are_not(lines, folders):
+    results = folders / "nnUNet_results"
+    assert f"trained cascades in {results}: none" in lines()
+    trained_cascade(results, "Dataset007_Neck")
+    trained_cascade(results, "Dataset008_Head", trained=False)
+    found = lines()
+    assert "  Dataset007_Neck/SOARS__nnUNetPlans" in found
+    assert not any("Dataset008" in line for line in found)
+
+
+def test_without_a_results_folder(lines, monkeypatch):
+    monkeypatch.delenv("nnUNet_results")
+    assert "trained cascades: nnUNet_results is not set" in lines()
+
+
+def test_the_trainer_folder_comes_last(lines):
+    assert lines()[-1] == f"trainers: {trainer_folder()}"
