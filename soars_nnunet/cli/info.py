@@ -11,8 +11,10 @@ from textwrap import wrap
 
 from soars_nnunet import __version__
 from soars_nnunet.cascade.environment import trainer_folder
-from soars_nnunet.cascade.manifest import trained_manifests
+from soars_nnunet.cascade.manifest import Manifest, trained_manifests
+from soars_nnunet.cascade.record import trained_folds
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import TIERS, Profile, available_profiles, load_profile
 
 PACKAGES = ("nnunetv2", "torch")
@@ -75,13 +77,26 @@ def model_lines() -> list[str]:
     folder = os.environ.get("nnUNet_results")
     if not folder:
         return ["trained cascades: nnUNet_results is not set"]
-    manifests = trained_manifests(Path(folder))
+    try:
+        manifests = trained_manifests(Path(folder))
+    except MissingArtifactError as error:
+        return [f"trained cascades in {folder}: {error}"]
     if not manifests:
         return [f"trained cascades in {folder}: none"]
     lines = [f"trained cascades in {folder}:"]
-    for manifest in manifests:
-        lines.append(f"  {manifest.parent.relative_to(folder)}")
+    for path in manifests:
+        lines.append(f"  {path.parent.relative_to(folder)}: {_describe(path)}")
     return lines
+
+
+def _describe(path: Path) -> str:
+    """Profile of a trained cascade, and the folds of each branch."""
+    manifest = Manifest.load(path)
+    branches = []
+    for key, branch in manifest.branches.items():
+        folds = " ".join(map(str, trained_folds(path.parent / branch.model)))
+        branches.append(f"{key} (folds {folds})")
+    return f"{manifest.profile.name}; {', '.join(branches)}"
 
 
 main = make_main("info", add_arguments, run)

@@ -1,4 +1,3 @@
-import json
 import platform
 from importlib.metadata import version
 
@@ -6,6 +5,7 @@ import pytest
 
 from soars_nnunet import __version__
 from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.manifest import Manifest, ManifestBranch
 from soars_nnunet.cli import info
 from soars_nnunet.profile import available_profiles, load_profile
 
@@ -19,16 +19,19 @@ def lines(capsys):
     return run
 
 
-def trained_cascade(results, name, plans="nnUNetPlans", trained=True):
-    """A manifest with one branch, and its checkpoint unless it is not trained."""
-    model = results / f"{name}_Anchor" / "SOARSAnchorTrainer__nnUNetPlans__3d_fullres"
-    (model / "fold_0").mkdir(parents=True)
-    if trained:
-        (model / "fold_0" / "checkpoint_final.pth").write_bytes(b"")
-    folder = results / name / f"SOARS__{plans}"
-    folder.mkdir(parents=True)
-    branch = {"model": f"../../{model.parent.name}/{model.name}"}
-    (folder / "manifest.json").write_text(json.dumps({"branches": {"anchor": branch}}))
+def write_cascade(results, name, folds=()):
+    """A manifest with one branch, and the checkpoints of its folds."""
+    model = f"{name}_Anchor/SOARSAnchorTrainer__nnUNetPlans__3d_fullres"
+    for fold in folds:
+        (results / model / f"fold_{fold}").mkdir(parents=True)
+        (results / model / f"fold_{fold}" / "checkpoint_final.pth").write_bytes(b"")
+    profile = load_profile("openkbp7")
+    branch = ManifestBranch(model=f"../../{model}", guidance=(), classes=("Brainstem",), training_patients=())
+    manifest = Manifest(name, "nnUNetPlans", profile, None, {"anchor": branch}, {}, {})
+    path = results / name / "SOARS__nnUNetPlans" / "manifest.json"
+    path.parent.mkdir(parents=True)
+    manifest.write(path)
+    return path
 
 
 def test_versions_come_first(lines):
@@ -58,11 +61,17 @@ def test_every_organ_of_every_profile_is_listed_in_its_tier(lines, name):
 def test_trained_cascades_are_listed_and_others_are_not(lines, folders):
     results = folders / "nnUNet_results"
     assert f"trained cascades in {results}: none" in lines()
-    trained_cascade(results, "Dataset007_Neck")
-    trained_cascade(results, "Dataset008_Head", trained=False)
+    write_cascade(results, "Dataset007_Neck", folds=(0, 2))
+    write_cascade(results, "Dataset008_Head")
     found = lines()
-    assert "  Dataset007_Neck/SOARS__nnUNetPlans" in found
+    assert "  Dataset007_Neck/SOARS__nnUNetPlans: openkbp7; anchor (folds 0 2)" in found
     assert not any("Dataset008" in line for line in found)
+
+
+def test_a_damaged_manifest_is_named(lines, folders):
+    path = write_cascade(folders / "nnUNet_results", "Dataset007_Neck", folds=(0,))
+    path.write_text("[]")
+    assert any(str(path) in line and "rerun soars-plan" in line for line in lines())
 
 
 def test_without_a_results_folder(lines, monkeypatch):
