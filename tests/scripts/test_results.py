@@ -1,4 +1,4 @@
-"""Every results file says question, answer, date, commit, machine and command; plain sentences, links that lead somewhere."""
+"""Every results file has a head, plain sentences, and links that lead somewhere."""
 
 import re
 from pathlib import Path
