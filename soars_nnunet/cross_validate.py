@@ -6,8 +6,7 @@ label volumes also decide, organ by organ, whether prediction keeps only the lar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,10 @@ from soars_nnunet.evaluation.metrics import score_case
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.prediction.files import predict_files
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.postprocess import ComponentEffect, component_dices, write_postprocessing
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
+from soars_nnunet.progress import Progress, silent
 
 
 def cross_validate(
@@ -36,7 +37,7 @@ def cross_validate(
     tiling: Tiling = DEFAULT_TILING,
     mirror: bool = False,
     folds: Sequence[int] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
 ) -> tuple[Evaluation, list[ComponentEffect], Path]:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
@@ -79,24 +80,15 @@ def cross_validate(
         split = splits[fold]
         progress(f"fold {fold}")
         cases = [(case, files[case][0]) for case in split["val"]]
-        done = predict_files(
-            cases,
-            output,
-            manifest,
-            folds=[fold],
-            device=device,
-            tiling=tiling,
-            progress=progress,
-            postprocess=False,
-            mirror=mirror,
-        )
+        options = PredictionOptions(folds=[fold], device=device, tiling=tiling, mirror=mirror, postprocess=False)
+        done = predict_files(cases, output, manifest, options, progress=progress)
         written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
         for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():
             models.setdefault(branch, []).extend(hashes)
     pairs = [(case, path, files[case][1]) for case, path in sorted(written.items())]
     evaluation, effects = _score(pairs, cascade)
     if folds is None:
-        write_postprocessing(manifest, effects, models, {"tiling": asdict(tiling), "mirror": mirror})
+        write_postprocessing(manifest, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
     return evaluation, effects, output
 
 

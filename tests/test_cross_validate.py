@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 from conftest import copy_tree
 
 from soars_nnunet.cascade.environment import raw_folder
@@ -15,6 +14,7 @@ from soars_nnunet.cli import cross_validate as cross_validate_command
 from soars_nnunet.cross_validate import _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
 from soars_nnunet.prediction.predictor import CascadePredictor
 
@@ -25,7 +25,7 @@ def array(path):
 
 def test_without_a_decision_nothing_is_applied(untrained_cascade):
     assert load_postprocessing(untrained_cascade.manifest(DEFAULT_PLANS), {}) == ([], [])
-    assert CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), device=torch.device("cpu")).largest_part == []
+    assert CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS)).largest_part == []
 
 
 def test_a_missing_fold_is_refused_with_its_command(cascade_copy, capsys):
@@ -49,7 +49,8 @@ def test_every_case_is_predicted_by_its_own_folds_models(validated):
     cascade, evaluation, _, folder, _ = validated
     images = raw_folder() / cascade.source / "imagesTr"
     for fold, split in enumerate(cascade.splits()):
-        predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), [fold], postprocess=False)
+        options = PredictionOptions(folds=[fold], postprocess=False)
+        predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), options)
         for case in split["val"]:
             labels, report = predictor.predict(sitk.ReadImage(str(images / f"{case}_0000.nii.gz")), case)
             np.testing.assert_array_equal(array(folder / f"{case}.nii.gz"), sitk.GetArrayFromImage(labels))
@@ -115,7 +116,7 @@ def test_prediction_keeps_what_was_decided(validated, tmp_path):
     cascade, _, effects, _, _ = validated
     manifest = cascade.manifest(DEFAULT_PLANS)
     image = sitk.ReadImage(str(raw_folder() / cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
-    plain, cleaned = CascadePredictor(manifest, postprocess=False), CascadePredictor(manifest)
+    plain, cleaned = CascadePredictor(manifest, PredictionOptions(postprocess=False)), CascadePredictor(manifest)
     assert cleaned.largest_part == [effect.organ for effect in effects if effect.helps] != []
     raw, (final, report) = plain.predict(image)[0], cleaned.predict(image)
     chosen = [cascade.profile.by_name[name].label for name in cleaned.largest_part]
@@ -160,7 +161,7 @@ def test_a_decision_for_other_weights_is_not_applied(validated, monkeypatch):
     try:
         predictor = CascadePredictor(manifest)
         assert predictor.largest_part == [] and "rerun soars-cross-validate" in predictor._warnings("new")[0]
-        assert CascadePredictor(manifest, [0]).largest_part == record["largest_part"]
+        assert CascadePredictor(manifest, PredictionOptions(folds=[0])).largest_part == record["largest_part"]
     finally:
         write_json(manifest.with_name(POSTPROCESSING), record)
 

@@ -21,6 +21,7 @@ from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.stitch import tier_argmax
 from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.networks.genotype import load_genotypes
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 
 pytestmark = pytest.mark.slow
@@ -222,7 +223,7 @@ def test_chain_of_commands(tmp_path, monkeypatch):
         assert (tmp_path / name).stat().st_size > 1000
 
     torch.set_num_threads(1)
-    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0])
+    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), PredictionOptions(folds=[0]))
     ours = tier_argmax(*predictor.infer(Scan.of(ct, "phantom")).tiers["anchor"]).labels.numpy()
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(stock / f"{case}.nii.gz")))
     ours = sitk.GetArrayFromImage(from_network_frame(ours, ct))

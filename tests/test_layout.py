@@ -14,7 +14,7 @@ FILES = {
     if path.name != "__init__.py"
 }
 LAYERS = (
-    ("errors", "profile"),
+    ("errors", "profile", "progress"),
     ("cascade", "images"),
     ("geometry", "networks", "regime"),
     ("stratification", "importing", "phantom", "training", "evaluation"),

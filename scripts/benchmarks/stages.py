@@ -32,6 +32,7 @@ from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.files import predict_files
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.tiling import Tiling
 
@@ -80,17 +81,15 @@ def tflop(predictor: CascadePredictor, image: sitk.Image) -> dict[str, float]:
     return totals
 
 
-def successive(manifest: Path, ct: Path, output: Path, count: int, **options: Any) -> float:
+def successive(manifest: Path, ct: Path, output: Path, count: int, options: PredictionOptions) -> float:
     """Seconds of several copies of a CT by one call of ``predict_files``, from when the models are loaded."""
     said: list[float] = []
     predict_files(
         [(f"ct_{index}", ct) for index in range(count)],
         output,
         manifest,
-        folds=[0],
-        overwrite=True,
+        options,
         progress=lambda text: said.append(time.perf_counter()),
-        **options,
     )
     return time.perf_counter() - said[0]
 
@@ -139,8 +138,9 @@ def main() -> None:
     if options.whole_scan:
         BranchModel.tiled_box = whole_scan_box  # type: ignore[method-assign]
     started = time.perf_counter()
-    tiling = Tiling(0.5, large=options.large_tiles)
-    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), folds=[0], device=device, tiling=tiling)
+    tiling = Tiling("large" if options.large_tiles else "default", step_size=0.5)
+    choices = PredictionOptions(folds=[0], device=device, tiling=tiling, overwrite=True)
+    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), choices)
     loading = time.perf_counter() - started
     for model in predictor.models.values() if options.results_on_cpu else ():
         model.results = torch.device("cpu")
@@ -161,7 +161,7 @@ def main() -> None:
             cells = [f"{operations[stage]:.2f}", f"{speed:.2f}", f"{speed / limit:.0%}"]
         print(f"| {stage} | {seconds:.2f} | {runs[0][stage]:.2f} | {' | '.join(cells)} |", flush=True)
     if options.cases:
-        together = successive(cascade.manifest(DEFAULT_PLANS), ct, output, options.cases, device=device, tiling=tiling)
+        together = successive(cascade.manifest(DEFAULT_PLANS), ct, output, options.cases, choices)
         apart = medians["all"] * options.cases
         print(f"{options.cases} CTs: {together:.1f} s side by side, {apart:.1f} s one by one ({together / apart:.2f})")
     if not options.no_command:

@@ -13,6 +13,7 @@ finds around the patient differs, too.
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,8 +33,9 @@ from soars_nnunet.images.listing import list_cts
 from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.inferred import Inference
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
-from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
+from soars_nnunet.prediction.tiling import Tiling
 
 
 def nnunets_input(
@@ -135,9 +137,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     manifest = Cascade.load(options.dataset).manifest(options.plans_name)
-    tiling = Tiling(large=True) if options.large_tiles else DEFAULT_TILING
-    ours = CascadePredictor(manifest, None, options.device, tiling, postprocess=False)
-    plain = CascadePredictor(manifest, None, options.device, Tiling(everywhere=True), postprocess=False)
+    tiling = Tiling("large" if options.large_tiles else "default")
+    everywhere = PredictionOptions(device=options.device, tiling=Tiling("everywhere"), postprocess=False)
+    ours = CascadePredictor(manifest, replace(everywhere, tiling=tiling))
+    plain = CascadePredictor(manifest, everywhere)
     print(
         "| case | foreground voxels | agree % | largest DSC difference | organ |",
         "|---" * 5 + "|",

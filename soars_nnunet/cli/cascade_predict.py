@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ORGAN",
         help="only these organs; branches that they do not need are not run",
     )
-    parser.add_argument("--fast", action="store_true", help="--large-tiles, and one fold of each branch: less accurate")
+    text = "--tiling large, and one fold of each branch: less accurate"
+    parser.add_argument("--fast", action="store_true", help=text)
     parser.add_argument(
         "--memory-limit",
         type=positive,
@@ -64,24 +65,23 @@ def run(arguments: argparse.Namespace) -> None:
     """Predict every CT; the report beside each volume holds volumes, status and confidence."""
     from soars_nnunet.cascade.manifest import locate_manifest
     from soars_nnunet.prediction.files import predict_files
+    from soars_nnunet.prediction.options import PredictionOptions
 
     manifest = locate_manifest(arguments.dataset, arguments.models, arguments.plans_name)
-    predict_files(
-        arguments.input,
-        arguments.output,
-        manifest,
+    options = PredictionOptions(
         folds=arguments.folds,
         device=to_device(arguments.device),
         tiling=to_tiling(arguments),
-        overwrite=arguments.overwrite,
-        progress=say,
-        postprocess=not arguments.no_postprocessing,
         mirror=arguments.tta,
         organs=arguments.roi_subset,
-        part=(arguments.part_id, arguments.num_parts),
+        postprocess=not arguments.no_postprocessing,
         fast=arguments.fast,
+        overwrite=arguments.overwrite,
+        part_id=arguments.part_id,
+        num_parts=arguments.num_parts,
         memory_limit_gib=arguments.memory_limit,
     )
+    predict_files(arguments.input, arguments.output, manifest, options, progress=say)
 
 
 main = make_main("cascade-predict", add_arguments, run)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import DEFAULT_PLANS
-from soars_nnunet.prediction.tiling import Tiling
+from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 
 if TYPE_CHECKING:  # torch takes seconds, and most commands and every --help do without it
     import torch
@@ -71,18 +71,24 @@ def add_tta(parser: argparse.ArgumentParser) -> None:
 
 def add_tiling(parser: argparse.ArgumentParser) -> None:
     """Where networks run, and on how large tiles."""
-    parser.add_argument(
-        "--step-size", type=float, help="sliding-window step as a fraction of the patch (default: the plans', by axis)"
+    text = (
+        "large: anchors and mid-level on few large tiles instead of ones of the training patch's size, quicker; "
+        "everywhere: all networks on all of the patient's box, also out of the anchors' reach, slower"
     )
-    text = "run networks on all of the patient's box, also out of the anchors' reach (to compare with; slower)"
-    parser.add_argument("--everywhere", action="store_true", help=text)
-    text = "anchors and mid-level on few large tiles instead of ones of the training patch's size: quicker"
-    parser.add_argument("--large-tiles", action="store_true", help=text)
+    shown = "{default,large,everywhere}"  # both at once is for experiments
+    parser.add_argument("--tiling", choices=TILING_KINDS, default="default", metavar=shown, help=text)
+    # for comparisons with other predictors, and older spellings
+    parser.add_argument("--step-size", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--everywhere", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--large-tiles", action="store_true", help=argparse.SUPPRESS)
 
 
 def to_tiling(arguments: argparse.Namespace) -> Tiling:
     """What ``add_tiling`` asked for."""
-    return Tiling(arguments.step_size, arguments.everywhere, arguments.large_tiles)
+    tiling = Tiling(arguments.tiling, arguments.step_size)
+    everywhere = tiling.everywhere or arguments.everywhere
+    large = tiling.large or arguments.large_tiles
+    return Tiling.from_json({"step_size": tiling.step_size, "everywhere": everywhere, "large": large})
 
 
 def to_device(name: str | None) -> torch.device:

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
@@ -30,6 +30,7 @@ from soars_nnunet.evaluation.scores import Evaluation, Summary
 from soars_nnunet.evaluation.tables import organ_table, paper_tables, render
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.profile import Profile
+from soars_nnunet.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def evaluate_folders(
     profile: Profile,
     prediction_labels: Path | None = None,
     reference_labels: Path | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
     allow_missing: bool = False,
     unannotated: Path | None = None,
     empty_means_absent: bool = False,
@@ -106,8 +107,7 @@ def evaluate_folders(
     for number, (job, (organ_scores, target_scores, seconds)) in enumerate(_score_all(jobs, num_processes), 1):
         scores += organ_scores
         targets += target_scores
-        if progress:
-            progress(f"{number}/{len(jobs)} {job.case} {seconds:.1f} s")
+        progress(f"{number}/{len(jobs)} {job.case} {seconds:.1f} s")
     left_out = (unknown_p, unknown_r, not_predictable, extra, missing)
     evaluation = Evaluation(
         tuple(scores),

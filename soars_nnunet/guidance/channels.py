@@ -8,9 +8,8 @@ did not train on them, so training cases must be too.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,7 @@ from soars_nnunet.guidance.detections import detection_spacing_mm, format_detect
 from soars_nnunet.images.network_frame import from_network_frame
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
-
-Progress = Callable[[str], None]
+from soars_nnunet.progress import Progress, silent
 
 
 def make_channels(
@@ -40,7 +38,7 @@ def make_channels(
     plans: str,
     device: torch.device,
     raw: bool = False,
-    progress: Progress = lambda text: None,
+    progress: Progress = silent,
     branches: Sequence[str] = ("anchor", "detection"),
     crops: bool = True,
     jittered: int | None = None,
@@ -117,7 +115,7 @@ def write_guidance(
     """
     record = guidance_record(cascade, branch, plans)
     record |= {"in_sample": True} if in_sample else {}
-    record |= {"tiling": asdict(tiling)} if tiling != DEFAULT_TILING else {}
+    record |= {"tiling": tiling.to_json()} if tiling != DEFAULT_TILING else {}
     splits, folder = cascade.splits(branch), cascade.channels(branch, plans, in_sample)
     if not (folder / "started.json").is_file() or read_json(folder / "started.json") != record:
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,7 @@ Out of fold, as ``channels.py`` computed the heat maps. Arrays are (Z, Y, X) in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,7 @@ from soars_nnunet.guidance.targets import drawn_labels, open_targets, undrawn_or
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import to_network_frame
 from soars_nnunet.prediction.vois import voi_input
-
-Progress = Callable[[str], None]
+from soars_nnunet.progress import Progress
 
 LOW_CONFIDENCE_PERCENTILE = 1.0
 

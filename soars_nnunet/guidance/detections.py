@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.guidance.targets import drawn_labels, open_targets, undrawn_organs
+from soars_nnunet.progress import Progress, silent
 
 NUM_BRIGHTEST = 1000
 """Voxels kept of a heat map before two of them are compared (paper, supplement to table 7)."""
@@ -52,9 +53,7 @@ class DetectionScore:
     hd_mm: float
 
 
-def score_detections(
-    cascade: Cascade, plans: str, progress: Callable[[str], None] = lambda text: None
-) -> list[DetectionScore]:
+def score_detections(cascade: Cascade, plans: str, progress: Progress = silent) -> list[DetectionScore]:
     """Score the stored out-of-fold heat maps of all training cases.
 
     Args:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from soars_nnunet.importing.case import ENDING, as_profile, read_case, summary, 
 from soars_nnunet.importing.findings import Finding, format_findings, format_numbers
 from soars_nnunet.importing.public_sets import CaseFiles, PublicSet, Structure, choose_structures, find_cases
 from soars_nnunet.profile import Profile, load_profile, normalise
+from soars_nnunet.progress import Progress, silent
 
 RECORDS = "import_cases"
 REPORT = "import_report.json"
@@ -80,7 +81,7 @@ def import_set(
     structures: Sequence[str] | None = None,
     name: str | None = None,
     without_ct: bool = False,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
 ) -> Import:
     """Write a public set as a raw nnU-Net dataset.
 

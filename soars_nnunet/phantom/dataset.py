@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from soars_nnunet.phantom.phantom import (
@@ -18,6 +17,7 @@ from soars_nnunet.phantom.phantom import (
     make_phantom,
 )
 from soars_nnunet.profile import load_profile
+from soars_nnunet.progress import Progress
 
 
 def write_phantom_dataset(
@@ -27,7 +27,7 @@ def write_phantom_dataset(
     shape: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write a raw nnU-Net v2 dataset of synthetic patients with the 42 organs of ``hn42``.
 

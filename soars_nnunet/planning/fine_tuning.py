@@ -6,7 +6,7 @@ branches' own plans are copied under the new name, so that the fine-tuned models
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.planning.preprocess import preprocess
+from soars_nnunet.progress import Progress, silent
 from soars_nnunet.regime import complete_passes, override_settings, regimes, require_fitting
 
 FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
@@ -62,7 +63,7 @@ def plan_fine_tuning(
     base: str,
     overrides: Sequence[str] = (),
     num_processes: int = 2,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
 ) -> Path:
     """Plan and preprocess the source dataset for ``SOARSFineTuneTrainer``.
 

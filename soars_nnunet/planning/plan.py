@@ -6,7 +6,7 @@ missing. Plans are written as JSON because nnU-Net finds planners only inside it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,8 @@ from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.planning.plans_json import _fingerprint, _plans, mirror_order
 from soars_nnunet.planning.sizes import NetworkSize, choose_size
 from soars_nnunet.prediction.sliding_window import validate_steps
-from soars_nnunet.prediction.tiling import tiling_options
+from soars_nnunet.prediction.tiling import Tiling, tiling_options
+from soars_nnunet.progress import Progress, silent
 from soars_nnunet.regime import complete_passes, load_regime
 
 REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guidance", "overrides", "genotypes")
@@ -70,7 +71,7 @@ def plan(
     cascade: Cascade,
     options: PlanOptions,
     branches: Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
 ) -> list[str]:
     """Plan and preprocess the branches whose inputs exist; returns their keys.
 
@@ -135,7 +136,7 @@ def _inputs(cascade: Cascade, branch: str, options: PlanOptions) -> tuple[Path |
     command = f"soars-channels -d {cascade.source}{option}"
     if guide_plans != DEFAULT_PLANS:
         command += f" --plans-name {guide_plans}"
-    command += tiling_options(made_from.get("tiling", {}))
+    command += tiling_options(Tiling.from_json(made_from.get("tiling", {})))
     if stale:
         raise MissingArtifactError(
             f"{channels}: made from another {', '.join(stale).replace('split_sha256', 'split')} of "

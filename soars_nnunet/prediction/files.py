@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import SimpleITK as sitk
-import torch
 
 from soars_nnunet.cascade.record import INFERENCE_REVISION
 from soars_nnunet.cascade.storage import write_json
@@ -17,27 +15,19 @@ from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.listing import list_cts
 from soars_nnunet.prediction.memory import MemoryPlan, Needed, estimate, require_memory
+from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
-from soars_nnunet.prediction.succession import Job, Progress, Succession
-from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
+from soars_nnunet.prediction.succession import Job, Succession
+from soars_nnunet.progress import Progress, silent
 
 
 def predict_files(
     source: Path | Sequence[tuple[str, Path]],
     output: Path,
     manifest: Path,
+    options: PredictionOptions = DEFAULT_OPTIONS,
     *,
-    folds: Sequence[int] | None = None,
-    device: torch.device | str = "cpu",
-    tiling: Tiling = DEFAULT_TILING,
-    overwrite: bool = False,
-    progress: Progress = lambda text: None,
-    postprocess: bool = True,
-    mirror: bool = False,
-    organs: Sequence[str] | None = None,
-    part: tuple[int, int] = (0, 1),
-    fast: bool = False,
-    memory_limit_gib: float | None = None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Segment every CT of a file or folder.
 
@@ -50,18 +40,8 @@ def predict_files(
         source: CT file or folder, or case names and their CT files.
         output: Folder, made if need be.
         manifest: Of the trained cascade.
-        folds: Folds of every branch to average.
-        device: Where the networks run.
-        tiling: Where the networks run, and on how large tiles.
-        overwrite: Predict again where a verified result exists.
+        options: How they are predicted, and which part of them.
         progress: Receives one line per case.
-        postprocess: Keep only the largest part where ``soars-cross-validate`` found that it helps.
-        mirror: Test-time augmentation: average every network with itself on the mirrored input.
-        organs: Only these; None for all.
-        part: Which part of how many: every so manieth case, for processes side by side.
-        fast: One fold of each branch, unless folds are given, and large tiles.
-        memory_limit_gib: What the process may take in all; None for what is free. A CT for which that is estimated
-            not to suffice by itself is refused before work on it starts.
 
     Returns:
         The label files of this part, empty if it has no cases.
@@ -69,25 +49,16 @@ def predict_files(
     Raises:
         InputError: If there are no CTs, or, after the others were done, if some were unusable or failed.
     """
-    cases = _selected(source, output, part)
+    cases = _selected(source, output, options)
     if not cases:
-        progress(f"part {part[0]} of {part[1]}: no case")
+        progress(f"part {options.part_id} of {options.num_parts}: no case")
         return []
-    lone = _read_lone(*cases[0], memory_limit_gib) if len(cases) == 1 else None
-    predictor = CascadePredictor(
-        manifest,
-        folds=folds,
-        device=device,
-        tiling=tiling,
-        postprocess=postprocess,
-        mirror=mirror,
-        organs=organs,
-        fast=fast,
-    )
+    lone = _read_lone(*cases[0], options.memory_limit_gib) if len(cases) == 1 else None
+    predictor = CascadePredictor(manifest, options)
     headers = {case: header for case, path in cases if (header := read_header(path))}
     needed = {case: _needed(predictor, header) for case, header in headers.items()}
     read = lone.GetNumberOfPixels() * lone.GetSizeOfPixelComponent() if lone else 0
-    memory = MemoryPlan.of(needed, memory_limit_gib, read)
+    memory = MemoryPlan.of(needed, options.memory_limit_gib, read)
     progress(f"{len(cases)} CT(s); {memory.describe()}")
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
     common = {
@@ -95,12 +66,12 @@ def predict_files(
         "plans": {key: model.plans_hash for key, model in predictor.models.items()},
         "inference": INFERENCE_REVISION,
         "cascade": predictor.manifest.fingerprint,
-        "mirror": mirror,
-        "tiling": asdict(predictor.tiling),
+        "mirror": options.mirror,
+        "tiling": options.used_tiling.to_json(),
         "largest_part": predictor.largest_part,
         "organs": predictor.organs,
     }
-    succession = Succession(predictor, memory, common, overwrite, progress, lone)
+    succession = Succession(predictor, memory, common, options.overwrite, progress, lone)
     jobs = [
         Job(f"[{index}/{len(cases)}] {case}", case, path, output / f"{case}{_ending(path)}", output / f"{case}.json")
         for index, (case, path) in enumerate(cases, 1)
@@ -112,12 +83,11 @@ def predict_files(
 
 
 def _selected(
-    source: Path | Sequence[tuple[str, Path]], output: Path, part: tuple[int, int]
+    source: Path | Sequence[tuple[str, Path]], output: Path, options: PredictionOptions
 ) -> Sequence[tuple[str, Path]]:
     """Cases of a part; refuses an output that is no folder or would overwrite a CT."""
-    if not 0 <= part[0] < part[1]:
-        raise InputError(f"part: expected an id from 0 to the number of parts less one, got id {part[0]} of {part[1]}")
-    cases = (list_cts(source) if isinstance(source, Path) else source)[part[0] :: part[1]]
+    cases = list_cts(source) if isinstance(source, Path) else source
+    cases = cases[options.part_id :: options.num_parts]
     if cases and output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
     if isinstance(source, Path) and source.is_dir() and output.resolve() == source.resolve():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,9 @@ from soars_nnunet.geometry.voi import voi_box
 from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 from soars_nnunet.prediction.inferred import Inference, Voi
+from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
 from soars_nnunet.prediction.postprocess import load_postprocessing
 from soars_nnunet.prediction.report import organ_rows, target_rows
-from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 from soars_nnunet.prediction.vois import voi_input
 
 ABSENT_FRACTION = 0.5
@@ -49,53 +48,35 @@ class CascadePredictor:
 
     Args:
         manifest: Manifest of a trained cascade, or the folder that holds it.
-        folds: Folds of every branch to average; None for each branch's trained folds.
-        device: Where the networks run.
-        tiling: Where the networks run, and on how large tiles.
-        postprocess: Keep only the largest part of the organs for which ``soars-cross-validate``
-            found that it helps these weights.
-        mirror: Test-time augmentation: average every network with itself on the mirrored input.
-        organs: Only these, in any spelling of the profile; branches and VOIs that they do not need are not
-            run, and so claim no voxel. None for all.
-        fast: One fold of each branch, unless folds are given, and large tiles.
+        options: Folds, device, tiling, organs and the like.
 
     Raises:
         InputError: If the cascade has no such organ.
         MissingArtifactError: If the manifest, a branch or a fold is missing.
     """
 
-    def __init__(
-        self,
-        manifest: Path,
-        folds: Sequence[int] | None = None,
-        device: torch.device | str = "cpu",
-        tiling: Tiling = DEFAULT_TILING,
-        postprocess: bool = True,
-        mirror: bool = False,
-        organs: Sequence[str] | None = None,
-        fast: bool = False,
-    ) -> None:
-        self.tiling = replace(tiling, large=True) if fast else tiling
-        self.device = torch.device(device)
+    def __init__(self, manifest: Path, options: PredictionOptions = DEFAULT_OPTIONS) -> None:
+        self.options = options
+        self.device = torch.device(options.device)
         path = manifest / MANIFEST if manifest.is_dir() else manifest
         self.manifest = Manifest.load(path)
         self.profile = self.manifest.profile
-        self.organs = self._chosen(organs)
+        self.organs = self._chosen(options.organs)
         self.models = {
             key: BranchModel(
                 (path.parent / branch.model).resolve(),
-                _folds(path.parent / branch.model, folds, len(branch.training_patients), fast),
+                _folds(path.parent / branch.model, options, len(branch.training_patients)),
                 self.device,
-                self.tiling,
-                mirror,
+                options.used_tiling,
+                options.mirror,
             )
             for key, branch in self.manifest.branches.items()
-            if organs is None or key in self._needed()
+            if options.organs is None or key in self._needed()
         }
         self._check()
         self.largest_part: list[str] = []
         self._notes: list[str] = []
-        if postprocess:
+        if options.postprocess:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
             self.largest_part, self._notes = load_postprocessing(path, fingerprints)
             self.largest_part = [name for name in self.largest_part if name in self.labels]
@@ -353,9 +334,9 @@ class CascadePredictor:
         return self._notes
 
 
-def _folds(folder: Path, folds: Sequence[int] | None, num_folds: int, fast: bool) -> Sequence[int]:
+def _folds(folder: Path, options: PredictionOptions, num_folds: int) -> Sequence[int]:
     """Folds to average; by default the trained ones of the split, not extra ones that nnU-Net splits at random."""
-    if folds is not None:
-        return folds
+    if options.folds is not None:
+        return options.folds
     known = [fold for fold in trained_folds(folder) if fold < num_folds]
-    return known[:1] if fast else known
+    return known[:1] if options.fast else known

@@ -20,9 +20,9 @@ from soars_nnunet.images.network_frame import Scan
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.memory import MemoryPlan, available_bytes, require_memory
 from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.progress import Progress
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

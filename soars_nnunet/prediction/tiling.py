@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Literal, get_args
 
 MAX_TILE_VOXELS = 4_000_000
 """Of a large tile; P-HNN with 32 channels at full resolution takes about 460 bytes a voxel: 1.8 GB."""
@@ -19,19 +19,58 @@ MAX_BATCH = 4
 """Tiles at a time; more gains nothing (scripts/benchmarks/forward.py)."""
 
 
+TilingKind = Literal["default", "large", "everywhere", "everywhere-large"]
+"""What ``--tiling`` takes; see ``Tiling``."""
+
+
+TILING_KINDS: tuple[TilingKind, ...] = get_args(TilingKind)
+
+
 @dataclass(frozen=True)
 class Tiling:
     """Where a network runs, and on how large pieces.
 
     Attributes:
-        step_size: Step as a fraction of the tile, for all axes; None for the plans' own.
-        everywhere: On all tiles of the patient's box, also where nothing can be found.
-        large: Anchor and mid-level run on tiles of up to ``MAX_TILE_VOXELS`` instead of the training patch's size.
+        kind: ``default``: tiles of the training patch's size, where something can be found. ``large``: anchor and
+            mid-level run on tiles of up to ``MAX_TILE_VOXELS`` instead. ``everywhere``: on all tiles of the patient's
+            box, also where nothing can be found. ``everywhere-large``: both.
+        step_size: Step as a fraction of the tile in (0, 1], for all axes; None for the plans' own.
+
+    Raises:
+        ValueError: If there is no such kind.
     """
 
+    kind: TilingKind = "default"
     step_size: float | None = None
-    everywhere: bool = False
-    large: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in TILING_KINDS:
+            raise ValueError(f"tiling: expected one of {', '.join(TILING_KINDS)}, got '{self.kind}'")
+
+    @property
+    def everywhere(self) -> bool:
+        """On all tiles of the patient's box, also where nothing can be found."""
+        return self.kind in ("everywhere", "everywhere-large")
+
+    @property
+    def large(self) -> bool:
+        """Anchor and mid-level run on tiles of up to ``MAX_TILE_VOXELS``."""
+        return self.kind in ("large", "everywhere-large")
+
+    def enlarged(self) -> Tiling:
+        """The same on large tiles."""
+        return replace(self, kind="everywhere-large" if self.everywhere else "large")
+
+    def to_json(self) -> dict[str, Any]:
+        """As reports and provenance hold it: the step, and a flag for each of what can be asked for."""
+        return {"step_size": self.step_size, "everywhere": self.everywhere, "large": self.large}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Tiling:
+        """What ``to_json`` made; a flag that is not there was not asked for."""
+        kind: TilingKind = "everywhere" if stored.get("everywhere", False) else "default"
+        tiling = cls(kind, stored.get("step_size"))
+        return tiling.enlarged() if stored.get("large", False) else tiling
 
 
 DEFAULT_TILING = Tiling()
@@ -43,6 +82,8 @@ def large_tiles(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Tiles as large as a limit allows that overlap, in voxels, as much as those of the training patch's size.
 
+    The axis on which a tile is longest, measured in patches, is cut into one more tile until the limit holds.
+
     Args:
         shape: Volume (Z, Y, X).
         patch: Training patch (Z, Y, X).
@@ -52,17 +93,25 @@ def large_tiles(
     Returns:
         Tile (Z, Y, X), and its steps as fractions of the tile.
     """
-    overlap = [width - int(width * step) for width, step in zip(patch, steps, strict=True)]
-    counts = [1, 1, 1]
-
-    def tile() -> tuple[int, ...]:
-        widths = (-(-(n + (count - 1) * o) // count) for n, o, count in zip(shape, overlap, counts, strict=True))
-        return tuple(max(width, least) for width, least in zip(widths, patch, strict=True))
-
-    while prod(tile()) > max_voxels and any(width > least for width, least in zip(tile(), patch, strict=True)):
-        ratios = [width / least for width, least in zip(tile(), patch, strict=True)]
+    axes = range(len(patch))
+    overlap = [patch[axis] - int(patch[axis] * steps[axis]) for axis in axes]
+    counts = [1] * len(patch)
+    tile = _tile(shape, patch, overlap, counts)
+    while prod(tile) > max_voxels and tile != tuple(patch):
+        ratios = [tile[axis] / patch[axis] for axis in axes]
         counts[ratios.index(max(ratios))] += 1
-    return tile(), tuple((width - o) / width for width, o in zip(tile(), overlap, strict=True))
+        tile = _tile(shape, patch, overlap, counts)
+    return tile, tuple((tile[axis] - overlap[axis]) / tile[axis] for axis in axes)
+
+
+def _tile(shape: Sequence[int], patch: Sequence[int], overlap: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
+    """Smallest tile (Z, Y, X), not below the patch, of which so many along each axis cover the volume."""
+    tile = []
+    for axis, count in enumerate(counts):
+        covered = shape[axis] + (count - 1) * overlap[axis]
+        width = -(-covered // count)  # rounded up
+        tile.append(max(width, patch[axis]))
+    return tuple(tile)
 
 
 def tiles_at_a_time(tile: Sequence[int]) -> int:
@@ -70,8 +119,9 @@ def tiles_at_a_time(tile: Sequence[int]) -> int:
     return min(MAX_BATCH, max(1, MAX_BATCH_VOXELS // prod(tile)))
 
 
-def tiling_options(tiling: Mapping[str, Any]) -> str:
-    """What to type for a tiling, given as a mapping of its fields; a blank before each option, none for the default."""
-    asked = Tiling(**tiling)
-    step = "" if asked.step_size is None else f" --step-size {asked.step_size:g}"
-    return step + " --everywhere" * asked.everywhere + " --large-tiles" * asked.large
+def tiling_options(tiling: Tiling) -> str:
+    """What to type for a tiling; a blank before each option, empty for the default."""
+    text = "" if tiling.kind == "default" else f" --tiling {tiling.kind}"
+    if tiling.step_size is not None:
+        text += f" --step-size {tiling.step_size:g}"
+    return text

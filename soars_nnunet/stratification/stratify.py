@@ -7,7 +7,7 @@ skeletons that ``soars-channels`` completes; SmallHard's crops are made there al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.images.sides import check_sides
 from soars_nnunet.profile import Profile
+from soars_nnunet.progress import Progress, silent
 from soars_nnunet.stratification.splits import split_patients
 
 
@@ -84,7 +85,7 @@ def stratify(
     ids: Sequence[int] | None = None,
     num_folds: int = 4,
     patient_pattern: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
     unannotated: Path | None = None,
     empty_means_absent: bool = False,
     baseline: bool = False,

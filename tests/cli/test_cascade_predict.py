@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -106,25 +107,29 @@ def test_dataset_that_is_not_planned(refused, tmp_path, stratified):
 def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr(manifest_module, "locate_manifest", lambda *where: where)
-    monkeypatch.setattr(predict_files, "predict_files", lambda *what, **options: asked.update(options, what=what))
+
+    def predict(*what, progress):
+        asked.update(asdict(what[-1]), what=what[:-1])
+
+    monkeypatch.setattr(predict_files, "predict_files", predict)
     assert cascade_predict.main(["-i", "in", "-o", "out", "--device", "cpu"]) == 0
     plain = dict(asked)
     options = ["-i", "in", "-o", "out", "--device", "cpu", "-m", "models", "--plans-name", "P", "--folds", "1", "0"]
-    options += ["--step-size", "0.3", "--everywhere", "--large-tiles", "--overwrite", "--no-postprocessing", "--tta"]
+    options += ["--step-size", "0.3", "--tiling", "everywhere", "--overwrite", "--no-postprocessing", "--tta"]
     options += ["--roi-subset", "Eye_L", "--roi-subset", "left parotid", "--part-id", "2", "--num-parts", "5", "--fast"]
     assert cascade_predict.main([*options, "--memory-limit", "7.5"]) == 0
-    assert asked.pop("progress") and plain.pop("progress")
     assert asked.pop("what") == (Path("in"), Path("out"), (None, Path("models"), "P"))
     assert plain.pop("what") == (Path("in"), Path("out"), (None, None, DEFAULT_PLANS))
     assert asked == {
         "folds": [1, 0],
         "device": torch.device("cpu"),
-        "tiling": Tiling(step_size=0.3, everywhere=True, large=True),
+        "tiling": asdict(Tiling("everywhere", step_size=0.3)),
         "overwrite": True,
         "postprocess": False,
         "mirror": True,
         "organs": ["Eye_L", "left parotid"],
-        "part": (2, 5),
+        "part_id": 2,
+        "num_parts": 5,
         "fast": True,
         "memory_limit_gib": 7.5,
     }

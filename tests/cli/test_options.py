@@ -1,8 +1,12 @@
+import argparse
+
 import pytest
 import torch
 from cli.cases import SOURCE
 
 from soars_nnunet.cli import cascade_predict, channels, evaluate, plan, stratify
+from soars_nnunet.cli.options import add_tiling, to_tiling
+from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 
 
 @pytest.mark.parametrize(
@@ -35,3 +39,40 @@ def test_cuda_without_a_gpu(refused, stratified, manifest, tmp_path):
 
 def test_unknown_device(refused, stratified):
     assert "expected cpu, cuda or mps, got 'tpu'" in refused(channels.main, "-d", 42, "--device", "tpu")
+
+
+def tiling_of(*typed):
+    parser = argparse.ArgumentParser()
+    add_tiling(parser)
+    return to_tiling(parser.parse_args(typed))
+
+
+@pytest.mark.parametrize(
+    ("typed", "tiling"),
+    [
+        ((), DEFAULT_TILING),
+        (("--tiling", "large"), Tiling("large")),
+        (("--tiling", "everywhere"), Tiling("everywhere")),
+        (("--large-tiles",), Tiling("large")),
+        (("--everywhere", "--step-size", "0.5"), Tiling("everywhere", 0.5)),
+        (("--everywhere", "--large-tiles"), Tiling("everywhere-large")),
+        (("--tiling", "everywhere", "--large-tiles"), Tiling("everywhere-large")),
+        (("--tiling", "everywhere-large"), Tiling("everywhere-large")),
+    ],
+)
+def test_old_and_new_spellings_of_a_tiling_say_the_same(typed, tiling):
+    assert tiling_of(*typed) == tiling
+
+
+def test_help_names_one_tiling_option():
+    parser = argparse.ArgumentParser()
+    add_tiling(parser)
+    text = parser.format_help()
+    assert "--tiling {default,large,everywhere}" in text
+    assert not any(old in text for old in ("--step-size", "--everywhere", "--large-tiles", "everywhere-large"))
+
+
+def test_an_unknown_tiling_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        tiling_of("--tiling", "huge")
+    assert "invalid choice: 'huge'" in capsys.readouterr().err

@@ -130,7 +130,7 @@ def test_guided_branches_are_not_planned_on_output_of_other_models_cases_or_vers
     plan(cascade_copy, OPTIONS, ["mid_level"])
     write_json(path, {**read_json(path), fact: "another", "tiling": {"step_size": 0.25, "everywhere": True}})
     with pytest.raises(
-        MissingArtifactError, match="rerun: soars-channels -d Dataset007_Tiny --step-size 0.25 --everyw"
+        MissingArtifactError, match="rerun: soars-channels -d Dataset007_Tiny --tiling everywhere --step"
     ):
         plan(cascade_copy, OPTIONS, ["mid_level"])
     path = cascade_copy.channels("detection", DEFAULT_PLANS) / "provenance.json"

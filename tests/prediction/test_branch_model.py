@@ -164,7 +164,7 @@ def model_copy(untrained_cascade, tmp_path):
 def test_prediction_starts_without_the_trainers():
     """Importing nnU-Net's trainer takes as long as everything else."""
     slow = "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"
-    code = f"import sys, soars_nnunet.cli, soars_nnunet.predict_files; sys.exit({slow!r} in sys.modules)"
+    code = f"import sys, soars_nnunet.cli.commands, soars_nnunet.prediction.files; sys.exit({slow!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -289,7 +289,7 @@ def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade,
     assert 0 < near.sum() < 0.5 * body.sum() and not (near & ~body).any()
     torch.testing.assert_close(output[:, near], everything[:, near])
     assert (output[:, ~near].argmax(0) == 0).all()
-    model.tiling = Tiling(everywhere=True)
+    model.tiling = Tiling("everywhere")
     assert model.wanted(data, body) is None
     model.tiling, model.folds = DEFAULT_TILING, [0, 1]  # nothing is known of the other
     assert torch.equal(model.wanted(data, body), body)
@@ -301,7 +301,9 @@ def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade,
 
 @pytest.mark.parametrize("large", [False, True])
 def test_air_around_the_patient_changes_nothing(untrained_cascade, large):
-    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling(large=large))
+    model = BranchModel(
+        untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling("large" if large else "default")
+    )
     data = first_case(untrained_cascade, "anchor")
     margin = 12  # of what is kept around the body, and what a box grows by, there is enough in both
     near, far = (torch.nn.functional.pad(data, (air, air + 3, air, air, air, air)) for air in (margin, 2 * margin))
@@ -311,7 +313,7 @@ def test_air_around_the_patient_changes_nothing(untrained_cascade, large):
 
 @pytest.mark.parametrize("branch", ["anchor", "detection"])
 def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
-    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling(everywhere=True))
+    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling("everywhere"))
     data = first_case(untrained_cascade, branch)
     data = torch.nn.functional.pad(data, (12, 12, 12, 12, 12, 12))
     data[0, :40, :, 60:] = 0  # a part of the patient that is smaller: its rectangle is, too
@@ -327,7 +329,7 @@ def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
 
 
 def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
-    model = BranchModel(untrained_cascade.model("mid_level", DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+    model = BranchModel(untrained_cascade.model("mid_level", DEFAULT_PLANS), [0], CPU, Tiling("large"))
     num_anchors = len(model.settings["guidance"])
     data = first_case(untrained_cascade, "mid_level")
     data[1:] = 0
@@ -346,7 +348,7 @@ def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
 
 
 def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, monkeypatch):
-    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling("large"))
     data = first_case(untrained_cascade, "anchor")
     data[:, :6] = data[:, :, :5] = 0  # air
     wanted = model.wanted(data, model.body(data))
@@ -358,7 +360,7 @@ def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, mon
     torch.testing.assert_close(output[(slice(None), *box)][:, wanted[box]], expected[:, wanted[box]])
     assert (output[:, ~wanted].argmax(0) == 0).all()
     for branch in ("detection", "small_hard"):
-        other = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling(large=True))
+        other = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling("large"))
         assert other.tile((90, 90, 90))[0] == other.configuration.patch_size
     monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 20**3)
     tile, steps = model.tile(data.shape[1:])

@@ -15,6 +15,7 @@ from soars_nnunet.cli import cascade_predict as cascade_predict_command
 from soars_nnunet.cli import evaluate as evaluate_command
 from soars_nnunet.errors import InputError
 from soars_nnunet.prediction.files import predict_files
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.tiling import Tiling
 
@@ -76,15 +77,36 @@ def test_finished_cases_are_kept_and_damaged_ones_made_again(manifest, formats, 
 
 
 @pytest.mark.parametrize(
-    "change", [{"folds": [0]}, {"tiling": Tiling(step_size=0.9)}, {"tiling": Tiling(large=True)}, {"overwrite": True}]
+    "change", [{"folds": [0]}, {"tiling": Tiling(step_size=0.9)}, {"tiling": Tiling("large")}, {"overwrite": True}]
 )
 def test_other_choices_predict_again(manifest, ct, tmp_path, change):
     lines = []
     (path,) = predict_files(ct, tmp_path, manifest)
     before = path.stat().st_mtime_ns
-    predict_files(ct, tmp_path, manifest, progress=lines.append, **change)
+    predict_files(ct, tmp_path, manifest, PredictionOptions(**change), progress=lines.append)
     assert path.stat().st_mtime_ns != before
     assert not [line for line in lines if "finished already" in line]
+
+
+@pytest.mark.parametrize(
+    ("tiling", "stored"),
+    [
+        (Tiling(), {"step_size": None, "everywhere": False, "large": False}),
+        (Tiling("everywhere", 0.9), {"step_size": 0.9, "everywhere": True, "large": False}),
+    ],
+)
+def test_a_case_finished_by_an_older_version_is_recognised(manifest, ct, tmp_path, tiling, stored):
+    """Its report says in flags how the networks ran."""
+    options, lines = PredictionOptions(tiling=tiling, folds=[0]), []
+    (path,) = predict_files(ct, tmp_path, manifest, options)
+    report_path = path.with_name(path.name.replace(".nii.gz", ".json"))
+    report = read_json(report_path)
+    assert report["sha256"]["tiling"] == stored
+    key = ["input", "models", "plans", "inference", "cascade", "mirror", "tiling", "largest_part", "organs", "output"]
+    assert list(report["sha256"]) == key
+    write_json(report_path, {**report, "sha256": {**report["sha256"], "tiling": stored}})
+    predict_files(ct, tmp_path, manifest, options, progress=lines.append)
+    assert [line for line in lines if "finished already, verified" in line]
 
 
 def test_other_thresholds_of_the_same_networks_predict_again(manifest, ct, tmp_path):
@@ -221,12 +243,12 @@ def test_no_patient_travels_with_the_models(untrained_cascade, manifest):
 
 def test_parts_share_the_cases_out(manifest, formats, tmp_path):
     lines = []
-    parts = [predict_files(formats, tmp_path / "out", manifest, part=(index, 2)) for index in (0, 1)]
+    halves = [PredictionOptions(part_id=index, num_parts=2) for index in (0, 1)]
+    parts = [predict_files(formats, tmp_path / "out", manifest, half) for half in halves]
     assert [[path.name for path in part] for part in parts] == [["a.nii.gz", "c.mha"], ["b.nrrd"]]
-    assert predict_files(formats, tmp_path / "more", manifest, part=(3, 4), progress=lines.append) == []
+    last = PredictionOptions(part_id=3, num_parts=4)
+    assert predict_files(formats, tmp_path / "more", manifest, last, progress=lines.append) == []
     assert lines == ["part 3 of 4: no case"]
-    with pytest.raises(InputError, match="got id 2 of 2"):
-        predict_files(formats, tmp_path / "out", manifest, part=(2, 2))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +276,7 @@ def test_a_failed_case_does_not_stop_the_others(manifest, formats, tmp_path, mon
 
 def test_a_subset_runs_what_it_needs_and_loses_nothing_of_the_whole(manifest, ct, tmp_path):
     (whole,), (part,) = (
-        predict_files(ct, tmp_path / name, manifest, organs=organs)
+        predict_files(ct, tmp_path / name, manifest, PredictionOptions(organs=organs))
         for name, organs in (("whole", None), ("part", ["left parotid", "Brainstem"]))
     )
     assert read_json(tmp_path / "part" / "dataset.json")["labels"].keys() == {"background", "Brainstem", "Parotid_L"}
@@ -265,6 +287,6 @@ def test_a_subset_runs_what_it_needs_and_loses_nothing_of_the_whole(manifest, ct
     assert set(np.unique(found)) <= set(values)
     lost = (expected != found) & np.isin(expected, values)
     assert not lost.any(), "what the whole gives to a wanted organ stays its own"
-    assert len(CascadePredictor(manifest, organs=["OpticNrv_R"]).models) == 3
+    assert len(CascadePredictor(manifest, PredictionOptions(organs=["OpticNrv_R"])).models) == 3
     with pytest.raises(InputError, match="expected some of Brainstem, .*; got Heart"):
-        CascadePredictor(manifest, organs=["Heart"])
+        CascadePredictor(manifest, PredictionOptions(organs=["Heart"]))

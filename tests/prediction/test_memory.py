@@ -28,6 +28,7 @@ from soars_nnunet.prediction.memory import (
     require_memory,
     total_bytes,
 )
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.tiling import Tiling
 
@@ -51,14 +52,16 @@ def test_estimate_grows_with_the_image_the_grid_and_the_classes(untrained_cascad
     assert peak(large, halved, few, pixel_bytes=8) >= peak(large, halved, few) + 6 * np.prod(large)
     vois = [(60.0, 60.0, 60.0)] * 10
     assert peak(small, spacing, models.values(), vois) > peak(small, spacing, models.values())
-    mirrored = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), mirror=True).models["anchor"]
+    mirrored = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), PredictionOptions(mirror=True)).models[
+        "anchor"
+    ]
     coarse = (40.0, 20.0, 20.0)  # few image voxels: the networks take the most
     assert peak(small, coarse, [mirrored]) > peak(small, coarse, few)
 
 
 def test_a_large_tile_may_be_larger_in_the_patients_box_than_in_the_whole_grid(untrained_cascade, monkeypatch):
     manifest = untrained_cascade.manifest(DEFAULT_PLANS)
-    model = CascadePredictor(manifest, tiling=Tiling(large=True)).models["anchor"]
+    model = CascadePredictor(manifest, PredictionOptions(tiling=Tiling("large"))).models["anchor"]
     monkeypatch.setattr(memory, "MAX_TILE_VOXELS", 50**3)
     monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 50**3)
     whole, box = (51, 50, 50), (50, 50, 50)
@@ -161,7 +164,7 @@ def test_the_estimate_of_reading_holds_for_floating_files(tmp_path):
         path = tmp_path / f"{np.dtype(dtype).name}.nii.gz"
         sitk.WriteImage(sitk.GetImageFromArray(values.astype(dtype)), str(path), True, 1)
         code = (
-            "import resource, sys\nimport numpy as np\nfrom soars_nnunet.ct import Scan, read_ct\n"
+            "import resource, sys\nimport numpy as np\nfrom soars_nnunet.images.ct import Scan, read_ct\n"
             "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
             "before = peak()\nScan.of(read_ct(sys.argv[1]), 'a')\nprint(peak() - before)"
         )

@@ -23,6 +23,7 @@ from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.guidance.channels import make_channels
 from soars_nnunet.images.network_frame import AIR_HU, Scan, from_network_frame, to_network_frame
 from soars_nnunet.planning.plan import plan
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.report import organ_rows
 
@@ -49,7 +50,7 @@ def prediction(predictor, image):
 
 
 def test_a_mirrored_patient_has_the_mirrored_labels_with_sides_swapped(untrained_cascade, image):
-    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), mirror=True)
+    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), PredictionOptions(mirror=True))
     swapped = sitk.GetImageFromArray(np.flip(sitk.GetArrayFromImage(image), 2))
     swapped.CopyInformation(image)
     (labels, report), (others, mirrored) = (predictor.predict(ct) for ct in (image, swapped))
@@ -349,20 +350,20 @@ def test_training_cases_are_warned_of(predictor, image, name, warned):
 
 
 def test_folds_can_be_chosen(untrained_cascade, image, prediction):
-    one = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[1])
+    one = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), PredictionOptions(folds=[1]))
     labels, report = one.predict(image)
     assert {key: row["folds"] for key, row in report["models"].items()} == dict.fromkeys(one.models, [1])
     assert (sitk.GetArrayFromImage(labels) != sitk.GetArrayFromImage(prediction[0])).any()
     with pytest.raises(MissingArtifactError, match=r"fold\(s\) \[7\] are not trained"):
-        CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[7])
+        CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), PredictionOptions(folds=[7]))
 
 
 def test_fast_takes_one_fold_and_large_tiles(untrained_cascade, predictor):
-    fast = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), fast=True)
+    fast = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), PredictionOptions(fast=True))
     assert {tuple(model.folds) for model in fast.models.values()} == {(0,)}
     assert all(model.tiling.large for model in fast.models.values())
     assert all(not model.tiling.large and len(model.folds) == 2 for model in predictor.models.values())
-    both = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), folds=[0, 1], fast=True)
+    both = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), PredictionOptions(folds=[0, 1], fast=True))
     assert all(model.tiling.large and len(model.folds) == 2 for model in both.models.values())
 
 

@@ -6,7 +6,6 @@ import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from soars_nnunet.prediction.sliding_window import BACKGROUND_LOGIT, sliding_windows, tiles
-from soars_nnunet.prediction.tiling import large_tiles, tiles_at_a_time
 from soars_nnunet.regime import load_regime
 
 CPU = torch.device("cpu")
@@ -112,29 +111,3 @@ def test_nothing_wanted_runs_nothing():
     nothing = torch.zeros(9, 9, 9, dtype=torch.bool)
     (output,) = sliding_windows(network, [torch.zeros(3, 9, 9, 9)], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, [nothing])
     assert network.tiles == 0 and (output[0] == BACKGROUND_LOGIT).all() and (output[1] == 0).all()
-
-
-@pytest.mark.parametrize(("tile", "expected"), [((64, 128, 128), 2), ((24, 24, 24), 4), ((160, 160, 160), 1)])
-def test_tiles_at_a_time_are_bounded_by_their_voxels(tile, expected):
-    assert tiles_at_a_time(tile) == expected
-
-
-@pytest.mark.parametrize("shape", [(30, 40, 50), (100, 60, 200), (64, 64, 64), (300, 300, 300)])
-@pytest.mark.parametrize("max_voxels", [1000, 64**3, 10**9])
-def test_large_tiles_overlap_as_much_as_patches_do(shape, max_voxels):
-    patch, steps = (32, 48, 40), (0.5, 0.75, 0.5)
-    tile, fractions = large_tiles(shape, patch, steps, max_voxels)
-    assert all(width >= least for width, least in zip(tile, patch, strict=True))
-    assert np.prod(tile) <= max_voxels or tile == patch
-    grown = [max(n, width) for n, width in zip(shape, tile, strict=True)]
-    boxes = list(tiles(grown, tile, fractions))
-    covered = np.zeros(grown, bool)
-    for box in boxes:
-        covered[box] = True
-    assert covered.all()
-    for axis in range(3):
-        starts = sorted({box[axis].start for box in boxes})
-        overlap = patch[axis] - int(patch[axis] * steps[axis])
-        assert all(first + tile[axis] - second >= overlap for first, second in zip(starts, starts[1:], strict=False))
-    if max_voxels == 10**9:
-        assert len(boxes) == 1

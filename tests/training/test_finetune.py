@@ -19,6 +19,7 @@ from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.cascade import Vois, sample_heatmaps
 from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.prediction.branch_model import BranchModel
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.training.finetune import CascadeLoss, SOARSFineTuneTrainer
 
@@ -174,7 +175,7 @@ def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
         if key not in moved:  # frozen means its statistics, too
             assert all(torch.equal(new[k], old[k]) for k in new), key
     image = sitk.ReadImage(str(raw_folder() / cascade_copy.source / "imagesTs" / "phantom_004_0000.nii.gz"))
-    labels, report = CascadePredictor(cascade_copy.manifest("FineTuned"), [0]).predict(image)
+    labels, report = CascadePredictor(cascade_copy.manifest("FineTuned"), PredictionOptions(folds=[0])).predict(image)
     assert "FineTuned" in report["models"]["small_hard"]["name"]
     assert labels.GetSize() == image.GetSize() and len(report["targets"]) == 10
     model = cascade_copy.model("anchor", "FineTuned").parent.parent / cascade_copy.source

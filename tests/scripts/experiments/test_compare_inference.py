@@ -8,13 +8,14 @@ from scripts.experiments import compare_inference
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.tiling import Tiling
 
 
 def test_both_paths_agree_where_nothing_is_left_out(untrained_cascade):
     manifest = untrained_cascade.manifest(DEFAULT_PLANS)
-    predictor = CascadePredictor(manifest, tiling=Tiling(everywhere=True), postprocess=False)
+    predictor = CascadePredictor(manifest, PredictionOptions(tiling=Tiling("everywhere"), postprocess=False))
     image = sitk.ReadImage(str(raw_folder() / untrained_cascade.source / "imagesTs" / "phantom_004_0000.nii.gz"))
     ours = sitk.GetArrayFromImage(predictor.predict(image)[0])
     plain = compare_inference.straightforward(predictor, image)
@@ -32,7 +33,8 @@ def test_dice_of_a_label(first, expected):
 
 
 def test_labels_of_the_reference_are_told_by_their_names(untrained_cascade, tmp_path):
-    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), organs=["Eye_L", "Brainstem"])
+    options = PredictionOptions(organs=["Eye_L", "Brainstem"])
+    predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS), options)
     names = {"background": 0, "brain stem": 3, "Eye_L": 1, "Larynx": 2, "tumour": 4}
     write_json(tmp_path / "dataset.json", {"labels": names})
     expected = [0, predictor.labels["Eye_L"], 0, predictor.labels["Brainstem"], 0]
