@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from itertools import chain
 from pathlib import Path
 
-from soars_nnunet.phantom.phantom import (
-    SEED_STRIDE,
-    _case_files,
-    _refuse_foreign_cases,
-    _validate_count,
-    _validate_grid,
-    _write_image,
-    logger,
-    make_phantom,
-)
+import SimpleITK as sitk
+
+from soars_nnunet.phantom.phantom import make_phantom, validate_count, validate_grid
 from soars_nnunet.profile import load_profile
 from soars_nnunet.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+SEED_STRIDE = 100_000
+"""Patients' seeds set aside for each dataset seed: more than anyone writes."""
 
 
 def write_phantom_dataset(
@@ -47,25 +47,34 @@ def write_phantom_dataset(
     Raises:
         ValueError: On bad arguments, or a folder that holds other cases (nnU-Net would mix them).
     """
-    shape, spacing_mm = _validate_grid(shape, spacing_mm)
-    _validate_count("num_training", num_training, minimum=1)
-    _validate_count("num_test", num_test, minimum=0)
-    _validate_count("seed", seed, minimum=0)
+    shape, spacing_mm = validate_grid(shape, spacing_mm)
+    validate_count("num_training", num_training, minimum=1)
+    validate_count("num_test", num_test, minimum=0)
+    validate_count("seed", seed, minimum=0)
     folder = Path(dataset_folder)
+    tell = progress or logger.info
     total = num_training + num_test
-    files = [_case_files(folder, index, index >= num_training) for index in range(total)]
-    _refuse_foreign_cases(folder, {path for pair in files for path in pair})
+    files = [_case_files(folder, index, test=index >= num_training) for index in range(total)]
+    _refuse_foreign_cases(folder, set(chain.from_iterable(files)))
     for index, (image_file, label_file) in enumerate(files):
-        patient = 2 * (seed * SEED_STRIDE + index) + (index >= num_training)
+        is_test = index >= num_training
+        patient = 2 * (seed * SEED_STRIDE + index) + is_test
         phantom = make_phantom(patient, shape, spacing_mm)
         _write_image(phantom.ct_image(), folder, image_file)
         _write_image(phantom.label_image(), folder, label_file)
-        (progress or logger.info)(f"synthetic case {index + 1} of {total}: {label_file.relative_to(folder)}")
+        tell(f"synthetic case {index + 1} of {total}: {label_file.relative_to(folder)}")
+    _write_dataset_json(folder, num_training)
+
+
+def _write_dataset_json(folder: Path, num_training: int) -> None:
+    labels = {"background": 0}
+    for organ in load_profile("hn42").organs:
+        labels[organ.name] = organ.label
     description = {
         "name": folder.name,
         "description": "Synthetic head-and-neck CTs with 42 organs; not patients",
         "channel_names": {"0": "CT"},
-        "labels": {"background": 0, **{organ.name: organ.label for organ in load_profile("hn42").organs}},
+        "labels": labels,
         "numTraining": num_training,
         "file_ending": ".nii.gz",
         "overwrite_image_reader_writer": "SimpleITKIOWithReorient",
@@ -73,3 +82,32 @@ def write_phantom_dataset(
     partial = folder / ".partial_dataset.json"
     partial.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, folder / "dataset.json")
+
+
+def _case_files(folder: Path, index: int, test: bool) -> tuple[Path, Path]:
+    suffix = "Ts" if test else "Tr"
+    case = f"phantom_{index:03d}"
+    return folder / f"images{suffix}" / f"{case}_0000.nii.gz", folder / f"labels{suffix}" / f"{case}.nii.gz"
+
+
+def _refuse_foreign_cases(folder: Path, expected: set[Path]) -> None:
+    foreign = []
+    for subfolder in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
+        for path in (folder / subfolder).glob("*"):
+            if path not in expected:
+                foreign.append(path.name)
+    if foreign:
+        raise ValueError(
+            f"dataset_folder: expected an empty folder or the same cases in {folder}, got {len(foreign)} other "
+            f"files, e.g. {min(foreign)}; choose another folder or remove them"
+        )
+
+
+def _write_image(image: sitk.Image, folder: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".partial_{path.name}"
+    try:
+        sitk.WriteImage(image, str(partial), useCompression=True)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from soars_nnunet.phantom.shapes import Coords
+
 SEARCH_STEP_MM = 8.0
 """Step of the coarse grid on which the shapes' bounding boxes are looked up."""
 SINE_MODES = 5
@@ -52,33 +54,56 @@ class PatientMap:
         self._factors = []
         for axis in range(3):
             world = (np.arange(shape[axis]) - 0.5 * (shape[axis] - 1)) * spacing_mm[axis]
-            one = np.ones_like(world)
-            columns = [world if axis == column else one for column in range(3)]
-            columns += [one, np.sqrt(world**2 + 400) - 20 if axis == 2 else one]
-            columns += list(np.sin(2 * np.pi * world / wavelength_mm[axis, :, None] + phase[axis, :, None]))
-            self._factors.append(np.stack(columns, 1).astype(np.float32))
-        steps = [max(1, int(SEARCH_STEP_MM / spacing)) for spacing in spacing_mm]
-        self._steps = steps
-        self._picks = [np.unique(np.r_[0:n:step, n - 1]) for n, step in zip(shape, steps, strict=True)]
+            sines = np.sin(2 * np.pi * world / wavelength_mm[axis, :, None] + phase[axis, :, None])
+            self._factors.append(_factors(world, axis, sines))
+        self._steps = [max(1, int(SEARCH_STEP_MM / spacing)) for spacing in spacing_mm]
+        self._picks = [_every(step, size) for size, step in zip(shape, self._steps, strict=True)]
         self._coarse = self.coords(self._picks)
 
-    def coords(self, picks: Sequence[slice | np.ndarray]) -> list[np.ndarray]:
+    def coords(self, picks: Sequence[slice | np.ndarray]) -> Coords:
         """Canonical z, y, x (mm, float32) of the grid picked by one index per axis."""
-        z, y, x = (factor[pick] for factor, pick in zip(self._factors, picks, strict=True))
+        pick_z, pick_y, pick_x = picks
+        factors_z, factors_y, factors_x = self._factors
+        z, y, x = factors_z[pick_z], factors_y[pick_y], factors_x[pick_x]
         plane = (z[:, None] * y[None]).reshape(-1, z.shape[1])
-        return [((plane * weight) @ x.T).reshape(len(z), len(y), len(x)) for weight in self._weights]
+        shape = (len(z), len(y), len(x))
+        along_z, along_y, along_x = (((plane * weight) @ x.T).reshape(shape) for weight in self._weights)
+        return along_z, along_y, along_x
 
     def box(self, low: np.ndarray, high: np.ndarray) -> Slices | None:
         """Voxels that may lie between two canonical corners (3,), mm; None where the field has none."""
-        margin = 1.3 * max(step * spacing for step, spacing in zip(self._steps, self.spacing_mm, strict=True))
+        margin = 1.3 * float(np.max(np.multiply(self._steps, self.spacing_mm)))
         inside = np.ones(self._coarse[0].shape, bool)
         for axis in range(3):
             inside &= self._coarse[axis] > low[axis] - margin
             inside &= self._coarse[axis] < high[axis] + margin
         if not inside.any():
             return None
-        hits = [np.flatnonzero(inside.any(tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        return tuple(
-            slice(max(0, pick[hit[0]] - step), min(n, pick[hit[-1]] + step + 1))
-            for hit, pick, step, n in zip(hits, self._picks, self._steps, self.shape, strict=True)
-        )
+        return self._around(inside, 0), self._around(inside, 1), self._around(inside, 2)
+
+    def _around(self, inside: np.ndarray, axis: int) -> slice:
+        """Voxels of an axis around the coarse grid's hits, one step farther on both sides."""
+        hits = self._picks[axis][inside.any(tuple({0, 1, 2} - {axis}))]
+        start = max(0, int(hits[0]) - self._steps[axis])
+        stop = min(self.shape[axis], int(hits[-1]) + self._steps[axis] + 1)
+        return slice(start, stop)
+
+
+def _factors(world: np.ndarray, axis: int, sines: np.ndarray) -> np.ndarray:
+    """(voxels, terms) float32, an axis's factor of every term of the map.
+
+    Args:
+        world: Position of each voxel, mm.
+        axis: 0, 1 or 2.
+        sines: (``SINE_MODES``, voxels).
+    """
+    one = np.ones_like(world)
+    affine = [one, one, one]
+    affine[axis] = world
+    asymmetry = np.sqrt(world**2 + 400) - 20 if axis == 2 else one
+    return np.column_stack([affine[0], affine[1], affine[2], one, asymmetry, sines.T]).astype(np.float32)
+
+
+def _every(step: int, size: int) -> np.ndarray:
+    """Every so many voxels of an axis, and the last one."""
+    return np.unique(np.r_[0:size:step, size - 1])
