@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.errors import InputError
 from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 
 if TYPE_CHECKING:  # torch takes seconds, and most commands and every --help do without it
@@ -72,8 +73,8 @@ def add_tta(parser: argparse.ArgumentParser) -> None:
 def add_tiling(parser: argparse.ArgumentParser) -> None:
     """Where networks run, and on how large tiles."""
     text = (
-        "large: anchors and mid-level on few large tiles instead of ones of the training patch's size, quicker; "
-        "everywhere: all networks on all of the patient's box, also out of the anchors' reach, slower"
+        "default: tiles of the training patch's size, within the anchors' reach; large: few large tiles for anchors and "
+        "mid-level, quicker; everywhere: all of the patient's box, slower"
     )
     shown = "{default,large,everywhere}"  # both at once is for experiments
     parser.add_argument("--tiling", choices=TILING_KINDS, default="default", metavar=shown, help=text)
@@ -95,14 +96,14 @@ def to_device(name: str | None) -> torch.device:
     """Device of a name; None for a GPU where there is one.
 
     Raises:
-        ValueError: If it is unknown, or there is none.
+        InputError: If it is unknown, or there is none.
     """
     import torch
 
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"--device: expected cpu, cuda or mps, got '{name}'")
+        raise InputError(f"--device: expected cpu, cuda or mps, got '{name}'")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: expected a usable NVIDIA GPU, found none; use --device cpu")
+        raise InputError("--device cuda: expected a usable NVIDIA GPU, found none; use --device cpu")
     return torch.device(name)

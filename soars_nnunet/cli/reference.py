@@ -56,10 +56,10 @@ def _section(command: Command) -> str:
 
 
 def _rows(parser: argparse.ArgumentParser) -> str:
-    """A line of a Markdown table for each option; none for ``--help``."""
+    """A line of a Markdown table for each option, but for ``--help`` and hidden ones."""
     rows = ""
     for action in parser._actions:
-        if action.dest == "help":
+        if action.dest == "help" or action.help is argparse.SUPPRESS:
             continue
         typed = ", ".join(f"`{_cell(text)}`" for text in _spellings(action))
         meaning = (action.help or "") % {**vars(action), "prog": parser.prog}

@@ -1,5 +1,6 @@
 """The table of commands against the console scripts, the modules and the help texts."""
 
+import argparse
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
@@ -65,3 +66,11 @@ def test_every_option_has_a_help_text(name):
     parser = make_parser(command, import_module(command.import_path).add_arguments)
     for action in parser._actions:
         assert action.help and not action.help.endswith("."), action.option_strings
+
+
+def test_hidden_options_are_few():
+    hidden = set()
+    for command in COMMANDS.values():
+        parser = make_parser(command, import_module(command.import_path).add_arguments)
+        hidden.update(action.dest for action in parser._actions if action.help is argparse.SUPPRESS)
+    assert hidden == {"step_size", "everywhere", "large_tiles"}

@@ -1,10 +1,11 @@
 import argparse
+from pathlib import Path
 
 import pytest
 import torch
 from cli.cases import SOURCE
 
-from soars_nnunet.cli import cascade_predict, channels, evaluate, plan, stratify
+from soars_nnunet.cli import cascade_predict, channels, evaluate, options, plan, stratify
 from soars_nnunet.cli.options import add_tiling, to_tiling
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 
@@ -76,3 +77,36 @@ def test_an_unknown_tiling_is_refused(capsys):
     with pytest.raises(SystemExit):
         tiling_of("--tiling", "huge")
     assert "invalid choice: 'huge'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "inf", "nan", "many"])
+def test_what_is_not_a_positive_number(text):
+    with pytest.raises(ValueError, match=r"0|-1|inf|nan|many"):
+        options.positive(text)
+
+
+def test_positive_number():
+    assert options.positive("7.5") == 7.5
+
+
+def parsed(add, *words):
+    parser = argparse.ArgumentParser()
+    add(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize("spelling", ["--not-annotated", "--unannotated"])
+def test_both_spellings_of_what_is_not_annotated(spelling):
+    assert parsed(options.add_not_annotated, spelling, "cases.json").not_annotated == Path("cases.json")
+
+
+def test_folds_add_up():
+    assert parsed(lambda parser: options.add_folds(parser, ""), "--folds", "0", "2", "--folds", "3").folds == [0, 2, 3]
+
+
+def test_device_by_name_and_by_default(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert options.to_device(None) == torch.device("cuda")
+    assert options.to_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert options.to_device(None) == torch.device("cpu")
