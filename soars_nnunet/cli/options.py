@@ -73,8 +73,8 @@ def add_tta(parser: argparse.ArgumentParser) -> None:
 def add_tiling(parser: argparse.ArgumentParser) -> None:
     """Where networks run, and on how large tiles."""
     text = (
-        "default: tiles of the training patch's size, within the anchors' reach; large: few large tiles for anchors and "
-        "mid-level, quicker; everywhere: all of the patient's box, slower"
+        "default: tiles of the training patch's size, within the anchors' reach; large: few large tiles for anchors "
+        "and mid-level, quicker; everywhere: all of the patient's box, slower"
     )
     shown = "{default,large,everywhere}"  # both at once is for experiments
     parser.add_argument("--tiling", choices=TILING_KINDS, default="default", metavar=shown, help=text)
