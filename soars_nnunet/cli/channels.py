@@ -8,6 +8,9 @@ from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_device, add_plans, add_tiling, to_device, to_tiling
 
+GUIDING = ("anchor", "detection")
+"""Branches whose output others are guided by."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add dataset, plans, device and which output is wanted."""
@@ -17,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="also write anchor probabilities as nnU-Net channel files, one an organ"
     )
-    parser.add_argument(
-        "--branches", nargs="+", action="extend", choices=("anchor", "detection"), help="only these (default: both)"
-    )
+    parser.add_argument("--branches", nargs="+", action="extend", choices=GUIDING, help="only these (default: both)")
     parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
     parser.add_argument(
         "--jittered-crops",
@@ -44,14 +45,14 @@ def run(arguments: argparse.Namespace) -> None:
     done = make_channels(
         cascade,
         arguments.plans_name,
-        to_device(arguments.device),
-        arguments.raw,
-        say,
-        arguments.branches or ("anchor", "detection"),
-        not arguments.no_crops,
-        arguments.jittered_crops,
-        arguments.in_sample,
-        to_tiling(arguments),
+        device=to_device(arguments.device),
+        raw=arguments.raw,
+        progress=say,
+        branches=arguments.branches or GUIDING,
+        crops=not arguments.no_crops,
+        jittered=arguments.jittered_crops,
+        in_sample=arguments.in_sample,
+        tiling=to_tiling(arguments),
     )
     kind = "in-sample" if arguments.in_sample else "out-of-fold"
     say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")

@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> None:
     evaluation, effects, folder = cross_validate(
         cascade,
         arguments.plans_name,
-        to_device(arguments.device),
-        to_tiling(arguments),
-        arguments.tta,
-        arguments.folds,
-        say,
+        device=to_device(arguments.device),
+        tiling=to_tiling(arguments),
+        mirror=arguments.tta,
+        folds=arguments.folds,
+        progress=say,
     )
     say(format_table(evaluation))
     stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"

@@ -95,13 +95,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.prediction,
         arguments.reference,
         load_profile(arguments.profile),
-        arguments.prediction_labels,
-        arguments.reference_labels,
-        say,
-        arguments.allow_missing,
-        arguments.not_annotated,
-        arguments.empty_means_absent,
-        arguments.np,
+        prediction_labels=arguments.prediction_labels,
+        reference_labels=arguments.reference_labels,
+        progress=say,
+        allow_missing=arguments.allow_missing,
+        unannotated=arguments.not_annotated,
+        empty_means_absent=arguments.empty_means_absent,
+        num_processes=arguments.np,
     )
     say(format_table(evaluation))
     prediction: Path = arguments.prediction

@@ -56,9 +56,18 @@ def run(arguments: argparse.Namespace) -> None:
     from soars_nnunet.importing.public_sets import load_set
 
     table = load_set(arguments.set, arguments.choose)
-    chosen = (arguments.profile, arguments.structures, arguments.name, arguments.without_ct)
-    done = import_set(table, arguments.source, arguments.dataset, *chosen, say)
-    say("\n".join([*done.lines(), *table.notes, done.next_step()]))
+    done = import_set(
+        table,
+        arguments.source,
+        arguments.dataset,
+        profile=arguments.profile,
+        structures=arguments.structures,
+        name=arguments.name,
+        without_ct=arguments.without_ct,
+        progress=say,
+    )
+    for line in (*done.lines(), *table.notes, done.next_step()):
+        say(line)
     done.require_all()
 
 

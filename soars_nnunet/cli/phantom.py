@@ -45,7 +45,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"-d: expected a dataset id between 1 and 999, got {arguments.dataset}")
     folder = raw_folder() / f"Dataset{arguments.dataset:03d}_{arguments.name}"
     write_phantom_dataset(
-        folder, arguments.train, arguments.test, tuple(arguments.shape), tuple(arguments.spacing), arguments.seed, say
+        folder,
+        num_training=arguments.train,
+        num_test=arguments.test,
+        shape=tuple(arguments.shape),
+        spacing_mm=tuple(arguments.spacing),
+        seed=arguments.seed,
+        progress=say,
     )
     say(f"wrote {folder}; next: soars-stratify -d {arguments.dataset} -p hn42")
 

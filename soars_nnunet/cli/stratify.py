@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.profile import load_profile
+
+if TYPE_CHECKING:
+    from soars_nnunet.stratification.stratify import Stratification
 
 STATES = {
     "Anchor": "written",
@@ -59,24 +63,18 @@ def run(arguments: argparse.Namespace) -> None:
     """Write branch datasets and the split; list what dataset and profile do not share."""
     from soars_nnunet.stratification.stratify import stratify
 
-    profile = load_profile(arguments.profile)
     done = stratify(
         arguments.dataset,
-        profile,
-        arguments.ids,
-        arguments.folds,
-        arguments.patient_pattern,
-        say,
-        arguments.not_annotated,
-        arguments.empty_means_absent,
-        arguments.baseline,
+        load_profile(arguments.profile),
+        ids=arguments.ids,
+        num_folds=arguments.folds,
+        patient_pattern=arguments.patient_pattern,
+        progress=say,
+        unannotated=arguments.not_annotated,
+        empty_means_absent=arguments.empty_means_absent,
+        baseline=arguments.baseline,
     )
-    if done.unknown:
-        say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
-    if done.absent:
-        say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
-    for case, names in done.unused.items():
-        say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
+    _say_differences(done)
     if done.assumed:
         listed = "that the file does not list " if arguments.not_annotated else ""
         say(
@@ -84,8 +82,20 @@ def run(arguments: argparse.Namespace) -> None:
             "the training leaves them open; --empty-means-absent if they are absent, --not-annotated FILE to say which"
         )
     for name in done.cascade.datasets.values():
-        say(f"{name}: {STATES[name.rpartition('_')[2]]}")
+        ending = name.rpartition("_")[2]
+        say(f"{name}: {STATES[ending]}")
     say(f"next: soars-plan -d {arguments.dataset}")
+
+
+def _say_differences(done: Stratification) -> None:
+    """Organs that the dataset or the profile lacks, and contours that are not used."""
+    profile = done.cascade.profile
+    if done.unknown:
+        say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
+    if done.absent:
+        say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
+    for case, names in done.unused.items():
+        say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
 
 
 main = make_main("stratify", add_arguments, run)

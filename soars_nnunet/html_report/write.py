@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from soars_nnunet.html_report.evaluation import evaluation_page, read_evaluation
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page
 from soars_nnunet.images.listing import list_cts
+from soars_nnunet.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PredictedCase:
     ct: Path
 
 
-def report_evaluation(path: Path, output: Path | None, progress: Callable[[str], None]) -> None:
+def report_evaluation(path: Path, output: Path | None, progress: Progress) -> None:
     """Write the page of an evaluation.
 
     Args:
@@ -44,7 +44,7 @@ def report_evaluation(path: Path, output: Path | None, progress: Callable[[str],
     _write(output or file.with_suffix(".html"), page, progress)
 
 
-def report_predictions(prediction: Path, source: Path, output: Path | None, progress: Callable[[str], None]) -> None:
+def report_predictions(prediction: Path, source: Path, output: Path | None, progress: Progress) -> None:
     """Write one page per prediction.
 
     Args:
@@ -86,6 +86,6 @@ def find_predicted_cases(prediction: Path, source: Path) -> list[PredictedCase]:
     return [PredictedCase(name, labels, cts[name]) for name, labels in predicted]
 
 
-def _write(path: Path, page: str, progress: Callable[[str], None]) -> None:
+def _write(path: Path, page: str, progress: Progress) -> None:
     size_mb = write_page(path, page)
     progress(f"wrote {path} ({size_mb:.1f} MB)")
