@@ -40,14 +40,13 @@ def read_prediction_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def prediction_page(labels_path: Path, report_path: Path, ct_path: Path, with_viewer: bool = True) -> str:
+def prediction_page(labels_path: Path, report_path: Path, ct_path: Path) -> str:
     """HTML of one predicted case.
 
     Args:
         labels_path: Label file.
         report_path: The report beside it.
         ct_path: The CT that was segmented; must have the labels' grid.
-        with_viewer: Embed volumes and NiiVue.
 
     Raises:
         InputError: If a file is unusable or the grids differ.
@@ -68,12 +67,10 @@ def prediction_page(labels_path: Path, report_path: Path, ct_path: Path, with_vi
         ),
         section("Slices", _slices(ct, labels, organs), note="The patient's right is on the left; front or head up."),
     ]
-    tail = ""
-    if with_viewer:
-        html, tail = viewer(ct, labels, organs)
-        parts.insert(2, html)
+    interactive, scripts = viewer(ct, labels, organs)
+    parts.insert(2, interactive)
     parts += [*_targets(report), section("Made with", _provenance(report))]
-    return page(f"Prediction of {report.get('case', labels_path.name)}", parts, tail)
+    return page(f"Prediction of {report.get('case', labels_path.name)}", parts, scripts)
 
 
 def _swatch(color: Color) -> Markup:
