@@ -52,20 +52,17 @@ def _describe_choices(sets: list[str]) -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     """Import; list everything odd, also in import_report.txt and .json beside the data."""
-    from soars_nnunet.importing.dataset import import_set
+    from soars_nnunet.importing.dataset import ImportOptions, import_set
     from soars_nnunet.importing.public_sets import load_set
 
     table = load_set(arguments.set, arguments.choose)
-    done = import_set(
-        table,
-        arguments.source,
-        arguments.dataset,
+    options = ImportOptions(
         profile=arguments.profile,
         structures=arguments.structures,
         name=arguments.name,
         without_ct=arguments.without_ct,
-        progress=say,
     )
+    done = import_set(table, arguments.source, arguments.dataset, options, progress=say)
     for line in (*done.lines(), *table.notes, done.next_step()):
         say(line)
     done.require_all()

@@ -1,4 +1,4 @@
-"""Reading label maps and checking that they lie on the grid of their CT."""
+"""Reading label maps, counting their voxels, and checking that they lie on the grid of their CT."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ def read_label_map(path: str | Path) -> sitk.Image:
     return sitk.Cast(image, sitk.sitkInt32)
 
 
+def count_labels(labels: np.ndarray, highest: int) -> np.ndarray:
+    """Voxels of every label.
+
+    Args:
+        labels: (Z, Y, X), integers from 0 to ``highest``.
+        highest: Highest label.
+
+    Returns:
+        (highest + 1,) int64; zeros without voxels.
+    """
+    count = np.zeros(highest + 1, np.int64)
+    for rows in labels:  # one slice at a time: bincount copies to eight bytes
+        count += np.bincount(rows.ravel(), minlength=highest + 1)
+    return count
+
+
 def check_same_grid(labels: sitk.Image, other: str | Path, name: str) -> None:
     """Check from another file's header (a CT, a reference) that a label map lies on its grid.
 
@@ -50,7 +66,8 @@ def check_same_grid(labels: sitk.Image, other: str | Path, name: str) -> None:
     except RuntimeError as error:
         raise InputError(f"{other}: expected a readable image file, got a damaged one; copy it again") from error
     for what, tolerance in GRID_TOLERANCES.items():
-        ours, theirs = (np.asarray(getattr(image, f"Get{what}")(), float) for image in (labels, reader))
+        ours = np.asarray(getattr(labels, f"Get{what}")(), float)
+        theirs = np.asarray(getattr(reader, f"Get{what}")(), float)
         if ours.shape != theirs.shape or np.abs(ours - theirs).max() > tolerance:
             raise InputError(
                 f"{name}: expected the label map on the grid of {Path(other).name}, with {what.lower()} (x, y, z) "

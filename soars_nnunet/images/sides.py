@@ -6,7 +6,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.profile import Profile
+from soars_nnunet.images.label_map import count_labels
+from soars_nnunet.profile import Organ, Profile
+
+LONE_MARGIN_MM = 5.0
+"""An organ without its partner must lie this far on the wrong side to be refused: esophagus and larynx are
+seldom exactly in the middle, and heads are turned."""
 
 
 def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], profile: Profile, case: str) -> None:
@@ -33,6 +38,45 @@ def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], p
             raise InputError(
                 f"{case}: {organ.name} lies {right_mm - left_mm:.0f} mm to the patient's right of {organ.mirror}; "
                 "the labels or the image header are flipped: swap the two labels or mend the direction matrix"
+            )
+
+
+def check_lone_sides(labels: np.ndarray, image: sitk.Image, profile: Profile, case: str) -> None:
+    """Check that an organ whose partner is not there lies on its own side of the midline organs' centre.
+
+    Args:
+        labels: (Z, Y, X) of the image's own voxel order.
+        image: Gives the geometry.
+        profile: Organs, labels and sides. Nothing is checked without a midline organ.
+        case: Name for the message.
+
+    Raises:
+        InputError: If one lies on the other side.
+    """
+    present = count_labels(labels, len(profile.organs)) > 0
+    lone, midline = [], []
+    for organ in profile.organs:
+        if not present[organ.label]:
+            continue
+        if not organ.name.endswith(("_L", "_R")):
+            midline.append(organ)
+        elif organ.mirror is None or not present[profile.by_name[organ.mirror].label]:
+            lone.append(organ)
+    if not lone or not midline:
+        return
+
+    def x_mm(organ: Organ) -> float:
+        return center_x_mm(labels == organ.label, image) or 0.0
+
+    middle_mm = float(np.mean([x_mm(organ) for organ in midline]))
+    for organ in lone:
+        left_by_mm = x_mm(organ) - middle_mm
+        outwards_mm = left_by_mm if organ.name.endswith("_L") else -left_by_mm
+        if outwards_mm < -LONE_MARGIN_MM:
+            side = "left" if left_by_mm > 0 else "right"
+            raise InputError(
+                f"{case}: {organ.name} lies {abs(left_by_mm):.0f} mm to the patient's {side} of the midline organs; "
+                "the contour's name or the image header is flipped: mend it"
             )
 
 

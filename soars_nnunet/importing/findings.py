@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,23 +56,32 @@ def format_findings(findings: Iterable[Finding]) -> list[str]:
     """Lines by kind: each finding once, with its cases; empty without findings."""
     by_kind: dict[str, dict[str, list[Finding]]] = {}
     for finding in findings:
-        by_kind.setdefault(finding.kind, {}).setdefault(finding.text, []).append(finding)
+        by_text = by_kind.setdefault(finding.kind, {})
+        by_text.setdefault(finding.text, []).append(finding)
     lines = []
     for kind, title in KINDS.items():
         if kind not in by_kind:
             continue
         lines.append(f"{title}:")
-        for text, found in list(by_kind[kind].items())[:SHOWN_TEXTS]:
-            cases = [finding.case for finding in found if finding.case]
-            names = ", ".join(cases[:SHOWN_CASES]) + (
-                f" and {len(cases) - SHOWN_CASES} more" * (len(cases) > SHOWN_CASES)
-            )
-            voxels = [finding.voxels for finding in found if finding.voxels is not None]
-            most = f", up to {max(voxels)} voxels" if voxels else ""
-            lines.append(f"  {text}" + (f": {len(cases)} case(s){most} ({names})" if cases else ""))
-        if len(by_kind[kind]) > SHOWN_TEXTS:
-            lines.append(f"  and {len(by_kind[kind]) - SHOWN_TEXTS} more")
+        texts = list(by_kind[kind])
+        for text in texts[:SHOWN_TEXTS]:
+            lines.append(f"  {text}{_where(by_kind[kind][text])}")
+        if len(texts) > SHOWN_TEXTS:
+            lines.append(f"  and {len(texts) - SHOWN_TEXTS} more")
     return lines
+
+
+def _where(found: Sequence[Finding]) -> str:
+    """The cases of findings of one text, and their most voxels; empty where no case is known."""
+    cases = [finding.case for finding in found if finding.case]
+    if not cases:
+        return ""
+    names = ", ".join(cases[:SHOWN_CASES])
+    if len(cases) > SHOWN_CASES:
+        names += f" and {len(cases) - SHOWN_CASES} more"
+    voxels = [finding.voxels for finding in found if finding.voxels is not None]
+    most = f", up to {max(voxels)} voxels" if voxels else ""
+    return f": {len(cases)} case(s){most} ({names})"
 
 
 def format_numbers(numbers: Iterable[int]) -> str:
@@ -83,4 +92,7 @@ def format_numbers(numbers: Iterable[int]) -> str:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
+    texts = []
+    for first, last in runs:
+        texts.append(f"{first}-{last}" if last > first else str(first))
+    return ", ".join(texts)

@@ -14,7 +14,7 @@ from published_layouts import (
 )
 
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.importing.dataset import import_set
+from soars_nnunet.importing.dataset import ImportOptions, import_set
 from soars_nnunet.importing.public_sets import load_set
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
@@ -39,7 +39,7 @@ def test_swapped_sides_are_caught_and_the_case_left_out(pddca, phantom, how):
 
 
 def test_all_published_structures_are_painted_by_precedence(deepmind, phantom):
-    done = import_set(load_set("deepmind"), deepmind, 502, structures=["all"])
+    done = import_set(load_set("deepmind"), deepmind, 502, ImportOptions(structures=["all"]))
     masks, expected = written(done, "0522c0727a"), deepmind_masks(phantom)
     assert len(done.labels) == 21
     np.testing.assert_array_equal(masks["Lens_L"], expected["Lens-Lt"])
@@ -58,4 +58,4 @@ def test_a_structure_that_others_cover_is_told(tmp_path, phantom):
     write(tmp_path / "clinic/p1/mask_Epiglottis.nii.gz", organ(phantom, "Brainstem"), phantom)
     done = import_set(load_set("masks"), tmp_path / "clinic", 509)
     assert found(done, "covered") == [("Epiglottis", "p1")]
-    assert done.cases["p1"]["voxels"]["Epiglottis"] == 0
+    assert done.cases["p1"].voxels["Epiglottis"] == 0

@@ -11,7 +11,7 @@ from published_layouts import found, names, organ, write, write_masks, write_pdd
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cli import import_set as import_set_command
 from soars_nnunet.errors import InputError
-from soars_nnunet.importing.dataset import import_set
+from soars_nnunet.importing.dataset import ImportOptions, import_set
 from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
 from soars_nnunet.stratification.stratify import stratify
@@ -83,7 +83,7 @@ def test_a_rerun_keeps_what_is_verified_and_redoes_what_changed(tmp_path, phanto
     assert written(done, "p3")["Brainstem"].any()
     # other organs change the labels of all
     lines.clear()
-    chosen = import_set(table, folder, 509, structures=["Parotid_L", "Parotid_R"], progress=lines.append)
+    chosen = import_set(table, folder, 509, ImportOptions(structures=["Parotid_L", "Parotid_R"]), progress=lines.append)
     assert chosen.labels == {"Parotid_L": 1, "Parotid_R": 2}
     assert not any("finished already" in line for line in lines)
 
@@ -155,7 +155,7 @@ def test_the_command_reports_and_fails_where_cases_are_left_out(pddca, phantom, 
     assert import_set_command.main(["pddca", str(pddca), "-d", "501", "--choose", "test=all15"]) == 0
     out = capfd.readouterr().out
     assert "3 training, 2 test case(s), 9 structures" in out and "[1/5] 0522c0002: 7 structures" in out
-    assert f"soars-stratify -d 501 -p PROFILE --unannotated {nnunet_folders}/Dataset501_PDDCA_all15/cases.json" in out
+    assert f"soars-stratify -d 501 -p PROFILE --not-annotated {nnunet_folders}/Dataset501_PDDCA_all15/cases.json" in out
     write_pddca(pddca, phantom, "0522c0004", swap=True)
     assert import_set_command.main(["pddca", str(pddca), "-d", "501", "--choose", "test=all15"]) == 2
     captured = capfd.readouterr()

@@ -26,7 +26,7 @@ from published_layouts import (
 
 from soars_nnunet.cascade.not_annotated import read_unannotated
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.importing.dataset import import_set
+from soars_nnunet.importing.dataset import ImportOptions, import_set
 from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
 
@@ -109,7 +109,7 @@ def test_cases_without_a_ct_are_refused_or_give_labels_alone(deepmind, phantom):
     write_deepmind(deepmind, phantom, "validation", "oncologist", "0522c0014", ct=False)
     done = import_set(load_set("deepmind"), deepmind, 502)
     assert list(done.refused) == ["0522c0014"] and "--without-ct" in done.refused["0522c0014"]
-    done = import_set(load_set("deepmind"), deepmind, 502, without_ct=True)
+    done = import_set(load_set("deepmind"), deepmind, 502, ImportOptions(without_ct=True))
     assert not done.refused and names(done.folder / "labelsTr") == ["0522c0014.nii.gz", "0522c0727a.nii.gz"]
     assert names(done.folder / "imagesTr") == ["0522c0727a_0000.nii.gz"]
     assert read_json(done.folder / "dataset.json")["numTraining"] == 1
@@ -154,7 +154,7 @@ def test_segrap_structures_are_unions_of_labels(tmp_path, phantom):
     write_segrap(tmp_path / "S", phantom, "segrap_0000", True, labels)
     write_segrap(tmp_path / "S", phantom, "segrap_0002", False, labels)
     for name, values in SEGRAP_UNIONS.items():
-        done = import_set(load_set("segrap2023"), tmp_path / "S", 504, structures=[name])
+        done = import_set(load_set("segrap2023"), tmp_path / "S", 504, ImportOptions(structures=[name]))
         for case in ("segrap_0000", "segrap_0002"):
             np.testing.assert_array_equal(written(done, case)[name], np.isin(labels, list(values)), err_msg=name)
         assert found(done, "foreign") == found(done, "unknown") == []
@@ -167,7 +167,7 @@ def test_segrap_structures_are_unions_of_labels(tmp_path, phantom):
     np.testing.assert_array_equal(masks["Hippocampus_L"], np.isin(labels, [8, 6]))
     np.testing.assert_array_equal(masks["Lobe_Temporal_L"], labels == 4)  # equal precedence: the later label
     assert not {"Brain", "Lens_L", "Ear_Middle_L", "Bone_Mandible"} & set(done.labels)
-    chosen = import_set(load_set("segrap2023"), tmp_path / "S", 506, profile="miccai2015")
+    chosen = import_set(load_set("segrap2023"), tmp_path / "S", 506, ImportOptions(profile="miccai2015"))
     assert list(chosen.labels) == [
         "Brainstem",
         "OpticChiasm",
@@ -238,7 +238,7 @@ def test_masks_of_ones_own_take_organs_and_spellings_from_the_profile(tmp_path, 
     write_masks(tmp_path / "clinic", phantom, "p2", ("Brainstem", "Parotid_L"), prefix="")
     write(tmp_path / "clinic/p2/LeftEye.nii.gz", organ(phantom, "Eye_L"), phantom)
     write(tmp_path / "clinic/p2/GTV.nii.gz", organ(phantom, "Larynx"), phantom)
-    done = import_set(load_set("masks"), tmp_path / "clinic", 509, name="Clinic")
+    done = import_set(load_set("masks"), tmp_path / "clinic", 509, ImportOptions(name="Clinic"))
     assert done.folder.name == "Dataset509_Clinic"
     assert done.labels == {"Brainstem": 1, "Eye_L": 2, "Parotid_L": 3, "Parotid_R": 4}
     np.testing.assert_array_equal(written(done, "p2")["Eye_L"], organ(phantom, "Eye_L"))

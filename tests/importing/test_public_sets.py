@@ -4,7 +4,8 @@ import re
 import pytest
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.importing.public_sets import ROLES, available_sets, choose_structures, load_set, read_table
+from soars_nnunet.importing.public_sets import ROLES, available_sets, load_set, read_table
+from soars_nnunet.importing.structures import choose_structures
 from soars_nnunet.profile import load_profile, normalise
 
 SETS = ("deepmind", "hanseg", "masks", "openkbp", "pddca", "segrap2023", "structseg2019")
@@ -34,7 +35,7 @@ def test_every_set_has_a_table():
 @pytest.mark.parametrize("name", SETS)
 def test_tables_are_whole(name):
     table, data = load_set(name), read_table(name)
-    assert table.name == name and {role for role, _ in table.files} <= set(ROLES)
+    assert table.name == name and {pattern.role for pattern in table.files} <= set(ROLES)
     assert sum(len(row.published) == 1 for row in table.structures) == PUBLISHED[name]
     names = [row.name for row in table.structures]
     assert len(set(names)) == len(names)
