@@ -224,7 +224,8 @@ def test_chain_of_commands(tmp_path, monkeypatch):
 
     torch.set_num_threads(1)
     predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), PredictionOptions(folds=[0]))
-    ours = tier_argmax(*predictor.infer(Scan.of(ct, "phantom")).tiers["anchor"]).labels.numpy()
+    anchors = predictor.infer(Scan.of(ct, "phantom")).tiers["anchor"]
+    ours = tier_argmax(anchors.values, anchors.grid).labels.numpy()
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(stock / f"{case}.nii.gz")))
     ours = sitk.GetArrayFromImage(from_network_frame(ours, ct))
     agreement = (ours == theirs).mean()

@@ -35,6 +35,7 @@ from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.stitching import precedence_by_label
 from soars_nnunet.prediction.tiling import Tiling
 
 
@@ -73,14 +74,14 @@ def proposals(
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray]]:
     """Of every tier and VOI: first voxel, final labels (Z, Y, X) and their probability."""
     by_name = predictor.profile.by_name
-    for tier, (probabilities, grid) in found.tiers.items():
+    for tier, softmax in found.tiers.items():
         final = np.array([0, *(by_name[name].label for name in predictor.manifest.branches[tier].classes)])
-        channels, best = full_argmax(probabilities, grid)
+        channels, best = full_argmax(softmax.values, softmax.grid)
         yield (0, 0, 0), final[channels], best
     for voi in found.vois:
         organs = [by_name[name] for name in predictor.manifest.branches["small_hard"].classes]
         final = np.array([0, *(organ.label if organ.target == voi.target else 0 for organ in organs)])
-        channels, best = full_argmax(voi.probabilities, voi.grid)
+        channels, best = full_argmax(voi.softmax.values, voi.softmax.grid)
         yield tuple(lo for lo, _ in voi.box), final[channels], best
 
 
@@ -90,7 +91,7 @@ def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: 
     merged = np.zeros(scan.ct_hu.shape[1:], np.uint8)
     # precedence is a whole number and a probability at most 1: their sum orders by the one, then by the other
     score = np.zeros(merged.shape)
-    precedence = predictor.profile_precedence().astype(float)
+    precedence = precedence_by_label(predictor.profile).astype(float)
     with ExitStack() as instead:
         instead.enter_context(patch.object(BranchModel, "preprocess", nnunets_input))
         if whole_scan:

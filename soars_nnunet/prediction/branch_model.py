@@ -5,11 +5,10 @@ Preprocessing gives what nnU-Net's own gives, on the network's device and severa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +26,9 @@ from soars_nnunet.geometry.resample import nonzero_box, resample
 from soars_nnunet.geometry.sides import Sides, join_sides, separate_sides
 from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.networks.phnn import PHNN
+from soars_nnunet.prediction.device_memory import fall_back_to_cpu
 from soars_nnunet.prediction.sliding_window import background, sliding_windows, validate_steps
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
-
-Result = TypeVar("Result")
 
 
 class BranchModel:
@@ -205,27 +203,7 @@ class BranchModel:
             (classes, z, y, x) float32 logits on the model's device, or on the CPU if they do not fit; for the detection
             branch a constant and the heat maps.
         """
-        return self._where_it_fits(partial(self._outputs, data, body))
-
-    def _where_it_fits(self, run: Callable[[], Result]) -> Result:
-        """Result of a run; repeated with results on the CPU if a GPU does not hold them."""
-        try:
-            return run()
-        except torch.OutOfMemoryError:
-            if self.results.type == "cpu":
-                raise
-        with self.results_on_cpu():  # not in the handler: its traceback keeps what was allocated
-            return run()
-
-    @contextmanager
-    def results_on_cpu(self) -> Iterator[None]:
-        """Within it the network runs where it does, but inputs and results are held on the CPU."""
-        torch.cuda.empty_cache()
-        before, self.results = self.results, torch.device("cpu")
-        try:
-            yield
-        finally:
-            self.results = before
+        return fall_back_to_cpu(partial(self._outputs, data, body), [self])
 
     def _outputs(self, data: torch.Tensor, body: torch.Tensor | None) -> torch.Tensor:
         data = data.to(self.results)
@@ -301,8 +279,12 @@ class BranchModel:
     @torch.inference_mode()
     def voi_probabilities(self, vois: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Softmax (1 + organs, z, y, x) float32 of each VOI (C, z, y, x), their tiles batched; empty for none."""
-        outputs = self._where_it_fits(lambda: self._average([voi.to(self.results) for voi in vois], [None] * len(vois)))
+        outputs = fall_back_to_cpu(partial(self._voi_outputs, vois), [self])
         return [torch.softmax(output, dim=0) for output in outputs]
+
+    def _voi_outputs(self, vois: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        data = [voi.to(self.results) for voi in vois]
+        return self._average(data, [None] * len(vois))
 
 
 def _check_preprocessing(folder: Path, plans: dict[str, Any]) -> None:

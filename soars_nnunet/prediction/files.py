@@ -8,21 +8,27 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.record import INFERENCE_REVISION
 from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.listing import list_cts
+from soars_nnunet.prediction.finished import dependencies
 from soars_nnunet.prediction.memory import MemoryPlan, Needed, estimate, require_memory
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.succession import Job, Succession
 from soars_nnunet.progress import Progress, silent
 
+ENDINGS = (".nii.gz", ".nrrd", ".mha")
+"""Of label files: that of the CT if it is one of these, else the first."""
+
+Case = tuple[str, Path]
+"""Case name and CT file."""
+
 
 def predict_files(
-    source: Path | Sequence[tuple[str, Path]],
+    source: Path | Sequence[Case],
     output: Path,
     manifest: Path,
     options: PredictionOptions = DEFAULT_OPTIONS,
@@ -49,42 +55,32 @@ def predict_files(
     Raises:
         InputError: If there are no CTs, or, after the others were done, if some were unusable or failed.
     """
-    cases = _selected(source, output, options)
+    cases = _choose_cases(source, output, options)
     if not cases:
         progress(f"part {options.part_id} of {options.num_parts}: no case")
         return []
-    lone = _read_lone(*cases[0], options.memory_limit_gib) if len(cases) == 1 else None
+    lone = _read_lone(cases[0], options.memory_limit_gib) if len(cases) == 1 else None
     predictor = CascadePredictor(manifest, options)
-    headers = {case: header for case, path in cases if (header := read_header(path))}
-    needed = {case: _needed(predictor, header) for case, header in headers.items()}
-    read = lone.GetNumberOfPixels() * lone.GetSizeOfPixelComponent() if lone else 0
-    memory = MemoryPlan.of(needed, options.memory_limit_gib, read)
+    memory = _plan_memory(predictor, cases, lone)
     progress(f"{len(cases)} CT(s); {memory.describe()}")
     write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
-    common = {
-        "models": {key: model.fingerprint for key, model in predictor.models.items()},
-        "plans": {key: model.plans_hash for key, model in predictor.models.items()},
-        "inference": INFERENCE_REVISION,
-        "cascade": predictor.manifest.fingerprint,
-        "mirror": options.mirror,
-        "tiling": options.used_tiling.to_json(),
-        "largest_part": predictor.largest_part,
-        "organs": predictor.organs,
-    }
-    succession = Succession(predictor, memory, common, options.overwrite, progress, lone)
-    jobs = [
-        Job(f"[{index}/{len(cases)}] {case}", case, path, output / f"{case}{_ending(path)}", output / f"{case}.json")
-        for index, (case, path) in enumerate(cases, 1)
-    ]
+    succession = Succession(
+        predictor=predictor,
+        memory=memory,
+        common=dependencies(predictor),
+        overwrite=options.overwrite,
+        progress=progress,
+        lone=lone,
+    )
+    jobs = _jobs(cases, output)
     succession.run(jobs)
-    if failed := succession.failed:
+    failed = succession.failed
+    if failed:
         raise InputError(f"{len(failed)} of {len(cases)} CTs were refused or failed: " + "; ".join(failed.values()))
     return [job.labels for job in jobs]
 
 
-def _selected(
-    source: Path | Sequence[tuple[str, Path]], output: Path, options: PredictionOptions
-) -> Sequence[tuple[str, Path]]:
+def _choose_cases(source: Path | Sequence[Case], output: Path, options: PredictionOptions) -> Sequence[Case]:
     """Cases of a part; refuses an output that is no folder or would overwrite a CT."""
     cases = list_cts(source) if isinstance(source, Path) else source
     cases = cases[options.part_id :: options.num_parts]
@@ -95,16 +91,58 @@ def _selected(
     for case, path in cases:
         if case == "dataset":
             raise InputError(f"{path}: expected another name than that of dataset.json; rename the CT")
-        if (output / f"{case}{_ending(path)}").resolve() == path.resolve():
+        if _labels_file(case, path, output).resolve() == path.resolve():
             raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     return cases
 
 
-def _read_lone(case: str, path: Path, limit_gib: float | None) -> sitk.Image:
+def _jobs(cases: Sequence[Case], output: Path) -> list[Job]:
+    jobs = []
+    for number, (case, path) in enumerate(cases, 1):
+        job = Job(
+            title=f"[{number}/{len(cases)}] {case}",
+            case=case,
+            ct=path,
+            labels=_labels_file(case, path, output),
+            report=output / f"{case}.json",
+        )
+        jobs.append(job)
+    return jobs
+
+
+def _labels_file(case: str, ct: Path, output: Path) -> Path:
+    """Where a case's labels are written: in the CT's own format where that can be."""
+    name = ct.name.lower()
+    for ending in ENDINGS:
+        if name.endswith(ending):
+            return output / f"{case}{ending}"
+    return output / f"{case}{ENDINGS[0]}"
+
+
+def _read_lone(only: Case, limit_gib: float | None) -> sitk.Image:
     """The only CT, checked: if it is bad, that is said before models are loaded."""
-    if header := read_header(path):
+    case, path = only
+    header = read_header(path)
+    if header:
         require_memory(2 * _pixel_bytes(header) * math.prod(header.GetSize()), limit_gib, case)
     return check_ct(read_ct(path), case)
+
+
+def _plan_memory(predictor: CascadePredictor, cases: Sequence[Case], lone: sitk.Image | None) -> MemoryPlan:
+    """What the cases need whose headers make sense, and what there is.
+
+    Args:
+        predictor: With its networks loaded.
+        cases: All of them.
+        lone: The only CT, if it is read already.
+    """
+    needed = {}
+    for case, path in cases:
+        header = read_header(path)
+        if header:
+            needed[case] = _needed(predictor, header)
+    read = lone.GetNumberOfPixels() * lone.GetSizeOfPixelComponent() if lone else 0
+    return MemoryPlan.of(needed, predictor.options.memory_limit_gib, read)
 
 
 def _needed(predictor: CascadePredictor, header: sitk.ImageFileReader) -> Needed:
@@ -117,7 +155,3 @@ def _needed(predictor: CascadePredictor, header: sitk.ImageFileReader) -> Needed
 def _pixel_bytes(header: sitk.ImageFileReader) -> int:
     """Of a voxel as stored."""
     return sitk.Image(1, 1, header.GetPixelID()).GetSizeOfPixelComponent()
-
-
-def _ending(path: Path) -> str:
-    return next((e for e in (".nii.gz", ".nrrd", ".mha") if path.name.lower().endswith(e)), ".nii.gz")

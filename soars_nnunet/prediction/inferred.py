@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import SimpleITK as sitk
-import torch
 
-from soars_nnunet.geometry.grid import Box, Grid, Shape
+from soars_nnunet.geometry.grid import Box, Shape
+from soars_nnunet.prediction.on_grid import OnGrid
+from soars_nnunet.prediction.peaks import Peak
 
 
-@dataclass
+@dataclass(frozen=True)
 class Voi:
-    """One segmented VOI: its target, where it lies and its softmax (1 + organs, z, y, x) on its own grid."""
+    """A segmented VOI.
+
+    Attributes:
+        target: Detection target at its centre.
+        box: Where it lies, in image voxels.
+        softmax: (1 + organs, z, y, x) on a grid of its own.
+    """
 
     target: str
     box: Box
-    probabilities: torch.Tensor
-    grid: Grid
+    softmax: OnGrid
 
 
 @dataclass
@@ -30,9 +36,9 @@ class Inference:
         image: The CT, which labels go back onto.
         shape: Its voxels (Z, Y, X) in the networks' frame.
         properties: Of that frame.
-        tiers: Softmax (1 + organs, z, y, x) and grid of the anchor and mid-level branches.
-        heatmaps: (targets, z, y, x) in 0..1 and their grid, or None without a small & hard tier.
-        peaks: By target: height, position in image voxels (Z, Y, X), status.
+        tiers: Softmax (1 + organs, z, y, x) of the anchor and mid-level branches.
+        heatmaps: (targets, z, y, x) in 0..1, or None without a small & hard tier.
+        peaks: By target; empty without heat maps.
         vois: Segmented VOIs of the targets that were found.
         seconds: Wall time by stage.
     """
@@ -41,14 +47,15 @@ class Inference:
     image: sitk.Image
     shape: Shape
     properties: dict[str, Any]
-    tiers: dict[str, tuple[torch.Tensor, Grid]] = field(default_factory=dict)
-    heatmaps: tuple[torch.Tensor, Grid] | None = None
-    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tiers: dict[str, OnGrid] = field(default_factory=dict)
+    heatmaps: OnGrid | None = None
+    peaks: dict[str, Peak] = field(default_factory=dict)
     vois: list[Voi] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_cpu(self) -> None:
         """Bring everything that is stitched to the CPU."""
-        self.tiers = {key: (probabilities.cpu(), grid) for key, (probabilities, grid) in self.tiers.items()}
-        for voi in self.vois:
-            voi.probabilities = voi.probabilities.cpu()
+        for key, softmax in self.tiers.items():
+            self.tiers[key] = softmax.to_cpu()
+        for index, voi in enumerate(self.vois):
+            self.vois[index] = replace(voi, softmax=voi.softmax.to_cpu())

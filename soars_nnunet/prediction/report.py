@@ -2,87 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from soars_nnunet.geometry.stitch import Candidate
+from soars_nnunet.prediction.peaks import Peak
+from soars_nnunet.prediction.status import Status, organ_status
 from soars_nnunet.profile import Organ
 
-STATUSES = ("found", "absent", "cut_by_field_of_view", "low_confidence")
+
+@dataclass(frozen=True)
+class OrganRow:
+    """What is said of an organ.
+
+    Attributes:
+        label: In the label volume.
+        tier: Of the profile.
+        volume_ml: 0 or more, to 0.001 ml.
+        status: Whether it was found, and wholly.
+        confidence: Height of its target's peak, or else the mean probability inside the organ, 0 to 1, to 0.001;
+            None for an absent organ.
+    """
+
+    label: int
+    tier: str
+    volume_ml: float
+    status: Status
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """What is said of a detection target.
+
+    Attributes:
+        center_mm: Position of its peak (x, y, z) in the scan's LPS frame, to 0.01 mm.
+        peak: Height of the heat map there, 0 to 1, to 0.001.
+        status: Whether it is there, and wholly.
+    """
+
+    center_mm: list[float]
+    peak: float
+    status: Status
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """Which networks of a branch were averaged: the model folder's name, and its folds."""
+
+    name: str
+    folds: list[int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is said of a CT's prediction; the fields' names and order are those of the JSON on disk.
+
+    Attributes:
+        case: Case name.
+        profile: Name of the profile.
+        labels: Label by organ name in the volume, background first.
+        organs: By name, in the profile's order.
+        targets: By detection target; empty without a small & hard tier.
+        largest_part: Organs of which only the largest part was kept.
+        warnings: For the user, a sentence each.
+        models: By branch.
+        provenance: Versions that shaped the cascade.
+        seconds: Wall time by stage, to 0.01 s.
+    """
+
+    case: str
+    profile: str
+    labels: dict[str, int]
+    organs: dict[str, OrganRow]
+    targets: dict[str, TargetRow]
+    largest_part: list[str]
+    warnings: list[str]
+    models: dict[str, ModelRow]
+    provenance: dict[str, str]
+    seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored, without the hashes of what the prediction depends on."""
+        return asdict(self)
+
+    def summary(self) -> str:
+        """How many organs have which status, how long it took, and each warning on a line of its own."""
+        counts: dict[str, int] = {}
+        for organ in self.organs.values():
+            counts[organ.status] = counts.get(organ.status, 0) + 1
+        text = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())
+        lines = [f"  {self.case}: {text} in {sum(self.seconds.values()):.1f} s"]
+        for warning in self.warnings:
+            lines.append(f"  warning: {warning}")
+        return "\n".join(lines)
 
 
 def organ_rows(
     labels: torch.Tensor,
     spacing_mm: Sequence[float],
     organs: Sequence[Organ],
-    peaks: dict[str, dict[str, Any]],
-    tiers: dict[str, Candidate],
-) -> dict[str, dict[str, Any]]:
+    peaks: Mapping[str, Peak],
+    tiers: Mapping[str, Candidate],
+) -> dict[str, OrganRow]:
     """Report rows by organ name.
 
     Args:
         labels: (Z, Y, X) final label volume.
         spacing_mm: Voxel size (Z, Y, X).
-        organs: Organs that the cascade predicts.
-        peaks: By detection target: ``height`` and ``status``.
+        organs: Organs that the cascade predicts; at least one.
+        peaks: By detection target.
         tiers: Candidates of the anchor and mid-level tiers, for the mean probability inside an organ.
-
-    Returns:
-        Label, tier, volume in ml, status (one of ``STATUSES``) and confidence: the peak's height for
-        small & hard organs, else the mean probability inside the organ; None for an absent organ.
     """
     highest = max(organ.label for organ in organs)
     voxels = torch.bincount(labels.flatten(), minlength=highest + 1).tolist()
     touching = _labels_at_border(labels)
-    means = {tier: _mean_probability(labels, candidate, highest) for tier, candidate in tiers.items()}
+    means = {}
+    for tier, candidate in tiers.items():
+        means[tier] = _mean_probability(labels, candidate, highest)
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     rows = {}
     for organ in organs:
         peak = peaks.get(organ.target or "")
-        status = peak["status"] if peak else "found"
-        if voxels[organ.label] == 0:
-            status = "absent"
-        elif organ.label in touching:
-            status = "cut_by_field_of_view"
-        confidence = peak["height"] if peak else float(means[organ.tier][organ.label])
-        rows[organ.name] = {
-            "label": organ.label,
-            "tier": organ.tier,
-            "volume_ml": round(float(voxels[organ.label]) * voxel_ml, 3),
-            "status": status,
-            "confidence": None if status == "absent" else round(confidence, 3),
-        }
+        status = organ_status(voxels[organ.label], organ.label in touching, peak.status if peak else None)
+        confidence = peak.height if peak else float(means[organ.tier][organ.label])
+        rows[organ.name] = OrganRow(
+            label=organ.label,
+            tier=organ.tier,
+            volume_ml=round(float(voxels[organ.label]) * voxel_ml, 3),
+            status=status,
+            confidence=None if status == "absent" else round(confidence, 3),
+        )
     return rows
 
 
-def target_rows(peaks: dict[str, dict[str, Any]], stuff: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def target_rows(peaks: Mapping[str, Peak], stuff: Mapping[str, Any]) -> dict[str, TargetRow]:
     """Detected centres by target.
 
     Args:
-        peaks: By target: ``height``, ``center_vox`` (Z, Y, X), ``status``.
-        stuff: The image's ``origin``, ``spacing`` and ``direction`` (x, y, z).
-
-    Returns:
-        By target: centre in LPS mm (x, y, z), peak height and status.
+        peaks: By target.
+        stuff: The image's ``origin``, ``spacing`` and ``direction`` (x, y, z), in the networks' frame.
     """
     direction = np.reshape(stuff["direction"], (3, 3))
     rows = {}
     for target, peak in peaks.items():
-        center_mm = np.asarray(stuff["origin"]) + direction @ (np.array(peak["center_vox"][::-1]) * stuff["spacing"])
-        rows[target] = {
-            "center_mm": [round(float(mm), 2) for mm in center_mm],
-            "peak": round(peak["height"], 3),
-            "status": peak["status"],
-        }
+        center_vox = np.array(peak.center_vox[::-1])  # (x, y, z)
+        center_mm = np.asarray(stuff["origin"]) + direction @ (center_vox * stuff["spacing"])
+        rows[target] = TargetRow(
+            center_mm=[round(float(mm), 2) for mm in center_mm],
+            peak=round(peak.height, 3),
+            status=peak.status,
+        )
     return rows
 
 
 def _labels_at_border(labels: torch.Tensor) -> set[int]:
-    faces = [labels.select(axis, side) for axis in range(3) for side in (0, -1)]
-    return {value for face in faces for value in face.unique().tolist()} - {0}
+    """Labels with a voxel on one of the six faces of a volume (Z, Y, X), without the background."""
+    found: set[int] = set()
+    for axis in range(3):
+        for side in (0, -1):
+            found.update(labels.select(axis, side).unique().tolist())
+    return found - {0}
 
 
 def _mean_probability(labels: torch.Tensor, tier: Candidate, highest: int) -> np.ndarray:

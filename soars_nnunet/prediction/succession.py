@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import SimpleITK as sitk
-import torch
 
-from soars_nnunet.cascade.storage import file_hash, read_json, replacing, write_json
-from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.cascade.storage import file_hash, replacing, write_json
+from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import Scan
+from soars_nnunet.prediction.device_memory import retry_out_of_memory
+from soars_nnunet.prediction.finished import is_finished
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.memory import MemoryPlan, available_bytes, require_memory
 from soars_nnunet.prediction.predictor import CascadePredictor
@@ -24,16 +26,62 @@ from soars_nnunet.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+Done = TypeVar("Done")
+
 
 @dataclass(frozen=True)
 class Job:
-    """A CT and the files that are made of it; ``title`` announces it."""
+    """A CT and the files that are made of it.
+
+    Attributes:
+        title: Announces it.
+        case: Case name.
+        ct: Its file.
+        labels: File of its label volume.
+        report: JSON beside it.
+    """
 
     title: str
     case: str
     ct: Path
     labels: Path
     report: Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A CT for the networks.
+
+    Attributes:
+        key: What its result depends on.
+        scan: The CT, None where a verified result exists.
+    """
+
+    key: dict[str, Any]
+    scan: Scan | None
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What the networks found in a CT, and what the result depends on."""
+
+    key: dict[str, Any]
+    inference: Inference
+
+
+@dataclass(frozen=True)
+class Export:
+    """Files that are being written; the result is the line that says so."""
+
+    job: Job
+    line: Future[str]
+
+
+class Pending(Protocol):
+    """A CT that is being prepared, or will be when it is asked for."""
+
+    def result(self) -> Prepared:
+        """Wait for it, or prepare it now."""
 
 
 @dataclass
@@ -62,22 +110,28 @@ class Succession:
         """Every job: prepared and exported beside the networks' work on others where there is room; raises nothing."""
         beside = self.memory.side_by_side
         with ThreadPoolExecutor(1) as preparer, ThreadPoolExecutor(1) as exporter:
-            start = preparer.submit if beside else _Later
-            preparing = start(self.prepare, jobs[0])
-            exporting: list[tuple[Job, Future]] = []
-            for job, following in zip(jobs, [*jobs[1:], None], strict=True):
-                upcoming = start(self.prepare, following) if following else None
-                done = self.attempt(job, partial(self.infer, job, preparing, exporting))
-                preparing = upcoming  # and the CT is let go
+
+            def prepare(job: Job) -> Pending:
+                if beside:
+                    return preparer.submit(self.prepare, job)
+                return _Later(partial(self.prepare, job))
+
+            upcoming = deque([prepare(jobs[0])])
+            exporting: list[Export] = []
+            for index, job in enumerate(jobs):
+                if index + 1 < len(jobs):
+                    upcoming.append(prepare(jobs[index + 1]))
+                # the CT is held by nobody else, so that it is let go
+                done = self.attempt(job, partial(self.infer, job, upcoming.popleft(), exporting))
                 self.finish(exporting)
                 if done:
-                    exporting.append((job, exporter.submit(self.export, job, *done)))
+                    exporting.append(Export(job, exporter.submit(self.export, job, done)))
                     done = None
                 if not beside:
                     self.finish(exporting)
             self.finish(exporting)
 
-    def attempt(self, job: Job, step: Callable[[], Any]) -> Any:
+    def attempt(self, job: Job, step: Callable[[], Done]) -> Done | None:
         """Result of a step; None, noted and said, if it fails, by whatever: the other cases go on."""
         try:
             return step()
@@ -89,42 +143,47 @@ class Succession:
             self.progress(f"  {'refused' if refused else 'failed'}: {self.failed[job.case]}")
             return None
 
-    def prepare(self, job: Job) -> tuple[dict[str, Any], Scan | None]:
-        """What a result depends on, and the CT; None for it where a verified result exists.
+    def prepare(self, job: Job) -> Prepared:
+        """What a result depends on, and the CT unless a verified result exists.
 
         Raises:
             InputError: If the CT is unusable or too large.
         """
         key = {"input": file_hash(job.ct), **self.common}
-        if not self.overwrite and _is_finished(job.labels, job.report, key):
-            return key, None
+        if not self.overwrite and is_finished(job.labels, job.report, key):
+            return Prepared(key, None)
         self.memory.require(job.case)
-        return key, Scan.of(read_ct(job.ct) if self.lone is None else self.lone, job.case)
+        image = read_ct(job.ct) if self.lone is None else self.lone
+        return Prepared(key, Scan.of(image, job.case))
 
-    def infer(
-        self, job: Job, preparing: Future | _Later, exporting: list[tuple[Job, Future]]
-    ) -> tuple[dict[str, Any], Inference] | None:
-        """What ``prepare`` says and what the networks find; None where a verified result exists.
+    def infer(self, job: Job, preparing: Pending, exporting: list[Export]) -> Inferred | None:
+        """What the networks find; None where a verified result exists.
+
+        Args:
+            job: To be inferred.
+            preparing: Its CT.
+            exporting: What is written meanwhile; waited for, and emptied, where memory does not hold both.
 
         Raises:
             InputError: If there is too little memory; and what ``prepare`` raises.
         """
-        key, scan = preparing.result()
+        prepared = preparing.result()
+        scan = prepared.scan
         if scan is None:
             self.progress(f"{job.title}: finished already, verified")
             return None
         self.progress(job.title)
-        if exporting and self.memory.further(job.case, exporting[0][0].case) > available_bytes():
+        if exporting and self.memory.further(job.case, exporting[0].job.case) > available_bytes():
             self.finish(exporting)
         if not exporting:
             require_memory(self.memory.further(job.case), None, job.case)
-        try:
-            return key, self._found(scan)
-        except torch.OutOfMemoryError:
-            if not exporting:
-                raise
-        self.finish(exporting)  # which may hold what is missing on a GPU
-        return key, self._found(scan)
+
+        def infer_alone() -> Inference:
+            self.finish(exporting)  # which may hold what is missing on a GPU
+            return self._found(scan)
+
+        found = retry_out_of_memory(partial(self._found, scan), infer_alone, can_help=bool(exporting))
+        return Inferred(prepared.key, found)
 
     def _found(self, scan: Scan) -> Inference:
         """What the networks find, without what the export does not need."""
@@ -132,43 +191,30 @@ class Succession:
         inference.heatmaps = None
         return inference
 
-    def export(self, job: Job, key: dict[str, Any], inference: Inference) -> str:
+    def export(self, job: Job, done: Inferred) -> str:
         """Make labels and report and write both; returns the line that says so."""
-        labels, report = self.predictor.export(inference)
+        labels, report = self.predictor.export(done.inference)
         with replacing(job.labels) as temporary:
             sitk.WriteImage(labels, str(temporary), True)
-        write_json(job.report, {**report, "sha256": {**key, "output": file_hash(job.labels)}})
-        return _line(report)
+        key = {**done.key, "output": file_hash(job.labels)}
+        write_json(job.report, {**report.to_json(), "sha256": key})
+        return report.summary()
 
-    def finish(self, exporting: list[tuple[Job, Future]]) -> None:
+    def finish(self, exporting: list[Export]) -> None:
         """Wait for files and say what is in them."""
         while exporting:
-            job, future = exporting.pop()
-            if line := self.attempt(job, future.result):
+            export = exporting.pop()
+            line = self.attempt(export.job, export.line.result)
+            if line:
                 self.progress(line)
 
 
 class _Later:
-    """A call that is made when its result is asked for, once."""
+    """A CT that is prepared when it is asked for, once."""
 
-    def __init__(self, call: Callable[..., Any], *arguments: Any) -> None:
-        self.result = partial(call, *arguments)
+    def __init__(self, prepare: Callable[[], Prepared]) -> None:
+        self._prepare = prepare
 
-
-def _is_finished(labels: Path, report: Path, key: dict[str, Any]) -> bool:
-    if not labels.is_file() or not report.is_file():
-        return False
-    try:
-        recorded = read_json(report).get("sha256", {})
-    except MissingArtifactError:
-        return False
-    return recorded == {**key, "output": file_hash(labels)}
-
-
-def _line(report: dict[str, Any]) -> str:
-    counts: dict[str, int] = {}
-    for organ in report["organs"].values():
-        counts[organ["status"]] = counts.get(organ["status"], 0) + 1
-    text = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())
-    warnings = "".join(f"\n  warning: {warning}" for warning in report["warnings"])
-    return f"  {report['case']}: {text} in {sum(report['seconds'].values()):.1f} s{warnings}"
+    def result(self) -> Prepared:
+        """Prepare it."""
+        return self._prepare()

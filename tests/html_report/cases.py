@@ -1,5 +1,7 @@
 """A tiny case as soars-cascade-predict leaves it: labels, report and CT; one organ has a name that HTML must escape."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -32,7 +34,12 @@ def small_case(tmp_path):
     for folder, array, name in ((tmp_path / "ct", ct_hu, "a_0000"), (tmp_path / "out", labels, "a")):
         folder.mkdir()
         sitk.WriteImage(image_of(array), str(folder / f"{name}.nii.gz"))
-    report = {"case": "a", "profile": "p", "organs": rows, "warnings": ["<script>alert(1)</script>"]}
+    report = {
+        "case": "a",
+        "profile": "p",
+        "organs": {name: asdict(row) for name, row in rows.items()},
+        "warnings": ["<script>alert(1)</script>"],
+    }
     write_json(tmp_path / "out" / "a.json", report)
     return tmp_path / "out" / "a.nii.gz", tmp_path / "out" / "a.json", tmp_path / "ct" / "a_0000.nii.gz"
 

@@ -23,6 +23,7 @@ from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.guidance.channels import make_channels
 from soars_nnunet.images.network_frame import AIR_HU, Scan, from_network_frame, to_network_frame
 from soars_nnunet.planning.plan import plan
+from soars_nnunet.prediction import predictor as predictor_module
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.report import organ_rows
@@ -64,11 +65,10 @@ def test_a_mirrored_patient_has_the_mirrored_labels_with_sides_swapped(untrained
     assert {organ for organ in np.unique(expected) if names.get(organ, "").startswith("Cochlea")}
 
 
-def full_size(probabilities, grid):
+def full_size(softmax):
     """Winning channel, its probability and its lead over the second, on the whole image."""
-    full = functional.interpolate(
-        probabilities[None].double(), size=grid.crop_shape, mode="trilinear", align_corners=False
-    )[0]
+    grid, values = softmax.grid, softmax.values[None].double()
+    full = functional.interpolate(values, size=grid.crop_shape, mode="trilinear", align_corners=False)[0]
     best, second = full.topk(2, dim=0)[0]
     arrays = []
     for values, outside in ((full.argmax(0), 0), (best, 1.0), (best - second, 1.0)):
@@ -84,15 +84,15 @@ def brute_force(predictor, inference, shape):
     labels, probability, rank = np.zeros(shape, int), np.zeros(shape), np.full(shape, -1)
     clear = np.ones(shape, bool)
     proposals = []
-    for branch, (probabilities, grid) in inference.tiers.items():
+    for branch, softmax in inference.tiers.items():
         classes = predictor.manifest.branches[branch].classes
-        proposals.append((probabilities, grid, [organs[name] for name in classes], (0, 0, 0)))
+        proposals.append((softmax, [organs[name] for name in classes], (0, 0, 0)))
     for voi in inference.vois:
         classes = predictor.manifest.branches["small_hard"].classes
         own = [organs[name] if organs[name].target == voi.target else None for name in classes]
-        proposals.append((voi.probabilities, voi.grid, own, tuple(lo for lo, _ in voi.box)))
-    for probabilities, grid, classes, offset in proposals:
-        channel, best, lead = full_size(probabilities, grid)
+        proposals.append((voi.softmax, own, tuple(lo for lo, _ in voi.box)))
+    for softmax, classes, offset in proposals:
+        channel, best, lead = full_size(softmax)
         for index in np.ndindex(*channel.shape):
             voxel = tuple(i + o for i, o in zip(index, offset, strict=True))
             if not all(0 <= v < n for v, n in zip(voxel, shape, strict=True)):
@@ -122,7 +122,7 @@ def test_stitched_volume_equals_brute_force(predictor, untrained_cascade, index)
 
 def test_heat_map_peaks_lie_where_the_report_says(predictor, image, prediction):
     inference = predictor.infer(Scan.of(image, "somebody"))
-    heatmaps, grid = inference.heatmaps
+    heatmaps, grid = inference.heatmaps.values, inference.heatmaps.grid
     oriented = sitk.DICOMOrient(image, "RAS")
     for heatmap, (target, row) in zip(heatmaps, prediction[1]["targets"].items(), strict=True):
         center = oriented.TransformPhysicalPointToContinuousIndex(row["center_mm"])[::-1]
@@ -246,7 +246,7 @@ def test_report_agrees_with_the_volume(predictor, image, prediction):
 def test_mean_probability_is_the_confidence_of_anchors(predictor, image, prediction):
     inference = predictor.infer(Scan.of(image, "somebody"))
     labels = to_network_frame(prediction[0])[0][0]
-    channel, best, _ = full_size(*inference.tiers["anchor"])
+    channel, best, _ = full_size(inference.tiers["anchor"])
     for index, name in enumerate(predictor.manifest.branches["anchor"].classes, 1):
         mask = (labels == predictor.labels[name]) & (channel == index)
         if mask.any():
@@ -289,15 +289,15 @@ def test_statuses_follow_the_peaks(untrained_cascade, tmp_path, image, predictio
 
 def test_a_case_that_does_not_fit_a_gpu_is_held_on_the_cpu(untrained_cascade, image, prediction, monkeypatch):
     predictor = CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS))
-    run, tried = CascadePredictor._infer, []
+    run, tried = predictor_module.run_branches, []
 
-    def small_gpu(self, *arguments):
-        tried.append({model.results.type for model in self.models.values()})
+    def small_gpu(scan, models, *arguments):
+        tried.append({model.results.type for model in models.values()})
         if tried[-1] != {"cpu"}:
             raise torch.OutOfMemoryError("too small")
-        return run(self, *arguments)
+        return run(scan, models, *arguments)
 
-    monkeypatch.setattr(CascadePredictor, "_infer", small_gpu)
+    monkeypatch.setattr(predictor_module, "run_branches", small_gpu)
     predictor.device = torch.device("mps")
     for model in predictor.models.values():
         model.results = torch.device("mps")
@@ -305,22 +305,6 @@ def test_a_case_that_does_not_fit_a_gpu_is_held_on_the_cpu(untrained_cascade, im
     assert tried == [{"mps"}, {"cpu"}]
     np.testing.assert_array_equal(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(prediction[0]))
     assert {model.results.type for model in predictor.models.values()} == {"mps"}
-
-
-def test_a_peak_at_the_scans_border_is_cut(predictor, image):
-    ct_hu, properties = to_network_frame(image)
-    _, grid = predictor.models["anchor"].preprocess(ct_hu, properties)
-    targets = predictor.manifest.targets
-    heatmaps = torch.zeros(len(targets), *grid.shape)
-    middle = [size // 2 for size in grid.shape]
-    for row in range(len(targets)):
-        heatmaps[(row, *((0, *middle[1:]) if row == 1 else middle))] = 9.0
-    found = predictor._find_targets(heatmaps, grid, ct_hu.shape[1:], properties["spacing"])
-    statuses = [target["status"] for target in found.values()]
-    assert statuses[1] == "cut_by_field_of_view"
-    assert set(statuses[:1] + statuses[2:]) == {"found"}
-    nothing = predictor._find_targets(heatmaps * 1e-6, grid, ct_hu.shape[1:], properties["spacing"])
-    assert {target["status"] for target in nothing.values()} == {"absent"}
 
 
 def test_organ_at_the_border_is_cut(untrained_cascade, predictor, image, prediction):
@@ -336,7 +320,7 @@ def test_organ_at_the_border_is_cut(untrained_cascade, predictor, image, predict
         part = torch.from_numpy(array[start:])
         tier = Candidate(part, torch.full(part.shape, 0.75))
         row = organ_rows(part, properties.spacing, [organ], {}, {organ.tier: tier})[organ.name]
-        assert (row["status"], row["confidence"]) == (expected, 0.75)
+        assert (row.status, row.confidence) == (expected, 0.75)
     _, report = predictor.predict(image[:, :, middle:], "cut")
     border = sitk.GetArrayFromImage(predictor.predict(image[:, :, middle:])[0])[0]
     touching = [o.name for o in predictor.profile.organs if (border == o.label).any()]
@@ -401,11 +385,11 @@ def test_branches_can_do_without_guidance(cascade_copy, predictor, image, predic
     ct, _ = unguided.models["detection"].preprocess(ct_hu, properties)
     detection = unguided.models["detection"]
     heatmaps = separate_sides(detection.outputs(ct)[1:].clamp(0, 1), detection.sides(), detection.spacing_mm[2])
-    torch.testing.assert_close(inference.heatmaps[0], heatmaps)
-    torch.testing.assert_close(inference.tiers["mid_level"][0], unguided.models["mid_level"].probabilities(ct))
+    torch.testing.assert_close(inference.heatmaps.values, heatmaps)
+    torch.testing.assert_close(inference.tiers["mid_level"].values, unguided.models["mid_level"].probabilities(ct))
     for voi in inference.vois:
         crop, _ = unguided.models["small_hard"].preprocess(crop_box(ct_hu, voi.box, AIR_HU), properties)
-        torch.testing.assert_close(voi.probabilities, unguided.models["small_hard"].probabilities(crop))
+        torch.testing.assert_close(voi.softmax.values, unguided.models["small_hard"].probabilities(crop))
     assert len(inference.vois) and len(np.unique(sitk.GetArrayFromImage(labels))) > 20
 
 

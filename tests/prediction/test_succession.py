@@ -13,7 +13,9 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.prediction import succession as succession
 from soars_nnunet.prediction.memory import MemoryPlan, Needed
+from soars_nnunet.prediction.report import Report
 from soars_nnunet.prediction.succession import Job, Succession
+from soars_nnunet.progress import silent
 
 CASES = "abc"
 WAIT_S = 20
@@ -33,6 +35,21 @@ class Log:
     def wait(self, entry):
         with self.changed:
             assert self.changed.wait_for(lambda: entry in self.entries, WAIT_S), f"{entry} has not begun"
+
+
+def report_of(case):
+    return Report(
+        case=case,
+        profile="hn42",
+        labels={},
+        organs={},
+        targets={},
+        largest_part=[],
+        warnings=[],
+        models={},
+        provenance={},
+        seconds={},
+    )
 
 
 class Predictor:
@@ -57,7 +74,7 @@ class Predictor:
         if self.beside and index < len(CASES) - 1:
             self.log.wait(f"infer {CASES[index + 1]}")
         self.log.add(f"exported {scan.name}")
-        return scan.image * 0, {"case": scan.name, "organs": {}, "warnings": [], "seconds": {}}
+        return scan.image * 0, report_of(scan.name)
 
 
 @pytest.fixture
@@ -106,7 +123,7 @@ def test_a_case_waits_for_an_export_if_memory_has_gone_meanwhile(jobs, monkeypat
     assert memory.side_by_side
     further = (lambda self, case, exported="": 0) if room else (lambda self, case, exported="": bool(exported) * 2**60)
     monkeypatch.setattr(MemoryPlan, "further", further)
-    Succession(Slow(log, False), memory, {}, False, lambda text: None).run(jobs)
+    Succession(Slow(log, False), memory, {}, False, silent).run(jobs)
     for first, second in zip(CASES, CASES[1:], strict=False):
         assert (log.entries.index(f"exported {first}") < log.entries.index(f"infer {second}")) is not room
 
@@ -115,7 +132,7 @@ def test_a_case_for_which_too_little_is_left_is_refused(jobs, monkeypatch):
     memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
     assert memory.side_by_side
     monkeypatch.setattr(MemoryPlan, "further", lambda self, case, exported="": (case == "b") * 2**60)
-    run = Succession(Predictor(Log(), False), memory, {}, False, lambda text: None)
+    run = Succession(Predictor(Log(), False), memory, {}, False, silent)
     run.run(jobs)
     assert list(run.failed) == ["b"] and "b: expected to need" in run.failed["b"]
     assert jobs[0].labels.is_file() and jobs[2].labels.is_file()
@@ -144,7 +161,7 @@ def test_a_gpu_that_does_not_hold_two_cases_gets_one(jobs):
 
     log = Log()
     memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
-    run = Run(SmallGPU(log, False), memory, {}, False, lambda text: None)
+    run = Run(SmallGPU(log, False), memory, {}, False, silent)
     run.run(jobs)
     assert not run.failed and all(job.labels.is_file() for job in jobs)
     assert log.entries.index("exported a") < log.entries.index("infer b")
@@ -160,6 +177,6 @@ def test_a_ct_is_let_go_when_its_networks_end(jobs):
             return super().infer(scan)
 
     memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
-    run = Succession(Watching(Log(), False), memory, {}, False, lambda text: None)
+    run = Succession(Watching(Log(), False), memory, {}, False, silent)
     run.run(jobs)
     assert not run.failed and len(scans) == 3
