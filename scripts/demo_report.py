@@ -71,7 +71,7 @@ def draw_overlay(output: Path, raw: Path) -> None:
     for row, (name, volume) in enumerate((("reference", truth), ("prediction", prediction))):
         for column, (title, axis, index) in enumerate(views):
             panel = axes[row, column]
-            draw_slice(panel, ct, volume, Slice(axis, int(index)), colors, window_hu=(-200, 300))
+            draw_slice(panel, ct, volume, Slice(axis, int(index)), colors=colors, window_hu=(-200, 300))
             panel.set_title(f"{name}: {title}", fontsize=10)
     figure.suptitle("synthetic CT; anchor blue, mid-level green, small & hard red to yellow")
     figure.tight_layout()

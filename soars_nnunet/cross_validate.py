@@ -19,8 +19,9 @@ from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.evaluation.case_volumes import CaseVolumes
 from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
-from soars_nnunet.evaluation.metrics import score_case
+from soars_nnunet.evaluation.organ_scores import score_case
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.prediction.files import predict_files
@@ -103,10 +104,16 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
         array_p, array_r = (sitk.GetArrayFromImage(image) for image in (image_p, image_r))
         spacing_mm = image_r.GetSpacing()[::-1]
         drawn = {name: label for name, label in cascade.labels.items() if name not in undrawn.get(case, ())}
-        common = (case, array_p, array_r, spacing_mm, profile, None, {"background": 0, **drawn})
-        scores += score_case(*common, empty_means_absent=True)  # what nobody drew is left out already
-        detected = reported_centers_mm(predicted.with_name(f"{case}.json"), image_r)
-        targets += score_targets(*common, detected_mm=detected)
+        volumes = CaseVolumes(
+            case=case,
+            predicted=array_p,
+            reference=array_r,
+            spacing_mm=spacing_mm,
+            reference_labels={"background": 0, **drawn},
+        )
+        scores += score_case(volumes, profile, empty_means_absent=True)  # what nobody drew is left out already
+        detected_mm = reported_centers_mm(predicted.with_name(f"{case}.json"), image_r)
+        targets += score_targets(volumes, profile, detected_mm)
         for organ, pair in component_dices(array_p, array_r, spacing_mm, profile, drawn).items():
             dices.setdefault(organ, []).append(pair)
     folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))

@@ -24,9 +24,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.evaluation.evaluate import write_texts
+from soars_nnunet.evaluation.mean_std import format_mean_std
 from soars_nnunet.evaluation.scores import Summary
 from soars_nnunet.evaluation.surface import compare_masks
+from soars_nnunet.evaluation.text_files import write_texts
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 
 METRICS = ("dsc", "hd95_mm", "surface_dsc", "hd_mm", "asd_mm")
@@ -145,8 +146,7 @@ def table(rows: list[dict], observers: list[str]) -> str:
         for metric, digits in forms:
             summary = Summary.of([row[metric] for row in group if np.isfinite(row[metric])])
             means[metric] += [summary.mean] if summary.mean is not None else []
-            spread = f" ± {summary.std:.{digits}f}" if summary.std is not None else ""
-            cells.append("-" if summary.mean is None else f"{summary.mean:.{digits}f}{spread}")
+            cells.append(format_mean_std(summary.mean, summary.std, digits))
         lines.append(f"| {organ} | {len(group)} | {group[0]['tolerance_mm']:.2f} | {' | '.join(cells)} |")
     cells = [f"{np.mean(means[metric]):.{digits}f}" for metric, digits in forms]
     lines.append(f"| mean over organs | {len(organs)} | | {' | '.join(cells)} |")

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Cross-validate the whole cascade; later predictions keep the largest part where that helped."""
     from soars_nnunet.cross_validate import cross_validate
-    from soars_nnunet.evaluation.evaluate import format_table, write_evaluation
+    from soars_nnunet.evaluation.evaluation_file import write_evaluation
+    from soars_nnunet.evaluation.organ_table import format_table
     from soars_nnunet.prediction.postprocess import format_effects
 
     cascade = Cascade.load(arguments.dataset)

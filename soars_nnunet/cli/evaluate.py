@@ -66,11 +66,11 @@ def _compare(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise InputError("--compare: expected a folder for the tables; add -o FOLDER")
     paths = _methods(arguments.compare)
-    from soars_nnunet.evaluation.method_comparison import compare_methods
+    from soars_nnunet.evaluation.comparison import compare_methods, format_comparison, write_comparison
 
-    done = compare_methods(paths, arguments.output)
-    say(done.overview)
-    _say_written(done.files)
+    comparison = compare_methods(paths)
+    say(format_comparison(comparison))
+    _say_written(write_comparison(comparison, arguments.output))
 
 
 def _methods(entries: Sequence[str]) -> dict[str, Path]:
@@ -89,20 +89,20 @@ def _methods(entries: Sequence[str]) -> dict[str, Path]:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from soars_nnunet.evaluation.evaluate import evaluate_folders, format_table, write_evaluation
+    from soars_nnunet.evaluation.evaluate import EvaluationOptions, evaluate_folders
+    from soars_nnunet.evaluation.evaluation_file import write_evaluation
+    from soars_nnunet.evaluation.organ_table import format_table
 
-    evaluation = evaluate_folders(
-        arguments.prediction,
-        arguments.reference,
-        load_profile(arguments.profile),
+    options = EvaluationOptions(
         prediction_labels=arguments.prediction_labels,
         reference_labels=arguments.reference_labels,
-        progress=say,
+        not_annotated=arguments.not_annotated,
         allow_missing=arguments.allow_missing,
-        unannotated=arguments.not_annotated,
         empty_means_absent=arguments.empty_means_absent,
         num_processes=arguments.np,
     )
+    profile = load_profile(arguments.profile)
+    evaluation = evaluate_folders(arguments.prediction, arguments.reference, profile, options, progress=say)
     say(format_table(evaluation))
     prediction: Path = arguments.prediction
     beside = prediction if prediction.is_dir() else prediction.parent

@@ -6,14 +6,16 @@ Axes: label volumes (Z, Y, X), centres and spacings (Z, Y, X), mm from the centr
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.evaluation.metrics import MISSED, NOT_IN_REFERENCE, SCORED, resolve_labels
+from soars_nnunet.evaluation.case_volumes import CaseVolumes, LabelledVolume
+from soars_nnunet.evaluation.organ_scores import MISSED, NOT_IN_REFERENCE, SCORED
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.profile import Profile
 
@@ -43,27 +45,13 @@ class TargetScore:
 
 
 def score_targets(
-    case: str,
-    prediction: np.ndarray,
-    reference: np.ndarray,
-    spacing_mm: Sequence[float],
-    profile: Profile,
-    prediction_labels: Mapping[str, int] | None = None,
-    reference_labels: Mapping[str, int] | None = None,
-    undrawn: Collection[str] = (),
-    detected_mm: Mapping[str, np.ndarray] | None = None,
+    volumes: CaseVolumes, profile: Profile, detected_mm: Mapping[str, np.ndarray] | None = None
 ) -> list[TargetScore]:
     """Score every detection target of the profile in one case.
 
     Args:
-        case: Name that the scores carry.
-        prediction: Integer labels, (Z, Y, X).
-        reference: Integer labels, (Z, Y, X), on the same grid.
-        spacing_mm: Voxel spacing (Z, Y, X), mm.
+        volumes: Prediction and reference, integer labels on one grid, and the names of their labels.
         profile: Organs and their targets.
-        prediction_labels: Label value by name in the prediction; None for the profile's labels.
-        reference_labels: The same of the reference.
-        undrawn: Organs (names in the profile) that nobody drew in this case.
         detected_mm: Centre (Z, Y, X) by target that the detection branch found.
 
     Returns:
@@ -71,22 +59,20 @@ def score_targets(
     """
     if not profile.targets:
         return []
-    values_p, values_r = (resolve_labels(labels, profile)[0] for labels in (prediction_labels, reference_labels))
-    values_r = {name: value for name, value in values_r.items() if name not in undrawn}
-    names = {target: [organ.name for organ in organs] for target, organs in profile.targets.items()}
-    complete = [target for target, organs in names.items() if all(name in values_r for name in organs)]
-    truth = _centers(reference, {t: [[values_r[n]] for n in names[t]] for t in complete}, spacing_mm)
-    whole = {t: [[values_r[n] for n in names[t]]] for t, found in truth.items() if np.isfinite(found).all()}
-    truth = {target: rows[0] for target, rows in _centers(reference, whole, spacing_mm).items()}
-    predicted = _centers(prediction, {t: [[values_p[n] for n in names[t] if n in values_p]] for t in truth}, spacing_mm)
+    detected_mm = detected_mm or {}
+    truth_mm = _reference_centers_mm(volumes, profile)
+    values = volumes.predicted_values(profile)
+    groups = {target: _values_of(target, profile, values) for target in truth_mm}
+    predicted_mm = _centers_mm(volumes.predicted, groups, volumes.spacing_mm)
     scores = []
-    for target in names:
-        if target not in truth:
-            scores.append(TargetScore(case, target, NOT_IN_REFERENCE, None))
+    for target in profile.targets:
+        if target not in truth_mm:
+            scores.append(TargetScore(volumes.case, target, NOT_IN_REFERENCE, None))
             continue
-        distance = _distance(predicted[target][0], truth[target])
-        found = _distance((detected_mm or {}).get(target), truth[target])
-        scores.append(TargetScore(case, target, MISSED if distance is None else SCORED, distance, found))
+        distance = _distance_mm(predicted_mm[target], truth_mm[target])
+        found = _distance_mm(detected_mm.get(target), truth_mm[target])
+        status = MISSED if distance is None else SCORED
+        scores.append(TargetScore(volumes.case, target, status, distance, found))
     return scores
 
 
@@ -102,27 +88,50 @@ def reported_centers_mm(report: Path, image: sitk.Image) -> dict[str, np.ndarray
     """
     try:
         targets = json.loads(report.read_text(encoding="utf-8"))["targets"]
-        centers = {t: row["center_mm"] for t, row in targets.items() if row["status"] != "absent" and row["center_mm"]}
-        spacing_mm = np.asarray(image.GetSpacing()[::-1])
-        return {
-            target: np.asarray(image.TransformPhysicalPointToContinuousIndex([float(mm) for mm in center]))[::-1]
-            * spacing_mm
-            for target, center in centers.items()
-        }
+        return _found_centers_mm(targets, image)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # another program's JSON of that name
         return {}
 
 
-def _centers(
-    labels: np.ndarray, groups: Mapping[str, Sequence[Sequence[int]]], spacing_mm: Sequence[float]
+def _found_centers_mm(targets: Mapping[str, Mapping[str, Any]], image: sitk.Image) -> dict[str, np.ndarray]:
+    """Reported centres, from the patient's coordinates (x, y, z) to mm along the grid's axes (Z, Y, X)."""
+    spacing_mm = np.asarray(image.GetSpacing()[::-1])
+    centers = {}
+    for target, row in targets.items():
+        if row["status"] == "absent" or not row["center_mm"]:
+            continue
+        point = [float(mm) for mm in row["center_mm"]]
+        index = image.TransformPhysicalPointToContinuousIndex(point)
+        centers[target] = np.asarray(index)[::-1] * spacing_mm
+    return centers
+
+
+def _reference_centers_mm(volumes: CaseVolumes, profile: Profile) -> dict[str, np.ndarray]:
+    """Centre by target in the reference; only of targets all of whose organs are in it."""
+    values = volumes.reference_values(profile)
+    reference = LabelledVolume(volumes.reference, values)
+    groups = {}
+    for target, organs in profile.targets.items():
+        if all(reference.box(organ.name) for organ in organs):
+            groups[target] = _values_of(target, profile, values)
+    return _centers_mm(volumes.reference, groups, volumes.spacing_mm)
+
+
+def _values_of(target: str, profile: Profile, values: Mapping[str, int]) -> list[int]:
+    """Labels of a target's organs, of those that have one."""
+    names = [organ.name for organ in profile.targets[target]]
+    return [values[name] for name in names if name in values]
+
+
+def _centers_mm(
+    labels: np.ndarray, groups: Mapping[str, Sequence[int]], spacing_mm: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """Centres (number of its groups, 3) by target."""
-    rows = organ_centers_mm(labels, [group for lists in groups.values() for group in lists], spacing_mm)
-    starts = np.cumsum([len(lists) for lists in groups.values()])[:-1]
-    return dict(zip(groups, np.split(rows, starts), strict=True)) if groups else {}
+    """Centre (3,) of the voxels of each group of labels; NaN where it has none."""
+    centers = organ_centers_mm(labels, list(groups.values()), spacing_mm)
+    return dict(zip(groups, centers, strict=True))
 
 
-def _distance(center_mm: np.ndarray | None, truth_mm: np.ndarray) -> float | None:
+def _distance_mm(center_mm: np.ndarray | None, truth_mm: np.ndarray) -> float | None:
     if center_mm is None or not np.isfinite(center_mm).all():
         return None
     return float(np.linalg.norm(center_mm - truth_mm))

@@ -1,24 +1,20 @@
-"""Scores of many cases, their summaries, and the JSON that holds them."""
+"""Scores of many cases, and their summaries by organ, tier and detection target."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from soars_nnunet import __version__
-from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.centers import TargetScore
-from soars_nnunet.evaluation.metrics import ABSENT, FALSE_POSITIVE, MISSED, NOT_IN_REFERENCE, SCORED, OrganScore
+from soars_nnunet.evaluation.metrics import METRICS, TARGET_METRICS
+from soars_nnunet.evaluation.organ_scores import ABSENT, FALSE_POSITIVE, MISSED, NOT_IN_REFERENCE, OrganScore
 from soars_nnunet.profile import TIERS
 
-METRICS = ("dsc", "hd_mm", "asd_mm", "hd95_mm", "surface_dsc", "volume_error")
-TARGET_METRICS = ("distance_mm", "detected_mm", "hd_mm")
+AVERAGE = "Average"
+"""Name of the last row of the detection targets."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,8 @@ class Summary:
     def of(cls, values: Sequence[float]) -> Summary:
         """Summarise values; an empty sequence gives n 0 and no mean."""
         mean = float(np.mean(values)) if values else None
-        return cls(len(values), mean, float(np.std(values, ddof=1)) if len(values) > 1 else None)
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return cls(len(values), mean, std)
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class SummaryRow:
         surface_dsc: Surface DSC at the organ's tolerance; missed organs count as 0.
         volume_error: Signed relative volume error; missed organs count as -1.
         extra: How often an organ was predicted that the reference does not have: false positives where empty
-            means absent (they then count with DSC 0), else perhaps organs that nobody drew (left out).
+            means absent (they then count with DSC 0), else perhaps organs that are not annotated (left out).
     """
 
     name: str
@@ -72,6 +69,11 @@ class SummaryRow:
     surface_dsc: Summary
     volume_error: Summary
     extra: int
+
+    def summary(self, metric: str) -> Summary:
+        """Summary of one of ``METRICS``."""
+        found: Summary = getattr(self, metric)
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Evaluation:
         targets: One per case and detection target.
         paper_names: Row names of the paper's tables by organ; an organ without one goes by its own name.
         empty_means_absent: Whether empty organs of the reference were taken as truly absent.
+        metrics: Those of ``METRICS`` that were measured; files of earlier versions have fewer.
+        version: Version of the package that scored; empty if the file does not say.
     """
 
     scores: tuple[OrganScore, ...]
@@ -105,20 +109,32 @@ class Evaluation:
     targets: tuple[TargetScore, ...] = ()
     paper_names: dict[str, str] = field(default_factory=dict, hash=False)
     empty_means_absent: bool = False
+    metrics: tuple[str, ...] = tuple(METRICS)
+    version: str = __version__
 
-    def per_organ(self) -> list[SummaryRow]:
-        """One row an organ, in the profile's order: each metric over the cases that have it; empty without scores."""
+    def cases(self) -> list[str]:
+        """Names of the cases, in the order of the scores."""
+        names = dict.fromkeys(score.case for score in self.scores)
+        names.update(dict.fromkeys(score.case for score in self.targets))
+        return list(names)
+
+    def by_organ(self) -> dict[str, list[OrganScore]]:
+        """Scores by organ, in the profile's order."""
         groups: dict[str, list[OrganScore]] = {}
         for score in self.scores:
             groups.setdefault(score.organ, []).append(score)
-        return [self._organ_row(organ, group) for organ, group in groups.items()]
+        return groups
 
-    @staticmethod
-    def _organ_row(organ: str, group: Sequence[OrganScore]) -> SummaryRow:
-        values = {m: Summary.of([v for s in group if (v := getattr(s, m)) is not None]) for m in METRICS}
-        missed, absent = (sum(s.status in these for s in group) for these in ((MISSED,), (NOT_IN_REFERENCE, ABSENT)))
-        unasked = sum(s.status in (NOT_IN_REFERENCE, FALSE_POSITIVE) and s.predicted_ml > 0 for s in group)
-        return SummaryRow(organ, group[0].tier, **values, missed=missed, not_in_reference=absent, extra=unasked)
+    def by_target(self) -> dict[str, list[TargetScore]]:
+        """Scores by detection target, in the profile's order."""
+        groups: dict[str, list[TargetScore]] = {}
+        for score in self.targets:
+            groups.setdefault(score.target, []).append(score)
+        return groups
+
+    def per_organ(self) -> list[SummaryRow]:
+        """One row an organ, in the profile's order: each metric over the cases that have it; empty without scores."""
+        return [_organ_row(organ, scores) for organ, scores in self.by_organ().items()]
 
     def per_tier(self) -> list[SummaryRow]:
         """One row a tier that has organs, then ``"all"``.
@@ -129,75 +145,79 @@ class Evaluation:
         """
         organs = self.per_organ()
         rows = []
-        for name in (*TIERS, "all"):
-            group = [row for row in organs if name in ("all", row.tier)]
-            if group:
-                values = {
-                    m: Summary.of([mean for row in group if (mean := getattr(row, m).mean) is not None])
-                    for m in METRICS
-                }
-                counts = {c: sum(getattr(row, c) for row in group) for c in ("missed", "not_in_reference", "extra")}
-                rows.append(SummaryRow(name, name, **values, **counts))
+        for tier in TIERS:
+            members = [row for row in organs if row.tier == tier]
+            if members:
+                rows.append(_tier_row(tier, members))
+        if organs:
+            rows.append(_tier_row("all", organs))
         return rows
 
     def per_target(self) -> dict[str, dict[str, Summary]]:
         """Summaries by target and metric over the cases, then ``Average``: over the targets' means, as in table 7."""
-        groups: dict[str, list[TargetScore]] = {}
-        for score in self.targets:
-            groups.setdefault(score.target, []).append(score)
-        rows = {
-            target: {m: Summary.of([v for s in group if (v := getattr(s, m)) is not None]) for m in TARGET_METRICS}
-            for target, group in groups.items()
-        }
+        rows = {}
+        for target, scores in self.by_target().items():
+            rows[target] = {metric: Summary.of(known_values(scores, metric)) for metric in TARGET_METRICS}
         if rows:
-            means = {m: [row[m].mean for row in rows.values()] for m in TARGET_METRICS}
-            rows["Average"] = {m: Summary.of([v for v in values if v is not None]) for m, values in means.items()}
+            rows[AVERAGE] = _average_of_targets(list(rows.values()))
         return rows
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form with summaries and versions; ``read_evaluation`` reads it back from a file."""
-        return {
-            "provenance": {"package": "soars_nnunet", "version": __version__},
-            **asdict(self),
-            "per_organ": [asdict(row) for row in self.per_organ()],
-            "per_tier": [asdict(row) for row in self.per_tier()],
-            "per_target": {t: {m: asdict(s) for m, s in row.items()} for t, row in self.per_target().items()},
-        }
 
-
-def read_evaluation(path: Path) -> Evaluation:
-    """Read what soars-evaluate or soars-cross-validate wrote, or the detections that soars-channels scored.
+def known_values(scores: Iterable[OrganScore | TargetScore], metric: str) -> list[float]:
+    """Values of a metric, of those scores that have one.
 
     Args:
-        path: ``evaluation.json``, a folder that holds it, or a ``detections.csv`` (then there are only targets).
-
-    Returns:
-        The evaluation; summaries are computed anew.
-
-    Raises:
-        InputError: If there is no such file, or it is something else.
+        scores: Of organs or of targets.
+        metric: One of ``METRICS`` or of ``TARGET_METRICS``.
     """
-    path = Path(path)
-    file = path / "evaluation.json" if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"{path}: expected an evaluation.json, its folder or a detections.csv; run soars-evaluate")
-    try:
-        return _read_detections(file) if file.suffix == ".csv" else _from_dict(read_json(file))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{file}: expected what soars-evaluate or soars-channels writes, got a problem with {error}; evaluate again"
-        ) from error
+    values = [getattr(score, metric) for score in scores]
+    return [value for value in values if value is not None]
 
 
-def _from_dict(data: dict[str, Any]) -> Evaluation:
-    known = {entry.name for entry in fields(Evaluation)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
-    values["scores"] = tuple(OrganScore(**row) for row in data["scores"])
-    values["targets"] = tuple(TargetScore(**row) for row in data.get("targets", ()))
-    return Evaluation(**values)
+def _organ_row(organ: str, scores: Sequence[OrganScore]) -> SummaryRow:
+    missed = absent = extra = 0
+    for score in scores:
+        missed += score.status == MISSED
+        absent += score.status in (NOT_IN_REFERENCE, ABSENT)
+        extra += score.status in (NOT_IN_REFERENCE, FALSE_POSITIVE) and score.predicted_ml > 0
+    return SummaryRow(
+        name=organ,
+        tier=scores[0].tier,
+        dsc=Summary.of(known_values(scores, "dsc")),
+        hd_mm=Summary.of(known_values(scores, "hd_mm")),
+        asd_mm=Summary.of(known_values(scores, "asd_mm")),
+        missed=missed,
+        not_in_reference=absent,
+        hd95_mm=Summary.of(known_values(scores, "hd95_mm")),
+        surface_dsc=Summary.of(known_values(scores, "surface_dsc")),
+        volume_error=Summary.of(known_values(scores, "volume_error")),
+        extra=extra,
+    )
 
 
-def _read_detections(file: Path) -> Evaluation:
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    found = [(row["case"], row["target"], float(row["distance_mm"]), float(row["hd_mm"])) for row in rows]
-    return Evaluation((), targets=tuple(TargetScore(c, t, SCORED, None, mm, hd) for c, t, mm, hd in found))
+def _tier_row(name: str, organs: Sequence[SummaryRow]) -> SummaryRow:
+    return SummaryRow(
+        name=name,
+        tier=name,
+        dsc=_of_means([row.dsc for row in organs]),
+        hd_mm=_of_means([row.hd_mm for row in organs]),
+        asd_mm=_of_means([row.asd_mm for row in organs]),
+        missed=sum(row.missed for row in organs),
+        not_in_reference=sum(row.not_in_reference for row in organs),
+        hd95_mm=_of_means([row.hd95_mm for row in organs]),
+        surface_dsc=_of_means([row.surface_dsc for row in organs]),
+        volume_error=_of_means([row.volume_error for row in organs]),
+        extra=sum(row.extra for row in organs),
+    )
+
+
+def _average_of_targets(rows: Sequence[dict[str, Summary]]) -> dict[str, Summary]:
+    average = {}
+    for metric in TARGET_METRICS:
+        average[metric] = _of_means([row[metric] for row in rows])
+    return average
+
+
+def _of_means(summaries: Iterable[Summary]) -> Summary:
+    """Summary of the means of several summaries, of those that have one."""
+    return Summary.of([summary.mean for summary in summaries if summary.mean is not None])

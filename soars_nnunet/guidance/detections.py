@@ -23,6 +23,7 @@ from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import DETECTIONS, Cascade
 from soars_nnunet.cascade.storage import read_json, replacing
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
+from soars_nnunet.evaluation.mean_std import format_mean_std
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
@@ -174,7 +175,7 @@ def detection_spacing_mm(cascade: Cascade, plans: str) -> list[float]:
 
 def _pm(moments: tuple[float, float | None]) -> str:
     mean, deviation = moments
-    return f"{mean:5.1f}" + ("" if deviation is None else f" ± {deviation:4.1f}")
+    return format_mean_std(mean, deviation, width=5)
 
 
 def write_detections(cascade: Cascade, plans: str, scores: Sequence[DetectionScore]) -> Path:

@@ -17,8 +17,14 @@ Color = tuple[float, float, float]
 GOLDEN_ANGLE = 0.618034
 """Turn of the hue from one organ to the next: neighbours differ, and no two of many are alike."""
 
+SATURATIONS = (0.95, 0.6, 0.8)
+"""Taken in turn, so that organs of a similar hue differ all the same."""
+
 SHOWN = 0.5
 """An organ counts as shown by a slice in which its area is at least so much of its largest."""
+
+WIDTH_INCH = 5.6
+"""Width of a figure of one slice."""
 
 PLANES = ("axial", "coronal", "sagittal")
 
@@ -33,12 +39,15 @@ class Slice:
 
 def organ_colors(names: Sequence[str]) -> dict[str, Color]:
     """A colour an organ; left and right (``_L``, ``_R``) share a hue, the right is darker."""
-    stems = list(dict.fromkeys(name.removesuffix("_L").removesuffix("_R") for name in names))
+    numbers: dict[str, int] = {}
     colors = {}
     for name in names:
-        number = stems.index(name.removesuffix("_L").removesuffix("_R"))
-        saturation = (0.95, 0.6, 0.8)[number % 3]
-        colors[name] = colorsys.hsv_to_rgb(number * GOLDEN_ANGLE % 1, saturation, 0.75 if name.endswith("_R") else 1.0)
+        stem = name.removesuffix("_L").removesuffix("_R")
+        number = numbers.setdefault(stem, len(numbers))
+        hue = number * GOLDEN_ANGLE % 1
+        saturation = SATURATIONS[number % len(SATURATIONS)]
+        brightness = 0.75 if name.endswith("_R") else 1.0
+        colors[name] = colorsys.hsv_to_rgb(hue, saturation, brightness)
     return colors
 
 
@@ -52,26 +61,44 @@ def choose_slices(labels: np.ndarray, most_axial: int = 6) -> list[Slice]:
     Returns:
         Slices, the axial ones from head to feet (Z runs feet to head); the middle ones if there are no labels.
     """
+    areas = _axial_areas(labels)
+    if not len(areas):
+        return [Slice(axis, size // 2) for axis, size in enumerate(labels.shape)]
+    chosen = _covering_slices(areas, most_axial)
+    slices = [Slice(0, index) for index in sorted(chosen, reverse=True)]
+    for axis in (1, 2):
+        slices.append(Slice(axis, _fullest_slice(labels, axis)))
+    return slices
+
+
+def _axial_areas(labels: np.ndarray) -> np.ndarray:
+    """Voxels of each label that is there in each axial slice: (labels, Z)."""
     boxes = find_objects(labels)
     areas = np.zeros((len(boxes), labels.shape[0]))
     for row, box in enumerate(boxes):
         if box is not None:
             areas[row, box[0]] = (labels[box] == row + 1).sum(axis=(1, 2))
-    areas = areas[areas.any(axis=1)]
-    if not len(areas):
-        return [Slice(axis, size // 2) for axis, size in enumerate(labels.shape)]
+    return areas[areas.any(axis=1)]
+
+
+def _covering_slices(areas: np.ndarray, most: int) -> list[int]:
+    """Slices that together show all labels, or as many as ``most`` slices can: the one that adds most comes first."""
     share = areas / areas.max(axis=1, keepdims=True)
-    open_rows, chosen = np.ones(len(areas), bool), []
-    while open_rows.any() and len(chosen) < most_axial:
-        candidates = (share[open_rows] >= SHOWN).sum(axis=0) + share[open_rows].mean(axis=0)
-        chosen.append(int(candidates.argmax()))
-        open_rows &= share[:, chosen[-1]] < SHOWN
-    planes = []
-    for axis in (1, 2):
-        visible = np.array([len(np.unique(np.take(labels, i, axis))) for i in range(labels.shape[axis])])
-        best = np.flatnonzero(visible == visible.max())
-        planes.append(Slice(axis, int(best[len(best) // 2])))
-    return [*(Slice(0, index) for index in sorted(chosen, reverse=True)), *planes]
+    waiting = np.ones(len(areas), bool)
+    chosen: list[int] = []
+    while waiting.any() and len(chosen) < most:
+        newly_shown = (share[waiting] >= SHOWN).sum(axis=0)
+        best = int((newly_shown + share[waiting].mean(axis=0)).argmax())
+        chosen.append(best)
+        waiting &= share[:, best] < SHOWN
+    return chosen
+
+
+def _fullest_slice(labels: np.ndarray, axis: int) -> int:
+    """The middle one of the slices across an axis that show most labels."""
+    visible = np.array([len(np.unique(np.take(labels, index, axis))) for index in range(labels.shape[axis])])
+    best = np.flatnonzero(visible == visible.max())
+    return int(best[len(best) // 2])
 
 
 def draw_slice(
@@ -79,6 +106,7 @@ def draw_slice(
     ct_hu: np.ndarray,
     labels: np.ndarray,
     place: Slice,
+    *,
     colors: Mapping[int, Color],
     window_hu: Sequence[float] = (-160, 240),
     spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
@@ -98,7 +126,7 @@ def draw_slice(
         Labels drawn, ascending.
     """
     upward = slice(None) if place.axis == 0 else slice(None, None, -1)
-    down_mm, across_mm = (mm for axis, mm in enumerate(spacing_mm) if axis != place.axis)
+    down_mm, across_mm = _in_plane(spacing_mm, place)
     axes.imshow(
         np.take(ct_hu, place.index, place.axis)[upward],
         cmap="gray",
@@ -113,7 +141,8 @@ def draw_slice(
             continue
         corner = [part.start for part in box]
         mask = np.pad(flat[box] == label, 1).astype(float)  # a border of background closes the contour
-        rows, columns = (np.arange(size) + start - 1 for size, start in zip(mask.shape, corner, strict=True))
+        rows = np.arange(mask.shape[0]) + corner[0] - 1
+        columns = np.arange(mask.shape[1]) + corner[1] - 1
         axes.contour(columns, rows, mask, levels=[0.5], colors=[colors[label]], linewidths=1.2)
         drawn.append(label)
     axes.axis("off")
@@ -124,14 +153,20 @@ def slice_figure(
     ct_hu: np.ndarray,
     labels: np.ndarray,
     place: Slice,
+    *,
     colors: Mapping[int, Color],
     window_hu: Sequence[float],
     spacing_mm: Sequence[float],
 ) -> tuple[Figure, list[int]]:
     """A figure of one slice alone (see ``draw_slice``), and the labels drawn."""
-    rows, columns = (
-        size * mm for axis, (size, mm) in enumerate(zip(labels.shape, spacing_mm, strict=True)) if axis != place.axis
-    )
-    figure = Figure(figsize=(5.6, 5.6 * rows / columns), facecolor="black")
+    down_mm, across_mm = _in_plane(np.multiply(labels.shape, spacing_mm).tolist(), place)
+    figure = Figure(figsize=(WIDTH_INCH, WIDTH_INCH * down_mm / across_mm), facecolor="black")
     axes = figure.add_axes((0, 0, 1, 1))
-    return figure, draw_slice(axes, ct_hu, labels, place, colors, window_hu, spacing_mm)
+    drawn = draw_slice(axes, ct_hu, labels, place, colors=colors, window_hu=window_hu, spacing_mm=spacing_mm)
+    return figure, drawn
+
+
+def _in_plane(values: Sequence[float], place: Slice) -> tuple[float, float]:
+    """The two of the values (Z, Y, X) that belong to a slice's own axes: down, then across."""
+    down, across = [value for axis, value in enumerate(values) if axis != place.axis]
+    return down, across

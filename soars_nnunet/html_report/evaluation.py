@@ -1,168 +1,131 @@
-"""The page of an evaluation: tables, box plots per organ, worst cases. Metrics are whatever the JSON holds."""
+"""The page of an evaluation: tables, box plots per organ, worst cases."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.errors import InputError
-from soars_nnunet.html_report.page import Markup, facts, page, picture, section, settings, table
+from soars_nnunet.evaluation.mean_std import format_mean_std, format_number
+from soars_nnunet.evaluation.metrics import TARGET_METRICS
+from soars_nnunet.evaluation.organ_scores import MISSED, SCORED, OrganScore
+from soars_nnunet.evaluation.scores import Evaluation, Summary, SummaryRow, known_values
+from soars_nnunet.html_report.page import Cell, Markup, facts, page, picture, section, table
+from soars_nnunet.html_report.shown_metrics import ShownMetric, shown_metrics
 
 WORST = 10
 """Rows of a table of worst cases."""
 
-LISTS = {
+LEFT_OUT = {
     "unknown_in_prediction": "label names of the prediction that the profile does not know",
     "unknown_in_reference": "label names of the reference that the profile does not know",
     "not_predictable": "organs without a label in the prediction's list",
     "predictions_without_reference": "predictions without reference, left out",
     "references_without_prediction": "references without prediction, left out",
 }
+"""What is said of the lists of an ``Evaluation`` that are not empty."""
+
+COUNTS = {"missed": "missed", "not_in_reference": "not in reference", "extra": "extra"}
+"""Title of each count of a ``SummaryRow``."""
+
+SPREAD_NOTE = "Box: quartiles and median; whiskers: up to 1.5 times their distance; dots: cases beyond."
+TIER_NOTE = "Mean ± standard deviation over organs of the organs' means; n is the number of organs averaged."
 
 
-def read_evaluation_json(path: Path) -> dict[str, Any]:
-    """Read what ``soars-evaluate`` wrote.
+def evaluation_page(evaluation: Evaluation) -> str:
+    """HTML of an evaluation.
 
     Args:
-        path: ``evaluation.json``, or the folder that holds it.
-
-    Raises:
-        InputError: If it is absent or something else.
+        evaluation: With the scores of at least one case.
     """
-    path = path / "evaluation.json" if path.is_dir() else path
-    data = read_json(path)
-    rows = [data.get(key) if isinstance(data, dict) else None for key in ("scores", "per_organ", "per_tier")]
-    if not all(isinstance(part, list) and all(isinstance(row, dict) for row in part) for part in rows) or not (
-        all({"case", "organ", "status"} <= set(row) for row in rows[0])
-        and all({"name", "tier"} <= set(row) for row in (*rows[1], *rows[2]))
-    ):
-        raise InputError(
-            f"-e {path}: expected the evaluation.json of soars-evaluate (scores, per_organ, per_tier), got another "
-            "JSON file; name that file"
-        )
-    if not rows[0]:
-        raise InputError(f"-e {path}: expected scores of at least one case, got none; run soars-evaluate on a case")
-    return data
-
-
-def evaluation_page(data: dict[str, Any]) -> str:
-    """HTML of an evaluation (see ``read_evaluation_json``)."""
-    scores, organs, tiers = data["scores"], data["per_organ"], data["per_tier"]
-    metrics = [key for key, value in organs[0].items() if _is_summary(value)]
-    cases = list(dict.fromkeys(score["case"] for score in scores))
-    about = facts(
-        {
-            "prediction": data.get("prediction"),
-            "reference": data.get("reference"),
-            "profile": data.get("profile"),
-            "cases": len(cases),
-            "organs": len(organs),
-            "made with": " ".join(map(str, (data.get("provenance") or {}).values())),
-            **{text: ", ".join(map(str, data[key])) for key, text in LISTS.items() if data.get(key)},
-        }
-    )
-    plots = Markup(f'<div class="plots">{"".join(_box_plot(scores, organs, metric) for metric in metrics)}</div>')
-    spread = "Mean ± standard deviation over organs of the organs' means; n is the number of organs averaged."
+    metrics = shown_metrics(evaluation.metrics)
+    tiers = _tier_table(evaluation.per_tier(), metrics)
+    organs = _organ_table(evaluation.per_organ(), metrics)
+    by_case = _case_table(evaluation, metrics)
+    worst = [_worst_table(evaluation.scores, metric, metrics) for metric in metrics if metric.better]
     parts = [
-        section("Evaluation", about),
-        section("By tier", _summary_table("tier", tiers, metrics), note=spread),
-        section("By organ", _summary_table("organ", organs, metrics), note="Mean ± standard deviation over cases."),
-        *_targets(data),
-        section(
-            "Spread",
-            plots,
-            note="Box: quartiles and median; whiskers: up to 1.5 times their distance; dots: cases beyond.",
-        ),
-        section(
-            "By case", _case_table(scores, cases, metrics), note="Mean over the case's organs, by the first column."
-        ),
-        section("Worst cases", *(_worst(scores, metric, metrics) for metric in metrics if _better(metric))),
-        section("Not scored", _not_scored(scores)),
+        section("Evaluation", [_about(evaluation)]),
+        section("By tier", [tiers], note=TIER_NOTE),
+        section("By organ", [organs], note="Mean ± standard deviation over cases."),
     ]
-    return page(f"Evaluation of {Path(str(data.get('prediction') or 'a prediction')).name}", parts)
-
-
-def _is_summary(value: Any) -> bool:
-    return isinstance(value, dict) and {"n", "mean"} <= set(value)
-
-
-def _title(metric: str) -> str:
-    known = settings()["metrics"].get(metric)
-    if known:
-        return known["title"]
-    stem, _, unit = metric.rpartition("_")
-    return f"{stem.replace('_', ' ')}, {unit}" if unit in ("mm", "ml") and stem else metric.replace("_", " ")
-
-
-def _better(metric: str) -> str | None:
-    """Which values of a metric are good: ``"high"``, ``"low"``, ``"zero"``, or None where nobody said."""
-    known = settings()["metrics"].get(metric)
-    return known["better"] if known else ("low" if metric.endswith("_mm") else None)
-
-
-def _badness(value: float, metric: str) -> float:
-    return {"high": -value, "low": value, "zero": abs(value)}.get(_better(metric) or "", 0.0)
-
-
-def _digits(metric: str) -> int:
-    return 2 if metric.endswith(("_mm", "_ml")) else 3
-
-
-def _number(value: float | None, metric: str) -> str | None:
-    return None if value is None else f"{value:.{_digits(metric)}f}"
-
-
-def _mean_std(summary: dict[str, Any] | None, metric: str) -> str | None:
-    mean = _number(summary and summary["mean"], metric)
-    std = _number(summary and summary.get("std"), metric)
-    return f"{mean} ± {std}" if mean and std else mean
-
-
-def _summary_table(kind: str, rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> Markup:
-    counts = [key for key, value in rows[0].items() if type(value) is int] if rows else []
-    header = [
-        kind,
-        *(["tier"] if kind == "organ" else []),
-        "n",
-        *map(_title, metrics),
-        *(_title(key) for key in counts),
+    targets = _target_table(evaluation)
+    if targets:
+        parts.append(section("Detection targets", [targets]))
+    parts += [
+        section("Spread", [_box_plots(evaluation, metrics)], note=SPREAD_NOTE),
+        section("By case", [by_case], note="Mean over the case's organs, by the first column."),
+        section("Worst cases", worst),
+        section("Not scored", [_not_scored(evaluation.scores)]),
     ]
-    body = [
-        [
-            row["name"],
-            *([row["tier"]] if kind == "organ" else []),
-            row[metrics[0]]["n"] if metrics else None,
-            *(_mean_std(row.get(metric), metric) for metric in metrics),
-            *(row.get(key) for key in counts),
-        ]
-        for row in rows
-    ]
+    name = Path(evaluation.prediction or "a prediction").name
+    return page(f"Evaluation of {name}", parts)
+
+
+def _about(evaluation: Evaluation) -> Markup:
+    pairs: dict[str, Cell] = {
+        "prediction": evaluation.prediction,
+        "reference": evaluation.reference,
+        "profile": evaluation.profile,
+        "cases": len(evaluation.cases()),
+        "organs": len(evaluation.by_organ()),
+        "made with": f"soars_nnunet {evaluation.version}" if evaluation.version else None,
+    }
+    for name, text in LEFT_OUT.items():
+        pairs[text] = ", ".join(getattr(evaluation, name))
+    return facts(pairs)
+
+
+def _tier_table(rows: Sequence[SummaryRow], metrics: Sequence[ShownMetric]) -> Markup:
+    header = ["tier", "n", *_titles(metrics), *COUNTS.values()]
+    body = [[row.name, *_summary_cells(row, metrics)] for row in rows]
     return table(header, body)
 
 
-def _targets(data: dict[str, Any]) -> list[Markup]:
-    """Section of the detection targets, if the evaluation has any."""
-    rows = {name: row for name, row in (data.get("per_target") or {}).items() if isinstance(row, dict)}
-    metrics = list(dict.fromkeys(key for row in rows.values() for key, value in row.items() if _is_summary(value)))
-    metrics = [key for key in metrics if any(row.get(key, {}).get("mean") is not None for row in rows.values())]
-    if not metrics:
-        return []
-    body = [[name, *(_mean_std(row.get(metric), metric) for metric in metrics)] for name, row in rows.items()]
-    return [section("Detection targets", table(["target", *map(_title, metrics)], body))]
+def _organ_table(rows: Sequence[SummaryRow], metrics: Sequence[ShownMetric]) -> Markup:
+    header = ["organ", "tier", "n", *_titles(metrics), *COUNTS.values()]
+    body = [[row.name, row.tier, *_summary_cells(row, metrics)] for row in rows]
+    return table(header, body)
 
 
-def _values(scores: Sequence[dict[str, Any]], metric: str) -> list[float]:
-    return [score[metric] for score in scores if score.get(metric) is not None]
+def _summary_cells(row: SummaryRow, metrics: Sequence[ShownMetric]) -> list[Cell]:
+    cells: list[Cell] = [row.summary(metrics[0].key).n]
+    for metric in metrics:
+        cells.append(_mean_std(row.summary(metric.key), metric))
+    for count in COUNTS:
+        cells.append(getattr(row, count))
+    return cells
 
 
-def _box_plot(scores: Sequence[dict[str, Any]], organs: Sequence[dict[str, Any]], metric: str) -> Markup:
-    names = [row["name"] for row in organs]
-    groups = [_values([score for score in scores if score["organ"] == name], metric) for name in names]
+def _target_table(evaluation: Evaluation) -> Markup | None:
+    """Summaries of the detection targets, of the metrics that have a value; None without any."""
+    rows = evaluation.per_target()
+    measured = []
+    for key in TARGET_METRICS:
+        if any(row[key].n for row in rows.values()):
+            measured.append(key)
+    if not measured:
+        return None
+    metrics = shown_metrics(measured)
+    body = []
+    for name, row in rows.items():
+        cells: list[Cell] = [name]
+        for metric in metrics:
+            cells.append(_mean_std(row[metric.key], metric))
+        body.append(cells)
+    return table(["target", *_titles(metrics)], body)
+
+
+def _box_plots(evaluation: Evaluation, metrics: Sequence[ShownMetric]) -> Markup:
+    pictures = "".join(_box_plot(evaluation, metric) for metric in metrics)
+    return Markup(f'<div class="plots">{pictures}</div>')
+
+
+def _box_plot(evaluation: Evaluation, metric: ShownMetric) -> Markup:
+    by_organ = evaluation.by_organ()
+    names = list(by_organ)
+    groups = [known_values(scores, metric.key) for scores in by_organ.values()]
     figure = Figure(figsize=(6.2, 0.9 + 0.22 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     axes.boxplot(groups, orientation="horizontal", widths=0.6, flierprops={"markersize": 3})
@@ -170,37 +133,66 @@ def _box_plot(scores: Sequence[dict[str, Any]], organs: Sequence[dict[str, Any]]
     axes.set_yticklabels(names, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    axes.set_title(_title(metric), fontsize=10, parse_math=False)
-    if _better(metric) == "high":
+    axes.set_title(metric.title, fontsize=10, parse_math=False)
+    if metric.better == "high":
         axes.set_xlim(-0.02, 1.02)
-    return picture(figure, f"Box plots of {_title(metric)} for {len(names)} organs")
+    return picture(figure, f"Box plots of {metric.title} for {len(names)} organs")
 
 
-def _case_table(scores: Sequence[dict[str, Any]], cases: Sequence[str], metrics: Sequence[str]) -> Markup:
+def _case_table(evaluation: Evaluation, metrics: Sequence[ShownMetric]) -> Markup:
+    """Means over each case's organs, the worst case by the first metric first."""
     rows = []
-    for case in cases:
-        own = [score for score in scores if score["case"] == case]
-        values = [_values(own, metric) for metric in metrics]
-        means = [float(np.mean(v)) if v else None for v in values]
-        missed = sum(score["status"] == "missed" for score in own)
-        rows.append((means, [case, *map(_number, means, metrics), missed]))
-    if metrics:
-        rows.sort(key=lambda row: -np.inf if row[0][0] is None else -_badness(row[0][0], metrics[0]))
-    return table(["case", *map(_title, metrics), "missed"], [cells for _, cells in rows])
+    for case in evaluation.cases():
+        scores = [score for score in evaluation.scores if score.case == case]
+        means = [_mean(known_values(scores, metric.key)) for metric in metrics]
+        missed = sum(score.status == MISSED for score in scores)
+        cells: list[Cell] = [case]
+        for metric, mean in zip(metrics, means, strict=True):
+            cells.append(_number(mean, metric))
+        cells.append(missed)
+        rows.append((metrics[0].badness(means[0]), cells))
+    rows.sort(key=lambda row: -row[0])
+    return table(["case", *_titles(metrics), "missed"], [cells for _, cells in rows])
 
 
-def _worst(scores: Sequence[dict[str, Any]], metric: str, metrics: Sequence[str]) -> Markup:
-    known = [score for score in scores if score.get(metric) is not None]
-    known.sort(key=lambda score: -_badness(score[metric], metric))
-    others = [other for other in metrics if other != metric]
-    body = [
-        [score["case"], score["organ"], *(_number(score.get(m), m) for m in (metric, *others)), score["status"]]
-        for score in known[:WORST]
-    ]
-    return table(["case", "organ", *map(_title, (metric, *others)), "status"], body, f"Worst {_title(metric)}")
+def _worst_table(scores: Sequence[OrganScore], metric: ShownMetric, metrics: Sequence[ShownMetric]) -> Markup:
+    """The organs of cases with the worst values of a metric."""
+    known = [score for score in scores if getattr(score, metric.key) is not None]
+    known.sort(key=lambda score: -metric.badness(getattr(score, metric.key)))
+    shown = [metric, *(other for other in metrics if other != metric)]
+    body = []
+    for score in known[:WORST]:
+        cells: list[Cell] = [score.case, score.organ]
+        for column in shown:
+            cells.append(_number(getattr(score, column.key), column))
+        cells.append(score.status)
+        body.append(cells)
+    return table(["case", "organ", *_titles(shown), "status"], body, f"Worst {metric.title}")
 
 
-def _not_scored(scores: Sequence[dict[str, Any]]) -> Markup:
-    rows = [[score["case"], score["organ"], score["status"].replace("_", " ")] for score in scores]
-    rows = [row for row, score in zip(rows, scores, strict=True) if score["status"] != "scored"]
-    return table(["case", "organ", "status"], rows) if rows else Markup("<p>Every organ of every case was scored.</p>")
+def _not_scored(scores: Sequence[OrganScore]) -> Markup:
+    rows = []
+    for score in scores:
+        if score.status != SCORED:
+            rows.append([score.case, score.organ, score.status.replace("_", " ")])
+    if not rows:
+        return Markup("<p>Every organ of every case was scored.</p>")
+    return table(["case", "organ", "status"], rows)
+
+
+def _titles(metrics: Sequence[ShownMetric]) -> list[str]:
+    return [metric.title for metric in metrics]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _number(value: float | None, metric: ShownMetric) -> str | None:
+    return None if value is None else format_number(value, metric.digits)
+
+
+def _mean_std(summary: Summary, metric: ShownMetric) -> str | None:
+    if summary.mean is None:
+        return None
+    return format_mean_std(summary.mean, summary.std, metric.digits)

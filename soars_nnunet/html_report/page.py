@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,26 @@ POLICY = (
 
 DPI = 90
 
+NUMBER_STARTS = frozenset("-+.0123456789")
+"""First characters of cells that are set as numbers."""
+
 
 class Markup(str):
     """Text that is HTML already; every other string is escaped."""
 
 
-def escape(value: Any) -> Markup:
+Cell = str | int | float | None
+"""What a table or a list of facts shows; None is a dash."""
+
+
+def escape(value: Cell) -> Markup:
     """HTML of a value: markup as it is, None as a dash, anything else escaped."""
     if isinstance(value, Markup):
         return value
     return Markup("–" if value is None else html.escape(str(value)))
 
 
-def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str = "") -> Markup:
+def table(header: Sequence[Cell], rows: Iterable[Sequence[Cell]], caption: str = "") -> Markup:
     """A table whose first column is a row header.
 
     Args:
@@ -48,33 +55,39 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str = "
     Returns:
         HTML; only the header if there are no rows.
     """
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(_cell(cell) for cell in row[1:]) + "</tr>"
-        for row in rows
-    )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(_row(row) for row in rows)
     return Markup(f'<div class="wide"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
-def _cell(value: Any) -> str:
-    numeric = value is None or not isinstance(value, str) or value[:1] in set("-+.0123456789")
+def _row(cells: Sequence[Cell]) -> str:
+    name = f'<th scope="row">{escape(cells[0])}</th>'
+    others = "".join(_cell(cell) for cell in cells[1:])
+    return f"<tr>{name}{others}</tr>"
+
+
+def _cell(value: Cell) -> str:
+    numeric = not isinstance(value, str) or value[:1] in NUMBER_STARTS
     return f"<td>{escape(value)}</td>" if numeric else f'<td class="text">{escape(value)}</td>'
 
 
-def section(title: str, *parts: str, note: str = "") -> Markup:
+def section(title: str, parts: Sequence[str], note: str = "") -> Markup:
     """A section with a heading, an explaining line and its parts (HTML)."""
     explained = f'<p class="note">{escape(note)}</p>' if note else ""
     return Markup(f"<section><h2>{escape(title)}</h2>{explained}{''.join(parts)}</section>")
 
 
-def facts(pairs: dict[str, Any]) -> Markup:
-    """A list of names and values; pairs whose value is None or empty are left out."""
-    items = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs.items() if value)
-    return Markup(f"<dl>{''.join(items)}</dl>")
+def facts(pairs: Mapping[str, Cell]) -> Markup:
+    """A list of names and values; pairs whose value is None, 0 or empty are left out."""
+    items = ""
+    for name, value in pairs.items():
+        if value:
+            items += f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+    return Markup(f"<dl>{items}</dl>")
 
 
-def picture(figure: Figure, alternative: str, caption: Any = "") -> Markup:
+def picture(figure: Figure, alternative: str, caption: str = "") -> Markup:
     """A matplotlib figure as an inline PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor())

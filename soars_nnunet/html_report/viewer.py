@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import SimpleITK as sitk
 
-from soars_nnunet.html_report.contours import Color
 from soars_nnunet.html_report.page import Markup, escape, json_script, package_text, section, settings
+from soars_nnunet.html_report.slices import DrawnOrgan
 from soars_nnunet.html_report.volumes import LOW_HU, STEP_HU, centers_mm, embed
 
 NIIVUE_VERSION = "0.69.0"
@@ -20,25 +21,23 @@ VIEWS = {
     "sagittal": "sagittal",
     "3D organs": "render",
 }
+"""Key of each view in ``viewer.js`` by the text of its button."""
+
+FIRST_VIEW = "multi"
 
 
-def viewer(ct: sitk.Image, labels: sitk.Image, organs: Sequence[tuple[str, int, Color]]) -> tuple[Markup, Markup]:
+def viewer(ct: sitk.Image, labels: sitk.Image, organs: Sequence[DrawnOrgan]) -> tuple[Markup, Markup]:
     """Section and scripts of the viewer.
 
     Args:
         ct: In HU.
         labels: On the same grid.
-        organs: Name, label and colour of each organ; those without a voxel are left out of the list.
+        organs: Those without a voxel are left out of the list.
 
     Returns:
         HTML of the section, and of the scripts for the end of the page.
     """
-    embedded, centers = embed(ct, labels), centers_mm(labels)
-    shown = [
-        {"name": name, "label": label, "rgb": [round(255 * part) for part in color], "center": centers[label]}
-        for name, label, color in organs
-        if label in centers
-    ]
+    embedded = embed(ct, labels)
     windows = settings()["windows_hu"]
     spacing = " × ".join(f"{mm:.2g}" for mm in embedded.spacing_mm)
     part = f"cropped to the organs, {spacing} mm" if embedded.cropped else f"{spacing} mm"
@@ -47,22 +46,37 @@ def viewer(ct: sitk.Image, labels: sitk.Image, organs: Sequence[tuple[str, int, 
         "Click to move the crosshair, drag to turn the 3D view; click an organ's name to go there."
     )
     html = section("Viewer", _controls(windows), note=note)
-    data = {"organs": shown, "windows": windows, "ct": embedded.ct, "labels": embedded.labels}
+    data = {
+        "organs": _organ_entries(organs, centers_mm(labels)),
+        "windows": windows,
+        "ct": embedded.ct,
+        "labels": embedded.labels,
+    }
     library = package_text("niivue.umd.js").replace("</script", "<\\/script")
     banner = f"/* NiiVue {NIIVUE_VERSION} and the packages in it:\n{package_text('niivue.LICENSES.txt')}*/\n"
     scripts = f"<script>{banner}{library}</script>\n<script>{package_text('viewer.js')}</script>\n"
     return html, Markup(json_script("viewer-data", data) + "\n" + scripts)
 
 
+def _organ_entries(organs: Sequence[DrawnOrgan], centers: Mapping[int, list[float]]) -> list[dict[str, Any]]:
+    """What the script needs of each organ that has a voxel."""
+    entries = []
+    for organ in organs:
+        if organ.label not in centers:
+            continue
+        rgb = [round(255 * part) for part in organ.color]
+        entries.append({"name": organ.name, "label": organ.label, "rgb": rgb, "center": centers[organ.label]})
+    return entries
+
+
 def _controls(windows: dict[str, list[float]]) -> Markup:
-    views = "".join(
-        f'<button type="button" data-view="{key}" aria-pressed="{str(key == "multi").lower()}">{escape(text)}</button>'
-        for text, key in VIEWS.items()
-    )
-    options = "".join(
-        f'<option value="{escape(name)}">{escape(name)} ({low:g} to {high:g} HU)</option>'
-        for name, (low, high) in windows.items()
-    )
+    views = ""
+    for text, key in VIEWS.items():
+        pressed = "true" if key == FIRST_VIEW else "false"
+        views += f'<button type="button" data-view="{key}" aria-pressed="{pressed}">{escape(text)}</button>'
+    options = ""
+    for name, (low, high) in windows.items():
+        options += f'<option value="{escape(name)}">{escape(name)} ({low:g} to {high:g} HU)</option>'
     return Markup(
         '<div id="viewer" data-state="loading"><noscript><p>The viewer needs JavaScript; tables and slices do not.</p>'
         f'</noscript><div class="bar"><span>{views}</span><label>window <select id="window">{options}</select></label>'

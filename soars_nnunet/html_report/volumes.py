@@ -49,15 +49,23 @@ def embed(ct: sitk.Image, labels: sitk.Image, max_voxels: int = VOXELS) -> Embed
     """
     start, size = _box(labels)
     cropped = size != list(ct.GetSize())
-    ct, labels = (sitk.RegionOfInterest(image, size, start) for image in (ct, labels))
+    ct = sitk.RegionOfInterest(ct, size, start)
+    labels = sitk.RegionOfInterest(labels, size, start)
     spacing_mm = _reduced_spacing(ct.GetSize(), ct.GetSpacing(), max_voxels)
     if spacing_mm != ct.GetSpacing():
         ct = _resample(sitk.Cast(ct, sitk.sitkFloat32), spacing_mm, sitk.sitkLinear)
         labels = _resample(labels, spacing_mm, sitk.sitkNearestNeighbor)
-    stored = np.clip(np.round((sitk.GetArrayFromImage(ct) - float(LOW_HU)) / STEP_HU), 0, 255).astype(np.uint8)
+    steps = np.round((sitk.GetArrayFromImage(ct) - float(LOW_HU)) / STEP_HU)
+    stored = np.clip(steps, 0, 255).astype(np.uint8)
     values = sitk.GetArrayFromImage(labels)
     values = values.astype(np.uint8 if values.max() < 256 else np.int16)
-    return Embedded(_nifti(stored, ct, STEP_HU, LOW_HU), _nifti(values, ct), ct.GetSpacing(), ct.GetSize(), cropped)
+    return Embedded(
+        ct=_nifti(stored, ct, STEP_HU, LOW_HU),
+        labels=_nifti(values, ct),
+        spacing_mm=ct.GetSpacing(),
+        size=ct.GetSize(),
+        cropped=cropped,
+    )
 
 
 def centers_mm(labels: sitk.Image) -> dict[int, list[float]]:
@@ -78,10 +86,14 @@ def _box(labels: sitk.Image) -> tuple[list[int], list[int]]:
     if not shapes.HasLabel(1):
         return [0, 0, 0], list(labels.GetSize())
     box = shapes.GetBoundingBox(1)
-    margin = [int(np.ceil(MARGIN_MM / mm)) for mm in labels.GetSpacing()]
-    start = [max(0, box[axis] - margin[axis]) for axis in range(3)]
-    stop = [min(labels.GetSize()[axis], box[axis] + box[axis + 3] + margin[axis]) for axis in range(3)]
-    return start, [high - low for low, high in zip(start, stop, strict=True)]
+    start, size = [], []
+    for axis in range(3):
+        margin = int(np.ceil(MARGIN_MM / labels.GetSpacing()[axis]))
+        first = max(0, box[axis] - margin)
+        stop = min(labels.GetSize()[axis], box[axis] + box[axis + 3] + margin)
+        start.append(first)
+        size.append(stop - first)
+    return start, size
 
 
 def _reduced_spacing(size: tuple[int, ...], spacing_mm: tuple[float, ...], max_voxels: int) -> tuple[float, ...]:
@@ -94,9 +106,10 @@ def _reduced_spacing(size: tuple[int, ...], spacing_mm: tuple[float, ...], max_v
 
 
 def _resample(image: sitk.Image, spacing_mm: tuple[float, ...], interpolator: int) -> sitk.Image:
-    old, size = image.GetSpacing(), image.GetSize()
-    new_size = [max(1, round(n * a / b)) for n, a, b in zip(size, old, spacing_mm, strict=True)]
-    shift = [(b / a - 1) / 2 for a, b in zip(old, spacing_mm, strict=True)]  # the outer corner stays
+    new_size, shift = [], []
+    for voxels, old_mm, new_mm in zip(image.GetSize(), image.GetSpacing(), spacing_mm, strict=True):
+        new_size.append(max(1, round(voxels * old_mm / new_mm)))
+        shift.append((new_mm / old_mm - 1) / 2)  # the outer corner stays
     origin = image.TransformContinuousIndexToPhysicalPoint(shift)
     default = float(LOW_HU) if interpolator == sitk.sitkLinear else 0.0
     return sitk.Resample(

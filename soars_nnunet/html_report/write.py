@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.html_report.evaluation import evaluation_page, read_evaluation_json
+from soars_nnunet.evaluation.evaluation_file import find_evaluation, read_evaluation
+from soars_nnunet.html_report.evaluation import evaluation_page
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page
 from soars_nnunet.images.listing import list_cts
@@ -39,8 +40,11 @@ def report_evaluation(path: Path, output: Path | None, progress: Progress) -> No
     Raises:
         InputError: If it is no evaluation, or the page cannot be written.
     """
-    file = path / "evaluation.json" if path.is_dir() else path
-    page = evaluation_page(read_evaluation_json(file))
+    file = find_evaluation(path)
+    evaluation = read_evaluation(file)
+    if not evaluation.scores:
+        raise InputError(f"-e {path}: expected scores of at least one case, got none; run soars-evaluate on a case")
+    page = evaluation_page(evaluation)
     _write(output or file.with_suffix(".html"), page, progress)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from soars_nnunet.evaluation.case_volumes import CaseVolumes
 from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
 from soars_nnunet.evaluation.evaluate import evaluate_folders
 from soars_nnunet.profile import load_profile
@@ -31,7 +32,7 @@ def by_target(scores):
 def test_distance_of_centres_of_mass(profile):
     reference = volume(profile, Pineal=(2, 3, 4), Pituitary=(6, 6, 6))
     prediction = volume(profile, Pineal=(3, 5, 8))
-    scores = by_target(score_targets("a", prediction, reference, SPACING, profile))
+    scores = by_target(score_targets(CaseVolumes("a", prediction, reference, SPACING), profile))
     assert len(scores) == 10
     assert scores["Pineal"].distance_mm == pytest.approx(np.linalg.norm([3.0, 2.0, 2.0]))
     assert (scores["Pituitary"].status, scores["Pituitary"].distance_mm) == ("missed", None)
@@ -42,12 +43,12 @@ def test_a_target_of_two_organs_needs_both_in_the_reference(profile):
     ear = volume(profile, Ear_Internal_L=(2, 2, 2), Ear_Internal_R=(2, 2, 8))
     both = ear | volume(profile, Cochlea_L=(4, 4, 4))
     found = volume(profile, Cochlea_L=(2, 2, 2))
-    scores = by_target(score_targets("a", found, both, SPACING, profile))
+    scores = by_target(score_targets(CaseVolumes("a", found, both, SPACING), profile))
     left, right = (profile.by_name[f"Cochlea_{side}"].target for side in "LR")
     assert scores[right].status == "not_in_reference"  # its cochlea was not drawn
     assert scores[left].distance_mm == pytest.approx(np.linalg.norm([3.0, 1.0, 0.5]))  # of ear and cochlea together
-    undrawn = by_target(score_targets("a", found, both, SPACING, profile, undrawn=["Cochlea_L"]))
-    assert undrawn[left].status == "not_in_reference"
+    not_annotated = CaseVolumes("a", found, both, SPACING, not_annotated=["Cochlea_L"])
+    assert by_target(score_targets(not_annotated, profile))[left].status == "not_in_reference"
 
 
 def test_detected_centres_come_from_the_report(profile, tmp_path):
@@ -81,4 +82,4 @@ def test_other_json_files_beside_a_prediction_are_no_reports(text, tmp_path):
 
 def test_profiles_without_targets():
     labels = np.ones(SHAPE, np.uint8)
-    assert score_targets("a", labels, labels, SPACING, load_profile("openkbp7")) == []
+    assert score_targets(CaseVolumes("a", labels, labels, SPACING), load_profile("openkbp7")) == []

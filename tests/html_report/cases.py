@@ -11,7 +11,8 @@ from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.prediction.report import organ_rows
 from soars_nnunet.profile import Organ
 
-NAMES = ("Parotid_L", "Parotid_R", "<i>Gland</i> & $x$", "Lens_L")
+ODD = "<i>Gland</i> & $x$"
+NAMES = ("Parotid_L", "Parotid_R", ODD, "Lens_L")
 SPACING_MM = (4.0, 3.0, 2.0)
 
 

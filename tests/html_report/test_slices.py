@@ -1,55 +1,38 @@
+import re
+
 import numpy as np
-import pytest
-from matplotlib.figure import Figure
+import SimpleITK as sitk
+from html_report.cases import image_of
 
-from soars_nnunet.html_report.contours import Slice, choose_slices, draw_slice, organ_colors
-from soars_nnunet.profile import load_profile
-
-
-def test_colors_tell_organs_apart_and_pair_the_sides():
-    names = [organ.name for organ in load_profile("hn42").organs]
-    colors = organ_colors(names)
-    assert list(colors) == names and len(set(colors.values())) == 42
-    left, right = np.array(colors["Parotid_L"]), np.array(colors["Parotid_R"])
-    np.testing.assert_allclose(right / left, 0.75)
+from soars_nnunet.html_report.prediction import prediction_page
+from soars_nnunet.html_report.slices import DrawnOrgan, slice_figures, swatch
 
 
-def test_axial_slices_cover_every_organ_with_few():
-    labels = np.zeros((30, 8, 8), int)
-    labels[2:5, 1:3, 1:3], labels[3:6, 4:6, 4:6], labels[20:22, 2:4, 2:4] = 1, 2, 9
-    axial = [place for place in choose_slices(labels) if place.axis == 0]
-    assert len(axial) == 2 and axial[0].index in (20, 21) and axial[1].index in (3, 4)
+def test_slices_name_the_organs_that_they_show(small_case, parse):
+    text = prediction_page(*small_case)
+    captions = [re.sub("<[^>]+>", " ", part) for part in re.findall("<figcaption>(.*?)</figcaption>", text)]
+    assert len(captions) == 4 and all(re.search(r"slice \d+ of (20|24|32)", caption) for caption in captions)
+    first, second = captions[:2]  # head first
+    assert "slice 1" in first and "Gland" in first and "Parotid" not in first
+    assert "Parotid_L" in second and "Parotid_R" in second and "Gland" not in second
 
 
-def test_coronal_and_sagittal_slices_go_through_most_organs():
-    labels = np.zeros((9, 10, 11), int)
-    labels[2, 3, 1:10], labels[4, 3, 7], labels[5, 8, 2] = 1, 2, 3
-    assert choose_slices(labels)[-2:] == [Slice(1, 3), Slice(2, 7)]
+def test_air_around_the_patient_is_cut_off_but_counted():
+    ct_hu = np.full((12, 10, 10), -1000, np.int16)
+    ct_hu[6:10, 2:8, 3:7] = 0
+    labels = np.zeros(ct_hu.shape, np.uint8)
+    labels[7, 4, 4] = 1
+    text = slice_figures(image_of(ct_hu), image_of(labels), [DrawnOrgan("<x>", 1, (1.0, 0.0, 0.0))])
+    titles = re.findall("<b>(.*?)</b>", text)
+    assert titles == ["axial slice 8 of 12", "coronal slice 5 of 10", "sagittal slice 5 of 10"]
+    assert text.count("&lt;x&gt;") == 3
 
 
-def test_no_labels_give_the_middle():
-    assert choose_slices(np.zeros((8, 10, 12), int)) == [Slice(0, 4), Slice(1, 5), Slice(2, 6)]
+def test_scans_of_air_are_drawn_whole():
+    air = image_of(np.full((4, 6, 8), -1000, np.int16))
+    text = slice_figures(air, sitk.Cast(air > 0, sitk.sitkUInt8), [])
+    assert re.findall("<b>(.*?)</b>", text) == ["axial slice 3 of 4", "coronal slice 4 of 6", "sagittal slice 5 of 8"]
 
 
-def draw(place, labels, colors):
-    axes = Figure().add_subplot()
-    drawn = draw_slice(axes, np.zeros(labels.shape), labels, place, colors, spacing_mm=(3.0, 1.0, 2.0))
-    boxes = [path.get_extents() for collection in axes.collections for path in collection.get_paths()]
-    return drawn, [np.round(box.extents, 3).tolist() for box in boxes], axes
-
-
-def test_contours_lie_around_the_voxels():
-    labels = np.zeros((6, 7, 8), int)
-    labels[2, 3:5, 5:8] = 4
-    labels[2, 0, 0] = 2
-    drawn, boxes, axes = draw(Slice(0, 2), labels, {4: (1, 0, 0)})
-    assert drawn == [4] and boxes == [[4.5, 2.5, 7.5, 4.5]]  # x from, y from, x to, y to; closed at the border
-    assert axes.get_aspect() == pytest.approx(0.5)
-
-
-def test_coronal_slices_stand_head_up():
-    labels = np.zeros((6, 7, 8), int)
-    labels[5, 3, 1:3] = 1
-    _, boxes, axes = draw(Slice(1, 3), labels, {1: (1, 0, 0)})
-    assert boxes == [[0.5, -0.5, 2.5, 0.5]] and axes.get_ylim()[0] > axes.get_ylim()[1]
-    assert axes.get_aspect() == pytest.approx(1.5)
+def test_swatches_have_the_color_in_hexadecimal():
+    assert "background:#ff0080" in swatch((1.0, 0.0, 0.5))

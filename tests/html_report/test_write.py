@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from soars_nnunet.errors import InputError
+from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.html_report import write
 from soars_nnunet.html_report.write import PredictedCase, find_predicted_cases, report_evaluation, report_predictions
 
@@ -20,7 +21,7 @@ def written(monkeypatch):
     monkeypatch.setattr(write, "write_page", write_page)
     monkeypatch.setattr(write, "prediction_page", lambda labels, report, ct: f"{labels} {report} {ct}")
     monkeypatch.setattr(write, "evaluation_page", str)
-    monkeypatch.setattr(write, "read_evaluation_json", lambda path: path)
+    monkeypatch.setattr(write, "read_evaluation", lambda path: Evaluation((None,)))
     return paths
 
 

@@ -1,0 +1,201 @@
+"""Label files of predictions and references: which belong together, their label lists, and reading a pair.
+
+Axes: arrays are (Z, Y, X).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from soars_nnunet.errors import InputError
+from soars_nnunet.evaluation.case_volumes import label_volume
+from soars_nnunet.images.label_map import check_same_grid, read_label_map
+
+logger = logging.getLogger(__name__)
+
+ENDINGS = (".nii.gz", ".nrrd", ".mha", ".nii")
+"""Endings of label files; a case's name is the file name without it."""
+
+LABEL_LIST = "dataset.json"
+"""Name of nnU-Net's file with the label value by name."""
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Label files of one case.
+
+    Attributes:
+        case: Name of the case.
+        prediction: Predicted labels.
+        reference: Reference labels.
+    """
+
+    case: str
+    prediction: Path
+    reference: Path
+
+
+@dataclass(frozen=True)
+class PairedFiles:
+    """Predictions and references that belong together, and those without a partner.
+
+    Attributes:
+        cases: A pair a case, by name.
+        without_reference: Cases that only the predictions have.
+        without_prediction: Cases that only the references have.
+    """
+
+    cases: tuple[CaseFiles, ...]
+    without_reference: tuple[str, ...] = ()
+    without_prediction: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadPair:
+    """Label volumes of one case, on one grid.
+
+    Attributes:
+        predicted: (Z, Y, X), uint8 or uint16.
+        reference: (Z, Y, X), uint8 or uint16.
+        header: Image of one voxel with the reference's geometry.
+    """
+
+    predicted: np.ndarray
+    reference: np.ndarray
+    header: sitk.Image
+
+
+def pair_files(prediction: Path, reference: Path, allow_missing: bool = False) -> PairedFiles:
+    """Pair label files of the same name; two single files belong together whatever their names.
+
+    Args:
+        prediction: Folder, or one file (then only its case is evaluated).
+        reference: Folder, or one file.
+        allow_missing: Accept references without prediction.
+
+    Raises:
+        InputError: If a path does not exist, a case has two files, there is no pair, or a prediction is missing.
+    """
+    predicted = _files_by_case(prediction, "prediction")
+    references = _files_by_case(reference, "reference")
+    if prediction.is_file() and reference.is_file():
+        (case,) = predicted
+        (file,) = references.values()
+        return PairedFiles((CaseFiles(case, predicted[case], file),))
+    pairs = []
+    extra = []
+    for case, file in predicted.items():
+        if case in references:
+            pairs.append(CaseFiles(case, file, references[case]))
+        else:
+            extra.append(case)
+    if not pairs:
+        raise InputError(
+            f"expected predictions and references of the same name, got {len(predicted)} in {prediction} (such as "
+            f"'{next(iter(predicted))}') and {len(references)} in {reference} (such as '{next(iter(references))}'); "
+            "rename the files"
+        )
+    missing = [case for case in references if case not in predicted and prediction.is_dir()]
+    if missing and not allow_missing:
+        raise InputError(
+            f"expected a prediction for each reference, got none in {prediction} for {', '.join(missing)}; "
+            "predict them, or allow missing predictions"
+        )
+    return PairedFiles(tuple(pairs), tuple(extra), tuple(missing))
+
+
+def case_name(path: Path) -> str | None:
+    """Name of a label file's case; None for other files."""
+    for ending in ENDINGS:
+        if path.name.endswith(ending):
+            return path.name.removesuffix(ending)
+    return None
+
+
+def read_label_list(folder: Path, explicit: Path | None, what: str, look_above: bool) -> dict[str, int] | None:
+    """Label value by name for a folder of label files.
+
+    Args:
+        folder: Folder or file of the labels.
+        explicit: File to read; None looks for ``dataset.json`` in the folder.
+        what: Name in the messages.
+        look_above: Look in the folder's parent too, as in a raw nnU-Net dataset.
+
+    Returns:
+        The list; None if there is no such file.
+
+    Raises:
+        InputError: If the file is something else.
+    """
+    file = explicit or _label_list_near(folder, look_above)
+    if file is None:
+        logger.info("%s: no %s beside %s; assuming the profile's own labels", what, LABEL_LIST, folder)
+        return None
+    try:
+        data: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{what} labels: expected a JSON file, got {file} ({error}); check the path") from error
+    labels = data.get("labels") if isinstance(data, dict) else None
+    if not isinstance(labels, dict) or not _are_values(list(labels.values())):
+        raise InputError(
+            f'{what} labels: expected {{"labels": {{"background": 0, name: integer, ...}}}}, got something else in '
+            f"{file}; regions and nnU-Net v1's inverted lists are not supported, write a file and name it"
+        )
+    logger.info("%s: label names from %s", what, file)
+    return labels
+
+
+def read_pair(files: CaseFiles) -> ReadPair:
+    """Read the label volumes of one case.
+
+    Raises:
+        InputError: If a file cannot be read or holds no labels, or the two lie on different grids.
+    """
+    image = read_label_map(files.prediction)
+    check_same_grid(image, files.reference, str(files.prediction))
+    predicted = _copied_labels(image, files.prediction)
+    del image  # 32 bit, so a third of a gigabyte at 512 x 512 x 360
+    image = read_label_map(files.reference)
+    return ReadPair(predicted, _copied_labels(image, files.reference), image[:1, :1, :1])
+
+
+def _copied_labels(image: sitk.Image, path: Path) -> np.ndarray:
+    return label_volume(sitk.GetArrayViewFromImage(image), str(path)).copy()
+
+
+def _files_by_case(path: Path, what: str) -> dict[str, Path]:
+    if not path.exists():
+        raise InputError(f"{what}: expected a folder or a label file, got {path}, which does not exist; check the path")
+    cases: dict[str, Path] = {}
+    for file in [path] if path.is_file() else sorted(path.iterdir()):
+        case = case_name(file)
+        if not case or file.name.startswith(".") or not file.is_file():
+            continue
+        if case in cases:
+            raise InputError(f"{what}: expected one file per case, got {cases[case].name} and {file.name}; remove one")
+        cases[case] = file
+    if not cases:
+        raise InputError(f"{what}: expected label files ({', '.join(ENDINGS)}), got none in {path}; check the path")
+    return cases
+
+
+def _label_list_near(path: Path, look_above: bool) -> Path | None:
+    folder = (path.parent if path.is_file() else path).resolve()
+    folders = [folder, folder.parent] if look_above else [folder]
+    for candidate in folders:
+        file = candidate / LABEL_LIST
+        if file.is_file():
+            return file
+    return None
+
+
+def _are_values(values: Sequence[Any]) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)

@@ -1,0 +1,103 @@
+"""The report that soars-cascade-predict writes beside each label file, as the page reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.errors import InputError
+
+JsonValue = Any
+"""A value of the JSON that the page shows as it is."""
+
+
+@dataclass(frozen=True)
+class ReportedOrgan:
+    """One organ of a prediction.
+
+    Attributes:
+        name: Name in the profile.
+        label: Value in the label volume.
+        volume_ml: Volume, ml.
+        status: What became of it, such as ``"found"``.
+        tier: Its tier; None in reports that do not say.
+        confidence: Height of the heat-map peak, or mean probability inside the organ, 0 to 1; None without either.
+    """
+
+    name: str
+    label: int
+    volume_ml: float
+    status: str
+    tier: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What the page shows of a report; what a report lacks is empty.
+
+    Attributes:
+        case: Case name; None where the report does not say.
+        profile: Name of the profile.
+        organs: In the report's order.
+        warnings: Sentences.
+        targets: What was found of each detection target, by its name.
+        models: Name and folds of each branch's model.
+        largest_part: Organs reduced to their largest part.
+        versions: Version by package.
+        seconds: Time by stage.
+    """
+
+    case: str | None
+    profile: str | None
+    organs: tuple[ReportedOrgan, ...]
+    warnings: tuple[str, ...]
+    targets: Mapping[str, Mapping[str, JsonValue]]
+    models: Mapping[str, Mapping[str, JsonValue]]
+    largest_part: tuple[str, ...]
+    versions: Mapping[str, JsonValue]
+    seconds: Mapping[str, JsonValue]
+
+
+def read_prediction_report(path: Path) -> PredictionReport:
+    """Read a report.
+
+    Raises:
+        InputError: If it is absent or something else.
+    """
+    data = read_json(path)
+    rows = data.get("organs") if isinstance(data, dict) else None
+    if not isinstance(rows, dict) or not all(_is_organ(row) for row in rows.values()):
+        raise InputError(
+            f"{path}: expected the report of soars-cascade-predict (organs with label, volume_ml, status), got another "
+            "JSON file; predict again"
+        )
+    organs = []
+    for name, row in rows.items():
+        organ = ReportedOrgan(
+            name=name,
+            label=row["label"],
+            volume_ml=row["volume_ml"],
+            status=row["status"],
+            tier=row.get("tier"),
+            confidence=row.get("confidence"),
+        )
+        organs.append(organ)
+    return PredictionReport(
+        case=data.get("case"),
+        profile=data.get("profile"),
+        organs=tuple(organs),
+        warnings=tuple(data.get("warnings", ())),
+        targets=data.get("targets") or {},
+        models=data.get("models") or {},
+        largest_part=tuple(data.get("largest_part") or ()),
+        versions=data.get("provenance") or {},
+        seconds=data.get("seconds") or {},
+    )
+
+
+def _is_organ(row: JsonValue) -> bool:
+    return isinstance(row, dict) and {"label", "volume_ml", "status"} <= set(row) and isinstance(row["label"], int)
