@@ -11,14 +11,11 @@ its models did not see. Finished steps are kept.
 """
 
 import argparse
-import shutil
 import sys
-from pathlib import Path
 
-from scripts.experiments.paired import paired_table
+from scripts.experiments.paired import evaluation_dice, paired_table
 from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.record import DEFAULT_PLANS
-from soars_nnunet.cascade.storage import read_json
 
 ARMS = {
     "CT only": ("CTOnly", "none"),
@@ -40,42 +37,28 @@ class Comparison(Runner):
         if set(self.cascade.datasets) - {"baseline"} != {"anchor", "mid_level"}:
             sys.exit("error: expected a dataset with anchors and mid-level organs alone; stratify with such a profile")
 
-    def everything(self) -> None:
-        """All trainings, then predictions and scores of each arm."""
+    def everything(self) -> str:
+        """All trainings, then predictions and scores of each arm; returns the table."""
         folds = range(len(self.cascade.splits()))
         self.plan(DEFAULT_PLANS, ["anchor"])
         self.map(lambda fold: self.train("anchor", DEFAULT_PLANS, fold), folds)
-        for options in ((), ("--in-sample",)):
-            self.run(f"channels{''.join(options)}", "soars-channels", *self.common(), *TILES, *options)
+        self.channels("channels", [])
+        self.channels("channels--in-sample", ["--in-sample"])
+        names = []
         for plans, guidance in ARMS.values():
-            self.plan(plans, ["mid_level"], (), "--guidance", guidance)
-        trainings = [(plans, fold) for fold in folds for plans, _ in ARMS.values()]
-        self.map(lambda training: self.train("mid_level", *training), trainings)
-        self.map(self.cross_validate, [plans for plans, _ in ARMS.values()])
+            self.plan(plans, ["mid_level"], plan_options=["--guidance", guidance])
+            names.append(plans)
+        trainings = [(plans, fold) for fold in folds for plans in names]
+        self.map(lambda training: self.train("mid_level", training[0], training[1]), trainings)
+        self.map(lambda plans: self.cross_validate(plans, TILES), names)
+        dice = {arm: evaluation_dice(self.evaluation(plans), "mid_level") for arm, (plans, _) in ARMS.items()}
+        return paired_table(dice, [split["val"] for split in self.cascade.splits()])
 
-    def common(self) -> tuple[str, ...]:
-        """Options of every command."""
-        return ("-d", str(self.options.dataset), "--device", self.options.device)
-
-    def cross_validate(self, plans: str) -> None:
-        """Predict and score every case by its own fold."""
-        if not self.evaluation(plans).is_file():
-            command = ("soars-cross-validate", *self.common(), "--plans-name", plans, *TILES)
-            self.run(f"cross_validate_{plans}", *command)
-            done = self.cascade.manifest(plans).parent / "cross_validation" / "evaluation.json"
-            shutil.copyfile(done, self.evaluation(plans))
-
-    def evaluation(self, plans: str) -> Path:
-        """Scores of an arm."""
-        return self.output / f"evaluation_{plans}.json"
-
-    def dice(self, plans: str) -> dict[str, dict[str, float]]:
-        """DSC of the mid-level organs, by organ and case; what nobody drew is left out."""
-        found: dict[str, dict[str, float]] = {}
-        for score in read_json(self.evaluation(plans))["scores"]:
-            if score["tier"] == "mid_level" and score["dsc"] is not None:
-                found.setdefault(score["organ"], {})[score["case"]] = score["dsc"]
-        return found
+    def channels(self, log: str, options: list[str]) -> None:
+        """Anchors' output as guidance."""
+        command = ["soars-channels"] + self.common()
+        command += TILES
+        self.run(log, command + options)
 
 
 def main() -> None:
@@ -83,11 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     comparison = Comparison(parse(parser))
-    comparison.everything()
-    folds = [split["val"] for split in comparison.cascade.splits()]
-    text = paired_table({arm: comparison.dice(plans) for arm, (plans, _) in ARMS.items()}, folds)
-    (comparison.output / "guidance.md").write_text(text + "\n", encoding="utf-8")
-    print(f"minutes: {comparison.minutes()}", text, sep="\n\n")
+    comparison.report("guidance.md", comparison.everything())
 
 
 if __name__ == "__main__":

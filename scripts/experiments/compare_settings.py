@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Train a branch with different regime values and compare them on the same cases.
+r"""Train a branch with different regime values and compare them on the same cases.
 
-    python -m scripts.experiments.compare_settings -d 7 --branch anchor -o OUT \
-        --arm p_mirror=0 --arm p_mirror=0.5 -- --regime demo
+    python -m scripts.experiments.compare_settings -d 7 --branch anchor -o OUT --arm p_mirror=0 --arm p_mirror=0.5 \
+        -- --regime demo
 
 Works on a stratified dataset whose branch can be planned, in the environment's nnU-Net folders; what follows ``--``
 goes to soars-plan, ``--set`` to all arms. The first arm is what the others are compared with. Every fold of the
@@ -12,7 +12,6 @@ whole volumes, without mirroring. Finished steps are kept.
 
 import argparse
 import re
-from pathlib import Path
 
 from scripts.experiments.paired import paired_table, validation_dice
 from scripts.experiments.runner import Runner, add_options, parse
@@ -30,17 +29,23 @@ class Comparison(Runner):
 
     def everything(self) -> str:
         """All trainings; returns the table."""
-        branch, folds = self.options.branch, range(len(self.cascade.splits()))
-        arms = {" ".join(arm): arm for arm in self.options.arm}
-        for name, arm in arms.items():
-            self.plan(self.plans_of(name), [branch], [*arm, "final_validation=true"])
+        branch = self.options.branch
+        folds = range(len(self.cascade.splits()))
+        arms = {" ".join(settings): settings for settings in self.options.arm}
+        for name, settings in arms.items():
+            self.plan(self.plans_of(name), [branch], settings + ["final_validation=true"])
         trainings = [(name, fold) for name in arms for fold in folds]
-        done = self.map(lambda t: self.train(branch, self.plans_of(t[0]), t[1], finished=FINISHED), trainings)
+        self.map(lambda training: self.train_arm(training[0], training[1]), trainings)
         labels = read_json(self.cascade.raw(branch) / "dataset.json")["labels"]
-        folders: dict[str, list[Path]] = {name: [] for name in arms}
-        for (name, _), folder in zip(trainings, done, strict=True):
-            folders[name].append(folder)
-        return paired_table({name: validation_dice(folders[name], labels) for name in arms})
+        dice = {}
+        for name in arms:
+            folders = [self.folder(branch, self.plans_of(name), fold) for fold in folds]
+            dice[name] = validation_dice(folders, labels)
+        return paired_table(dice)
+
+    def train_arm(self, name: str, fold: int) -> None:
+        """Train a fold of an arm up to its validation."""
+        self.train(self.options.branch, self.plans_of(name), fold, finished=FINISHED)
 
 
 def main() -> None:
@@ -50,9 +55,7 @@ def main() -> None:
     parser.add_argument("--branch", default="anchor", choices=("anchor", "mid_level", "baseline"))
     parser.add_argument("--arm", nargs="+", action="append", required=True, metavar="KEY=VALUE", help="regime values")
     comparison = Comparison(parse(parser))
-    text = comparison.everything()
-    (comparison.output / "settings.md").write_text(text + "\n", encoding="utf-8")
-    print(f"minutes: {comparison.minutes()}", text, sep="\n\n")
+    comparison.report("settings.md", comparison.everything())
 
 
 if __name__ == "__main__":

@@ -6,23 +6,43 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from scripts import markdown
 from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.evaluation.scores import read_evaluation
 
 Dice = Mapping[str, Mapping[str, float]]
-"""DSC by organ and case; cases in which nobody drew the organ are left out."""
+"""DSC by organ and case; cases in which the organ is not annotated are left out."""
 MEAN = "mean of organs"
+CONFIDENCE = 0.95
+"""Of the intervals of differences."""
 
 
 def validation_dice(folds: Iterable[Path], labels: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """DSC by organ and case from the summaries in trained folds' folders; only of organs that the reference has."""
-    found: dict[str, dict[str, float]] = {name: {} for name, label in labels.items() if label}
+    """DSC by organ and case from the summaries in trained folds' folders; only of organs that the reference has.
+
+    Args:
+        folds: Folders of trained folds; nnU-Net's validation has written its summary into each.
+        labels: Label by organ; the background, 0, is left out.
+    """
+    organs = [name for name, label in labels.items() if label]
+    found: dict[str, dict[str, float]] = {name: {} for name in organs}
     for folder in folds:
-        for entry in read_json(folder / "validation" / "summary.json")["metric_per_case"]:
+        summary = read_json(folder / "validation" / "summary.json")
+        for entry in summary["metric_per_case"]:
             case = Path(entry["reference_file"]).name
-            for name, cases in found.items():
+            for name in organs:
                 metrics = entry["metrics"][str(labels[name])]
                 if np.isfinite(metrics["Dice"]) and metrics["n_ref"]:
-                    cases[case] = metrics["Dice"]
+                    found[name][case] = metrics["Dice"]
+    return found
+
+
+def evaluation_dice(path: Path, tier: str) -> dict[str, dict[str, float]]:
+    """DSC of a tier's organs by organ and case, from an evaluation.json; only of what was scored."""
+    found: dict[str, dict[str, float]] = {}
+    for score in read_evaluation(path).scores:
+        if score.tier == tier and score.dsc is not None:
+            found.setdefault(score.organ, {})[score.case] = score.dsc
     return found
 
 
@@ -33,55 +53,87 @@ def paired_table(arms: Mapping[str, Dice], groups: Sequence[Sequence[str]] = ())
         arms: DSC of each arm; the first is what the others are compared with.
         groups: Cases of each fold; then the differences are also given fold by fold.
     """
-    base, *others = arms
+    base = next(iter(arms))
+    others = [arm for arm in arms if arm != base]
     header = ["organ", "cases", base]
     for arm in others:
-        header += [arm, "difference [95 % interval]", *(["by fold"] if groups else [])]
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    tables = {arm: {**organs, MEAN: _case_means(organs)} for arm, organs in _common(arms).items()}
+        header += [arm, "difference [95 % interval]"]
+        if groups:
+            header.append("by fold")
+    tables = _common(arms)
+    for organs in tables.values():
+        organs[MEAN] = case_means(organs)
+    lines = markdown.heading(header)
     for organ, before in tables[base].items():
-        cells = [organ, str(len(before)), f"{np.mean(list(before.values())):.3f}"]
+        cells = [organ, str(len(before)), f"{mean(before):.3f}"]
         for arm in others:
             after = tables[arm][organ]
-            gain = {case: 100 * (after[case] - before[case]) for case in before}
-            values = np.array(list(gain.values()))
-            half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-            interval = f"{values.mean():+.1f} [{values.mean() - half:+.1f}, {values.mean() + half:+.1f}]"
-            cells += [f"{np.mean(list(after.values())):.3f}", interval]
+            gains = {case: 100 * (after[case] - before[case]) for case in before}
+            cells += [f"{mean(after):.3f}", _interval(gains)]
             if groups:
-                by_fold = ([gain[case] for case in cases if case in gain] for cases in groups)
-                cells.append(" ".join(f"{np.mean(gains):+.1f}" if gains else "-" for gains in by_fold))
-        lines.append(f"| {' | '.join(cells)} |")
+                cells.append(_by_group(gains, groups))
+        lines.append(markdown.row(cells))
     return "\n".join(lines)
 
 
 def mean_of(trainings: Sequence[Dice]) -> dict[str, dict[str, float]]:
     """DSC by organ and case, averaged over trainings that differ in their seed; of what all of them scored."""
-    alike = list(_common({str(index): dice for index, dice in enumerate(trainings)}).values())
-    return {
-        organ: {case: float(np.mean([dice[organ][case] for dice in alike])) for case in cases}
-        for organ, cases in alike[0].items()
-    }
+    named = {str(index): dice for index, dice in enumerate(trainings)}
+    alike = list(_common(named).values())
+    averaged: dict[str, dict[str, float]] = {}
+    for organ, cases in alike[0].items():
+        averaged[organ] = {}
+        for case in cases:
+            values = [dice[organ][case] for dice in alike]
+            averaged[organ][case] = float(np.mean(values))
+    return averaged
 
 
-def _common(arms: Mapping[str, Dice]) -> dict[str, dict[str, dict[str, float]]]:
-    """The arms' values of the organs and cases that all of them have."""
-    pairs = [{(organ, case) for organ, cases in organs.items() for case in cases} for organs in arms.values()]
-    shared = set.intersection(*pairs)
-    return {
-        arm: {
-            organ: kept
-            for organ, cases in organs.items()
-            if (kept := {case: dsc for case, dsc in cases.items() if (organ, case) in shared})
-        }
-        for arm, organs in arms.items()
-    }
-
-
-def _case_means(organs: Dice) -> dict[str, float]:
+def case_means(organs: Dice) -> dict[str, float]:
     """Mean DSC of each case's organs."""
     values: dict[str, list[float]] = {}
     for cases in organs.values():
         for case, dsc in cases.items():
             values.setdefault(case, []).append(dsc)
     return {case: float(np.mean(dscs)) for case, dscs in values.items()}
+
+
+def mean(by_case: Mapping[str, float]) -> float:
+    """Mean over the cases."""
+    return float(np.mean(list(by_case.values())))
+
+
+def _interval(gains: Mapping[str, float]) -> str:
+    """Mean of the paired differences with the confidence interval of a t test; NaN below two cases."""
+    values = np.array(list(gains.values()))
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    half = quantile * values.std(ddof=1) / len(values) ** 0.5
+    center = values.mean()
+    return f"{center:+.1f} [{center - half:+.1f}, {center + half:+.1f}]"
+
+
+def _by_group(gains: Mapping[str, float], groups: Sequence[Sequence[str]]) -> str:
+    """Mean difference of each group's cases; a dash where it has none."""
+    cells = []
+    for cases in groups:
+        own = [gains[case] for case in cases if case in gains]
+        cells.append(f"{np.mean(own):+.1f}" if own else "-")
+    return " ".join(cells)
+
+
+def _common(arms: Mapping[str, Dice]) -> dict[str, dict[str, dict[str, float]]]:
+    """The arms' values of the organs and cases that all of them have; organs without such cases are left out."""
+    shared = None
+    for organs in arms.values():
+        pairs = set()
+        for organ, cases in organs.items():
+            pairs.update((organ, case) for case in cases)
+        shared = pairs if shared is None else shared & pairs
+    kept: dict[str, dict[str, dict[str, float]]] = {}
+    for arm, organs in arms.items():
+        kept[arm] = {}
+        for organ, cases in organs.items():
+            for case, dsc in cases.items():
+                if shared and (organ, case) in shared:
+                    kept[arm].setdefault(organ, {})[case] = dsc
+    return kept
