@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from made_cts import image_of
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.label_map import check_same_grid, read_label_map
+from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
 
 LABELS = np.random.default_rng(0).integers(0, 43, (9, 10, 11))
 
@@ -67,3 +67,10 @@ def test_a_damaged_ct_is_told(tmp_path):
     (tmp_path / "ct.nii.gz").write_bytes(b"hello")
     with pytest.raises(InputError, match="ct.nii.gz: expected a readable image file, got a damaged one"):
         check_same_grid(image_of(LABELS.astype(np.uint8)), tmp_path / "ct.nii.gz", "case_7")
+
+
+def test_voxels_are_counted_by_label():
+    expected = [np.count_nonzero(LABELS == value) for value in range(45)]
+    for dtype in (np.uint8, np.int32):
+        np.testing.assert_array_equal(count_labels(LABELS.astype(dtype), 44), expected)
+    np.testing.assert_array_equal(count_labels(np.zeros((0, 4, 4), np.uint8), 3), [0, 0, 0, 0])

@@ -5,39 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from published_layouts import found, organ, write_masks, write_openkbp, written
+from published_layouts import found, organ, write_masks, written
 
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.importing.dataset import import_set
 from soars_nnunet.importing.public_sets import load_set
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "said"),
-    [
-        ("voxel_dimensions.csv", "3.5\n4.0\n", "three voxel dimensions"),
-        ("ct.csv", ",data\n2097152,5\n", "whole indices from 0 to 2097151"),
-        ("ct.csv", ",data\n12,5\n12,6\n", "every voxel once"),
-        ("ct.csv", ",data\n12;5\n", "lines of index,value"),
-        ("Larynx.csv", ",data\n-4,\n", "whole indices"),
-        ("Larynx.csv", ",data\n", None),
-    ],
-)
-def test_damaged_sparse_files(tmp_path, phantom, file, text, said):
-    place = write_openkbp(tmp_path / "provided-data", phantom, 7)
-    write_openkbp(tmp_path / "provided-data", phantom, 8)
-    (place / file).write_text(text)
-    done = import_set(load_set("openkbp"), tmp_path / "provided-data", 508)
-    if said is None:
-        assert found(done, "empty") == [("Larynx", "openkbp_007")]
-    elif file == "Larynx.csv":
-        ((text, case),) = found(done, "unusable")
-        assert case == "openkbp_007" and said in text
-        assert read_json(done.folder / "cases.json")["openkbp_007"]["unannotated"] == ["Larynx"]
-    else:
-        assert list(done.refused) == ["openkbp_007"] and said in done.refused["openkbp_007"]
 
 
 @pytest.mark.parametrize(

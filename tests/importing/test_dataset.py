@@ -114,24 +114,6 @@ def test_an_interrupted_import_leaves_no_dataset_and_is_taken_up(tmp_path, phant
     assert ["finished already" in line for line in lines] == [True, False]
 
 
-def test_other_datasets_are_never_overwritten(tmp_path, phantom, nnunet_folders):
-    write_masks(tmp_path / "clinic", phantom, "p1")
-    table, source = load_set("masks"), tmp_path / "clinic"
-    (nnunet_folders / "Dataset509_Other").mkdir(parents=True)
-    with pytest.raises(InputError, match="id 509 is taken by Dataset509_Other"):
-        import_set(table, source, 509)
-    (nnunet_folders / "Dataset510_Masks").mkdir()
-    (nnunet_folders / "Dataset510_Masks/dataset.json").write_text("{}")
-    with pytest.raises(InputError, match="got another dataset"):
-        import_set(table, source, 510)
-    assert names(nnunet_folders / "Dataset510_Masks") == ["dataset.json"]
-    done = import_set(table, source, 511)
-    (done.folder / "my_notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="my_notes.txt"):
-        import_set(table, source, 511)
-    assert (done.folder / "my_notes.txt").read_text() == "mine"
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,11 +1,9 @@
-import json
 import re
 
 import pytest
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.importing.public_sets import ROLES, available_sets, load_set, read_table
-from soars_nnunet.importing.structures import choose_structures
 from soars_nnunet.profile import load_profile, normalise
 
 SETS = ("deepmind", "hanseg", "masks", "openkbp", "pddca", "segrap2023", "structseg2019")
@@ -57,18 +55,6 @@ def test_tables_are_whole(name):
         assert choice in data["choices"]["test"]["values"] and set(groups) <= {g.name for g in table.groups}
 
 
-@pytest.mark.parametrize("name", SETS)
-def test_written_names_mean_one_organ_of_each_profile(name):
-    table = load_set(name)
-    for profile in ("hn42", "miccai2015", "openkbp7"):
-        for structures in (None, profile):
-            rows = choose_structures(table, structures, None)
-            organs = [organ.name for row in rows if (organ := load_profile(profile).resolve(row.name))]
-            assert len(set(organs)) == len(organs)
-            if structures and name != "masks":
-                assert len(organs) == len(rows) > 0
-
-
 def test_segrap_labels_are_the_published_ones():
     published = {}
     for text in SEGRAP.split(";"):
@@ -97,24 +83,3 @@ def test_structseg_labels_are_the_published_ones():
 )
 def test_pddca_groups(number, group):
     assert load_set("pddca").group_of(number, None) == group
-
-
-def test_unions_take_the_labels_of_their_parts():
-    rows = {
-        row.name: row for row in choose_structures(load_set("segrap2023"), None, ["Ear_Internal_L", "Bone_Mandible"])
-    }
-    assert set(rows["Ear_Internal_L"].labels) == {24, 26, 28} and set(rows["Bone_Mandible"].labels) == {36, 37}
-
-
-def test_structures_can_be_named_as_written_or_as_published():
-    table = load_set("deepmind")
-    assert [row.name for row in choose_structures(table, None, ["orbit_lt", "Brain"])] == ["Brain", "Eye_L"]
-    assert len(choose_structures(table, None, ["all"])) == 21
-
-
-def test_a_profile_that_shares_nothing_is_refused(tmp_path):
-    profile = tmp_path / "toes.json"
-    organ = {"name": "Toe", "label": 1, "paper_name": "Toe", "tier": "anchor"}
-    profile.write_text(json.dumps({"name": "toes", "organs": [organ]}))
-    with pytest.raises(InputError, match="none of its structures is in profile"):
-        choose_structures(load_set("openkbp"), str(profile), None)
