@@ -110,6 +110,7 @@ def test_only_the_cli_prints(module):
 def test_light_modules_import_neither_torch_nor_nnunet():
     code = (
         "import sys, soars_nnunet.profile, soars_nnunet.cascade.record, soars_nnunet.images.ct\n"
+        "import soars_nnunet.images.network_frame, soars_nnunet.images.label_map, soars_nnunet.images.sides\n"
         "from importlib import import_module\n"
         "from soars_nnunet.cli.commands import COMMANDS\n"
         "for command in COMMANDS.values(): import_module(command.import_path)\n"

@@ -164,7 +164,8 @@ def test_the_estimate_of_reading_holds_for_floating_files(tmp_path):
         path = tmp_path / f"{np.dtype(dtype).name}.nii.gz"
         sitk.WriteImage(sitk.GetImageFromArray(values.astype(dtype)), str(path), True, 1)
         code = (
-            "import resource, sys\nimport numpy as np\nfrom soars_nnunet.images.ct import read_ct\nfrom soars_nnunet.images.network_frame import Scan\n"
+            "import resource, sys\nimport numpy as np\n"
+            "from soars_nnunet.images.ct import read_ct\nfrom soars_nnunet.images.network_frame import Scan\n"
             "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
             "before = peak()\nScan.of(read_ct(sys.argv[1]), 'a')\nprint(peak() - before)"
         )
