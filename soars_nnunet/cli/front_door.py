@@ -48,5 +48,9 @@ def overview() -> str:
     ]
     for command in COMMANDS.values():
         lines.append(f"  {command.name:<{width}}  {command.summary}")
-    lines += ["", f"'{FRONT_DOOR} COMMAND --help' explains one; soars-COMMAND is the same command."]
+    lines += [
+        "",
+        "After each plan the networks are trained with nnUNetv2_train; soars-plan says how.",
+        f"'{FRONT_DOOR} COMMAND --help' explains a command. soars-COMMAND is the same, but for info.",
+    ]
     return "\n".join(lines)
