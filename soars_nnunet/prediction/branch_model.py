@@ -1,11 +1,13 @@
 """One trained branch: its plans, its network and one set of weights per fold.
 
 Preprocessing gives what nnU-Net's own gives, on the network's device and several times quicker (``geometry.resample``).
+Axes: (C, z, y, x) on the network's grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,20 +17,37 @@ import torch
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
-from soars_nnunet.cascade.record import CHECKPOINT, trained_folds
-from soars_nnunet.cascade.storage import file_hash, json_hash, read_json
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.storage import json_hash, read_json
 from soars_nnunet.errors import MissingArtifactError
-from soars_nnunet.geometry.body import BODY_HU, body_hull, grown_box
+from soars_nnunet.geometry.body import body_hull, grown_box
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.reach import Reach, join_reaches, reached
-from soars_nnunet.geometry.resample import nonzero_box, resample
 from soars_nnunet.geometry.sides import Sides, join_sides, separate_sides
-from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.prediction.device_memory import fall_back_to_cpu
-from soars_nnunet.prediction.sliding_window import background, sliding_windows, validate_steps
-from soars_nnunet.prediction.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tiling, large_tiles
+from soars_nnunet.prediction.model_folder import checkpoint_hashes, choose_folds, load_weights
+from soars_nnunet.prediction.preprocessing import Preprocessing
+from soars_nnunet.prediction.sliding_window import background, in_all_channels, sliding_windows, validate_steps
+from soars_nnunet.prediction.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tile, Tiling, large_tile
+
+Volumes = Sequence[torch.Tensor]
+"""(C, z, y, x) each."""
+Masks = Sequence[torch.Tensor | None]
+"""By volume: (z, y, x) bool, None for everywhere."""
+
+
+@dataclass(frozen=True)
+class MirrorOrder:
+    """What becomes of channels and classes where left and right are swapped.
+
+    Attributes:
+        channels: By channel of the mirrored input, the channel whose mirror image it is.
+        classes: By class of the mirrored output, the class that it is of the input as it was.
+    """
+
+    channels: list[int]
+    classes: list[int]
 
 
 class BranchModel:
@@ -54,64 +73,46 @@ class BranchModel:
         tiling: Tiling = DEFAULT_TILING,
         mirror: bool = False,
     ) -> None:
-        self.tiling = tiling
         self.folder = folder
-        available = trained_folds(folder)
-        if not available:
-            raise MissingArtifactError(
-                f"{folder}: expected fold_*/{CHECKPOINT}, found no trained fold; train it or choose another model"
-            )
-        self.folds = list(folds) if folds is not None else available
-        missing = sorted(set(self.folds) - set(available))
-        if missing or not self.folds:
-            raise MissingArtifactError(
-                f"{folder.name}: fold(s) {missing or list(folds or [])} are not trained, only {available}"
-            )
+        self.folds = choose_folds(folder, folds)
+        self.tiling = tiling
+        self.device = self.results = device
         self.dataset_json = read_json(folder / "dataset.json")
         plans = read_json(folder / "plans.json")
-        _check_preprocessing(folder, plans)
+        self.preprocessing = Preprocessing.of(folder, plans)
         self.plans_hash = json_hash(plans)
         self.plans_manager = PlansManager(plans)
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
         self.settings: dict[str, Any] = self.configuration.configuration["soars"]
-        self.fingerprint = [file_hash(folder / f"fold_{fold}" / CHECKPOINT) for fold in self.folds]
-        self.device = self.results = device
+        self.fingerprint = checkpoint_hashes(folder, self.folds)
         self.steps = self.settings["step_size"] if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
-        self.networks = [self._network(fold) for fold in self.folds]
-        self.mirror: dict[str, list[int]] | None = self._mirror_order() if mirror else None
+        self.networks = [load_weights(folder, fold, self._new_network(), device) for fold in self.folds]
+        self.mirror = self._mirror_order() if mirror else None
 
     @property
     def num_outputs(self) -> int:
         """Channels of the network's output: background and organs, or a constant and heat maps."""
         return self.plans_manager.get_label_manager(self.dataset_json).num_segmentation_heads
 
-    def _network(self, fold: int) -> PHNN:
-        """A fold's network as it runs fastest; not by the trainer, importing which takes half of a short start."""
-        network = PHNN(
-            determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json),
-            self.num_outputs,
-            **self.configuration.network_arch_init_kwargs,
-            deep_supervision=False,
-        )
-        weights = load_checkpoint(self.folder / f"fold_{fold}" / CHECKPOINT)["network_weights"]
-        expected = {key: value.shape for key, value in network.state_dict().items()}
-        if {key: value.shape for key, value in weights.items()} != expected:
+    def _new_network(self) -> PHNN:
+        """The network of the plans; not by the trainer, importing which takes half of a short start."""
+        num_channels = determine_num_input_channels(self.plans_manager, self.configuration, self.dataset_json)
+        arguments = self.configuration.network_arch_init_kwargs
+        return PHNN(num_channels, self.num_outputs, **arguments, deep_supervision=False)
+
+    def _mirror_order(self) -> MirrorOrder:
+        order = self.settings["mirror"]
+        if None in order.values():
             raise MissingArtifactError(
-                f"{self.folder}/fold_{fold}: expected weights of the network in plans.json, got another network's; "
-                "restore the plans.json that the fold was trained with, or retrain the fold"
+                f"{self.folder}: expected both sides of all paired organs, trained without some; leave out --tta"
             )
-        network.load_state_dict(weights)
-        network.eval().fold_batch_norm()
-        network.to(self.device)
-        if self.device.type == "cpu":  # takes 0.5 to 0.8 of the time there (scripts/benchmarks/forward.py)
-            network.to(memory_format=torch.channels_last_3d)
-        return network
+        return MirrorOrder(channels=order["channels"], classes=order["classes"])
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         """Spacing (Z, Y, X) of the network grid."""
-        return tuple(self.configuration.spacing)
+        return self.preprocessing.spacing_mm
 
     def preprocess(self, channels: np.ndarray | torch.Tensor, properties: dict[str, Any]) -> tuple[torch.Tensor, Grid]:
         """What nnU-Net's cropping, normalisation and resampling make of raw channels.
@@ -123,24 +124,7 @@ class BranchModel:
         Returns:
             Network input (C, z, y, x) float32, with the model's results, and where it lies on the image grid.
         """
-        crop = nonzero_box(channels)
-        inside = (slice(None), *(slice(lo, hi) for lo, hi in crop))
-        order = self.configuration.configuration["resampling_fn_data_kwargs"]["order"]
-        spacing_mm = tuple(float(mm) for mm in properties["spacing"])
-        data = resample(channels[inside], spacing_mm, self.spacing_mm, order, self.results, self._normalise)
-        z, y, x = channels.shape[1:]
-        return data, Grid((int(z), int(y), int(x)), crop, tuple(data.shape[1:]), spacing_mm)
-
-    def _normalise(self, channels: torch.Tensor) -> torch.Tensor:
-        """nnU-Net's CTNormalization of the first channel, by the plans' window, in place."""
-        window = self._window
-        ct = channels[0].clamp_(window["percentile_00_5"], window["percentile_99_5"])
-        ct.sub_(window["mean"]).div_(max(window["std"], 1e-8))
-        return channels
-
-    @property
-    def _window(self) -> dict[str, float]:
-        return self.plans_manager.foreground_intensity_properties_per_channel["0"]
+        return self.preprocessing.run(channels, properties, self.results)
 
     def body(self, data: torch.Tensor) -> torch.Tensor | None:
         """Where the patient is; None, which is everywhere, where the CT window does not tell body from air.
@@ -151,10 +135,10 @@ class BranchModel:
         Returns:
             (z, y, x) bool on the data's device.
         """
-        window = self._window
-        if not window["percentile_00_5"] < BODY_HU < window["percentile_99_5"]:
+        window = self.preprocessing.window
+        if not window.tells_body_from_air:
             return None
-        ct_hu = data[0].cpu().numpy() * max(window["std"], 1e-8) + window["mean"]
+        ct_hu = window.to_hu(data[0].cpu().numpy())
         return torch.from_numpy(body_hull(ct_hu, self.spacing_mm)).to(data.device)
 
     def wanted(self, data: torch.Tensor, body: torch.Tensor | None) -> torch.Tensor | None:
@@ -169,9 +153,8 @@ class BranchModel:
         """
         if body is None or self.tiling.everywhere:
             return None
-        region = None
-        if reach := self.reach():
-            region = reached(data[1:], reach, self.spacing_mm)
+        reach = self.reach()
+        region = reached(data[1:], reach, self.spacing_mm) if reach else None
         if region is None:
             return body
         within = torch.zeros_like(body)
@@ -213,11 +196,12 @@ class BranchModel:
         box = self.tiled_box(data.shape[1:], body, wanted)
         if box is None:
             return background(self.num_outputs, data.shape[1:], self.results)
-        (part,) = self._average([data[(slice(None), *box)]], [None if wanted is None else wanted[box]])
+        inside = in_all_channels(box)
+        (part,) = self._average([data[inside]], [None if wanted is None else wanted[box]])
         if part.shape[1:] == data.shape[1:]:
             return part
         output = background(self.num_outputs, data.shape[1:], self.results)
-        output[(slice(None), *box)] = part
+        output[inside] = part
         return output
 
     def tiled_box(
@@ -233,75 +217,69 @@ class BranchModel:
             return tuple(slice(0, width) for width in shape)
         return grown_box(mask, self.configuration.patch_size)
 
-    def _average(self, volumes: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+    def _average(self, volumes: Volumes, wanted: Masks) -> list[torch.Tensor]:
         """Mean outputs over the folds, and over both sides: (classes, z, y, x) by volume."""
-        totals: list[torch.Tensor] = []
-        for network in self.networks:
-            outputs = self._slide(network, volumes, wanted)
-            if self.mirror:
-                flipped = [None if mask is None else mask.flip(-1) for mask in wanted]
-                sides = self._slide(network, [data.flip(-1)[self.mirror["channels"]] for data in volumes], flipped)
-                for output, side in zip(outputs, sides, strict=True):
-                    output.add_(side.flip(-1)[self.mirror["classes"]]).div_(2)
-            totals = [total.add_(out) for total, out in zip(totals, outputs, strict=True)] if totals else outputs
-        return [total.div_(len(self.networks)) for total in totals]
+        first, *others = self.networks
+        totals = self._both_sides(first, volumes, wanted)
+        for network in others:
+            outputs = self._both_sides(network, volumes, wanted)
+            for total, output in zip(totals, outputs, strict=True):
+                total.add_(output)
+        for total in totals:
+            total.div_(len(self.networks))
+        return totals
+
+    def _both_sides(self, network: PHNN, volumes: Volumes, wanted: Masks) -> list[torch.Tensor]:
+        """Outputs of one fold; with mirroring, their mean with those for the mirrored volumes."""
+        outputs = self._slide(network, volumes, wanted)
+        if self.mirror is not None:
+            mirrored = self._slide_mirrored(network, volumes, wanted, self.mirror)
+            for output, other in zip(outputs, mirrored, strict=True):
+                output.add_(other.flip(-1)[self.mirror.classes]).div_(2)
+        return outputs
+
+    def _slide_mirrored(self, network: PHNN, volumes: Volumes, wanted: Masks, order: MirrorOrder) -> list[torch.Tensor]:
+        """Outputs for the mirrored volumes, mirrored as they come."""
+        mirrored = [data.flip(-1)[order.channels] for data in volumes]
+        masks = [None if mask is None else mask.flip(-1) for mask in wanted]
+        return self._slide(network, mirrored, masks)
 
     @property
     def uses_large_tiles(self) -> bool:
         """Whether it was asked to, and segments by appearance: heat maps and VOIs know the patch's size."""
         return self.tiling.large and self.settings["branch"] in ("anchor", "mid_level")
 
-    def tile(self, shape: Sequence[int]) -> tuple[Sequence[int], Sequence[float]]:
-        """Tile (z, y, x) for a volume of a shape, and its steps as fractions of it."""
-        patch = self.configuration.patch_size
-        if not self.uses_large_tiles:
-            return patch, self.steps
-        return large_tiles(shape, patch, self.steps, MAX_TILE_VOXELS)
+    def tile(self, shape: Sequence[int]) -> Tile:
+        """Tile for a volume (z, y, x) of a shape."""
+        patch = Tile(self.configuration.patch_size, self.steps)
+        return large_tile(shape, patch, MAX_TILE_VOXELS) if self.uses_large_tiles else patch
 
-    def _slide(
-        self, network: PHNN, volumes: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor | None]
-    ) -> list[torch.Tensor]:
-        tile = self.tile(volumes[0].shape[1:]) if volumes else (self.configuration.patch_size, self.steps)
-        return sliding_windows(network, volumes, self.num_outputs, *tile, self.device, wanted, self.results)
-
-    def _mirror_order(self) -> dict[str, list[int]]:
-        order = self.settings["mirror"]
-        if None in order.values():
-            raise MissingArtifactError(
-                f"{self.folder}: expected both sides of all paired organs, trained without some; leave out --tta"
-            )
-        return order
+    def _slide(self, network: PHNN, volumes: Volumes, wanted: Masks) -> list[torch.Tensor]:
+        if not volumes:
+            return []
+        return sliding_windows(
+            network,
+            volumes,
+            self.num_outputs,
+            self.tile(volumes[0].shape[1:]),
+            device=self.device,
+            wanted=wanted,
+            results=self.results,
+        )
 
     def probabilities(self, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:
         """Softmax of ``outputs``: (1 + organs, z, y, x) float32, background first."""
         return torch.softmax(self.outputs(data, body), dim=0)
 
     @torch.inference_mode()
-    def voi_probabilities(self, vois: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def voi_probabilities(self, vois: Volumes) -> list[torch.Tensor]:
         """Softmax (1 + organs, z, y, x) float32 of each VOI (C, z, y, x), their tiles batched; empty for none."""
         outputs = fall_back_to_cpu(partial(self._voi_outputs, vois), [self])
         return [torch.softmax(output, dim=0) for output in outputs]
 
-    def _voi_outputs(self, vois: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def _voi_outputs(self, vois: Volumes) -> list[torch.Tensor]:
         data = [voi.to(self.results) for voi in vois]
         return self._average(data, [None] * len(vois))
-
-
-def _check_preprocessing(folder: Path, plans: dict[str, Any]) -> None:
-    """Refuse plans by which nnU-Net would preprocess otherwise than ``BranchModel.preprocess`` does."""
-    configuration = PlansFile(plans).configuration
-    kwargs = configuration["resampling_fn_data_kwargs"]
-    usual = (
-        plans["transpose_forward"] == [0, 1, 2]
-        and configuration["normalization_schemes"][0] == "CTNormalization"
-        and configuration["resampling_fn_data"] == "resample_data_or_seg_to_shape"
-        and (kwargs["is_seg"], kwargs["order_z"], kwargs["force_separate_z"]) == (False, 0, None)
-    )
-    if not usual:
-        raise MissingArtifactError(
-            f"{folder}/plans.json: expected the axes, normalisation and resampling that soars-plan writes, got others; "
-            "plan and train the branch again"
-        )
 
 
 def guidance(model: BranchModel, data: torch.Tensor, body: torch.Tensor | None = None) -> torch.Tensor:

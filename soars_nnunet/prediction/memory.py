@@ -118,7 +118,7 @@ def estimate(
 
 def _feature_map_values(model: BranchModel, grid: Sequence[int]) -> int:
     """Outputs of all convolutions on the tiles that run at a time; large ones may be larger in a part of the grid."""
-    tile = model.tile(grid)[0]
+    tile = model.tile(grid).shape
     values = tiles_at_a_time(tile) * model.networks[0].compute_conv_feature_map_size(tile)
     if not model.uses_large_tiles:
         return values

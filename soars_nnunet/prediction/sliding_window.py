@@ -2,12 +2,14 @@
 
 Tile positions, padding and Gaussian weights are nnU-Net's; its predictor knows one step for all
 axes and accumulates in half precision, which loses the corners of the volume to underflow.
+
+Axes: C channels of the input, K outputs, then (Z, Y, X). A box is a slice for each of (Z, Y, X).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,31 +17,37 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 from torch import nn
 
-from soars_nnunet.prediction.tiling import tiles_at_a_time
+from soars_nnunet.prediction.tiling import Tile, tiles_at_a_time
 
 GAUSSIAN_SCALE = 10
 """nnU-Net's scale of the weights; it cancels out."""
+GAUSSIAN_SIGMA = 1 / 8
+"""nnU-Net's sigma of the weights, in tiles."""
 BACKGROUND_LOGIT = 20.0
 """Output 0 where nothing was asked for: its softmax is 1 to 2e-9 an organ."""
 
 
-def tiles(shape: Sequence[int], patch: Sequence[int], steps: Sequence[float]) -> Iterator[tuple[slice, ...]]:
+def in_all_channels(box: tuple[slice, ...]) -> tuple[slice, ...]:
+    """Index of a box (Z, Y, X) in an array (C, Z, Y, X)."""
+    return (slice(None), *box)
+
+
+def tiles(shape: Sequence[int], tile: Tile) -> Iterator[tuple[slice, ...]]:
     """Boxes that cover a volume evenly.
 
     Args:
-        shape: Volume (Z, Y, X), nowhere smaller than the patch.
-        patch: Tile (Z, Y, X).
-        steps: Largest step of each axis as a fraction of the patch.
+        shape: Volume (Z, Y, X), nowhere smaller than the tile.
+        tile: Its shape, and the largest step of each axis.
 
     Yields:
         Slices (Z, Y, X).
     """
-    starts = [
-        compute_steps_for_sliding_window((extent,), (width,), step)[0]
-        for extent, width, step in zip(shape, patch, steps, strict=True)
-    ]
+    starts = []
+    for extent, width, step in zip(shape, tile.shape, tile.steps, strict=True):
+        (along_axis,) = compute_steps_for_sliding_window((extent,), (width,), step)
+        starts.append(along_axis)
     for corner in itertools.product(*starts):
-        yield tuple(slice(start, start + width) for start, width in zip(corner, patch, strict=True))
+        yield tuple(slice(start, start + width) for start, width in zip(corner, tile.shape, strict=True))
 
 
 @torch.inference_mode()
@@ -47,8 +55,8 @@ def sliding_windows(
     network: nn.Module,
     volumes: Sequence[torch.Tensor],
     num_outputs: int,
-    patch: Sequence[int],
-    steps: Sequence[float],
+    tile: Tile,
+    *,
     device: torch.device,
     wanted: Sequence[torch.Tensor | None] | None = None,
     results: torch.device | None = None,
@@ -58,11 +66,10 @@ def sliding_windows(
     Tiles of one volume and the next, as of VOIs that are hardly larger than one, go through the network together.
 
     Args:
-        network: (B, C, *patch) to (B, num_outputs, *patch); in evaluation mode, on ``device``.
-        volumes: (C, Z, Y, X) each; zero-padded where smaller than the patch.
+        network: (B, C, *tile) to (B, num_outputs, *tile); in evaluation mode, on ``device``.
+        volumes: (C, Z, Y, X) each; zero-padded where smaller than the tile.
         num_outputs: Channels of the output.
-        patch: Tile (Z, Y, X).
-        steps: Largest step of each axis as a fraction of the patch, 0 < step <= 1.
+        tile: Its shape, and the largest step of each axis.
         device: Where the network runs, with autocast on CUDA, as nnU-Net.
         wanted: By volume (Z, Y, X) bool, voxels whose output is needed; a tile without any is not run. None for all.
         results: Where the tiles' outputs are gathered; None for the network's device.
@@ -74,30 +81,33 @@ def sliding_windows(
     Raises:
         ValueError: If a step is not in (0, 1].
     """
-    validate_steps(steps)
+    validate_steps(tile.steps)
     results = device if results is None else results
     masks = [None] * len(volumes) if wanted is None else wanted
-    weights = compute_gaussian(tuple(patch), 1 / 8, GAUSSIAN_SCALE, torch.float32, results)
-    running = [_Running.of(data, num_outputs, patch, results) for data in volumes]
-    boxes = [
-        (volume, box)
-        for volume, mask in zip(running, masks, strict=True)
-        for box in _asked(tiles(volume.data.shape[1:], patch, steps), volume, mask)
-    ]
-    count = tiles_at_a_time(patch)
-    for start in range(0, len(boxes), count):
-        batch = boxes[start : start + count]
-        with torch.autocast(device.type, enabled=device.type == "cuda"):
-            outputs = network(torch.stack([volume.data[(slice(None), *box)] for volume, box in batch]).to(device))
-        for (volume, box), output in zip(batch, outputs, strict=True):
-            volume.total[(slice(None), *box)].addcmul_(output.float().to(results), weights)
-            volume.weight[box] += weights
-    return [volume.mean(mask) for volume, mask in zip(running, masks, strict=True)]
+    weights = compute_gaussian(tuple(tile.shape), GAUSSIAN_SIGMA, GAUSSIAN_SCALE, torch.float32, results)
+    sums = [_WeightedSum.of(data, num_outputs, tile, results) for data in volumes]
+    places: list[_Place] = []
+    for volume, mask in zip(sums, masks, strict=True):
+        places += _places(volume, tile, mask)
+    count = tiles_at_a_time(tile.shape)
+    for start in range(0, len(places), count):
+        batch = places[start : start + count]
+        outputs = _run(network, batch, device)
+        for place, output in zip(batch, outputs, strict=True):
+            place.volume.add(place.box, output.float().to(results), weights)
+    return [volume.mean(mask) for volume, mask in zip(sums, masks, strict=True)]
 
 
 @dataclass(frozen=True)
-class _Running:
-    """A padded volume (C, Z, Y, X) and the weighted sums of the outputs of the tiles that ran so far."""
+class _WeightedSum:
+    """A volume, padded to a tile's shape at least, and the outputs of the tiles that ran so far.
+
+    Attributes:
+        data: (C, Z, Y, X), padded.
+        inside: Box of what is not padding.
+        total: (K, Z, Y, X) sum of weighted outputs.
+        weight: (Z, Y, X) sum of the weights.
+    """
 
     data: torch.Tensor
     inside: tuple[slice, ...]
@@ -105,15 +115,25 @@ class _Running:
     weight: torch.Tensor
 
     @classmethod
-    def of(cls, data: torch.Tensor, num_outputs: int, patch: Sequence[int], results: torch.device) -> _Running:
-        padded, inside = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
-        shape = padded.shape[1:]
-        total, weight = torch.zeros((num_outputs, *shape), device=results), torch.zeros(shape, device=results)
-        return cls(padded.to(results), tuple(inside[1:]), total, weight)
+    def of(cls, data: torch.Tensor, num_outputs: int, tile: Tile, results: torch.device) -> _WeightedSum:
+        """Nothing yet of a volume (C, Z, Y, X)."""
+        padded, inside = pad_nd_image(data, tile.shape, "constant", {"value": 0}, True, None)
+        shape = tuple(padded.shape[1:])
+        return cls(
+            data=padded.to(results),
+            inside=tuple(inside[1:]),
+            total=torch.zeros((num_outputs, *shape), device=results),
+            weight=torch.zeros(shape, device=results),
+        )
+
+    def add(self, box: tuple[slice, ...], output: torch.Tensor, weights: torch.Tensor) -> None:
+        """Add a tile's output (K, *tile), by weights (tile)."""
+        self.total[in_all_channels(box)].addcmul_(output, weights)
+        self.weight[box] += weights
 
     def mean(self, wanted: torch.Tensor | None) -> torch.Tensor:
-        """Weighted mean without the padding, background where nothing is wanted."""
-        mean = self.total.div_(self.weight)[(slice(None), *self.inside)]
+        """Weighted mean (K, Z, Y, X) without the padding, background where nothing is wanted."""
+        mean = self.total.div_(self.weight)[in_all_channels(self.inside)]
         if wanted is not None:
             unwanted = ~wanted.to(mean.device)
             mean.masked_fill_(unwanted, 0)
@@ -121,20 +141,38 @@ class _Running:
         return mean
 
 
-def _asked(
-    boxes: Iterable[tuple[slice, ...]], volume: _Running, wanted: torch.Tensor | None
-) -> Iterable[tuple[slice, ...]]:
-    """Boxes of a padded volume in which something is wanted."""
-    if wanted is None:
-        return boxes
-    asked = torch.zeros(volume.weight.shape, dtype=torch.bool)  # on the CPU: one answer a tile
-    asked[volume.inside] = wanted.cpu()
-    return [box for box in boxes if asked[box].any()]
+@dataclass(frozen=True)
+class _Place:
+    """A tile in a volume."""
+
+    volume: _WeightedSum
+    box: tuple[slice, ...]
+
+
+def _places(volume: _WeightedSum, tile: Tile, wanted: torch.Tensor | None) -> list[_Place]:
+    """All tiles of a volume in which something is wanted."""
+    shape = tuple(volume.weight.shape)
+    asked = None
+    if wanted is not None:
+        asked = torch.zeros(shape, dtype=torch.bool)  # on the CPU: one answer a tile
+        asked[volume.inside] = wanted.cpu()
+    places = []
+    for box in tiles(shape, tile):
+        if asked is None or asked[box].any():
+            places.append(_Place(volume, box))
+    return places
+
+
+def _run(network: nn.Module, batch: Sequence[_Place], device: torch.device) -> torch.Tensor:
+    """Outputs (B, K, *tile) of a network."""
+    inputs = [place.volume.data[in_all_channels(place.box)] for place in batch]
+    with torch.autocast(device.type, enabled=device.type == "cuda"):
+        return network(torch.stack(inputs).to(device))
 
 
 def background(num_outputs: int, shape: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
     """Outputs (num_outputs, Z, Y, X) where no network ran: ``BACKGROUND_LOGIT`` in the first one, else 0."""
-    output = torch.zeros(num_outputs, *shape, device=device)
+    output = torch.zeros((num_outputs, *shape), device=device)
     output[0] = BACKGROUND_LOGIT
     return output
 

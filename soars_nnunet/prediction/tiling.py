@@ -73,44 +73,58 @@ class Tiling:
         return tiling.enlarged() if stored.get("large", False) else tiling
 
 
+@dataclass(frozen=True)
+class Tile:
+    """A piece of a volume that a network runs on at a time.
+
+    Attributes:
+        shape: Voxels (Z, Y, X).
+        steps: Largest step to the next one as a fraction of it, by axis, in (0, 1].
+    """
+
+    shape: Sequence[int]
+    steps: Sequence[float]
+
+
 DEFAULT_TILING = Tiling()
 """The training patch's size and the plans' steps, where something can be found."""
 
 
-def large_tiles(
-    shape: Sequence[int], patch: Sequence[int], steps: Sequence[float], max_voxels: int
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Tiles as large as a limit allows that overlap, in voxels, as much as those of the training patch's size.
+def large_tile(shape: Sequence[int], patch: Tile, max_voxels: int) -> Tile:
+    """Tile as large as a limit allows that overlaps the next, in voxels, as much as those of the training patch's size.
 
     The axis on which a tile is longest, measured in patches, is cut into one more tile until the limit holds.
 
     Args:
         shape: Volume (Z, Y, X).
-        patch: Training patch (Z, Y, X).
-        steps: Its steps as fractions of it.
+        patch: Training patch and its steps.
         max_voxels: Limit; a tile is never smaller than the patch.
-
-    Returns:
-        Tile (Z, Y, X), and its steps as fractions of the tile.
     """
-    axes = range(len(patch))
-    overlap = [patch[axis] - int(patch[axis] * steps[axis]) for axis in axes]
-    counts = [1] * len(patch)
-    tile = _tile(shape, patch, overlap, counts)
-    while prod(tile) > max_voxels and tile != tuple(patch):
-        ratios = [tile[axis] / patch[axis] for axis in axes]
+    least = tuple(patch.shape)
+    overlap = []
+    for width, step in zip(least, patch.steps, strict=True):
+        overlap.append(width - int(width * step))
+    counts = [1] * len(least)
+    tile = _covering(shape, least, overlap, counts)
+    while prod(tile) > max_voxels and tile != least:
+        ratios = [width / smallest for width, smallest in zip(tile, least, strict=True)]
         counts[ratios.index(max(ratios))] += 1
-        tile = _tile(shape, patch, overlap, counts)
-    return tile, tuple((tile[axis] - overlap[axis]) / tile[axis] for axis in axes)
+        tile = _covering(shape, least, overlap, counts)
+    steps = []
+    for width, shared in zip(tile, overlap, strict=True):
+        steps.append((width - shared) / width)
+    return Tile(shape=tile, steps=tuple(steps))
 
 
-def _tile(shape: Sequence[int], patch: Sequence[int], overlap: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
-    """Smallest tile (Z, Y, X), not below the patch, of which so many along each axis cover the volume."""
+def _covering(
+    shape: Sequence[int], least: Sequence[int], overlap: Sequence[int], counts: Sequence[int]
+) -> tuple[int, ...]:
+    """Smallest tile (Z, Y, X), not below the least, of which so many along each axis cover the volume."""
     tile = []
     for axis, count in enumerate(counts):
         covered = shape[axis] + (count - 1) * overlap[axis]
         width = -(-covered // count)  # rounded up
-        tile.append(max(width, patch[axis]))
+        tile.append(max(width, least[axis]))
     return tuple(tile)
 
 

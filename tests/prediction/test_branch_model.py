@@ -31,7 +31,7 @@ from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction import branch_model as inference
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.sliding_window import BACKGROUND_LOGIT, tiles
-from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
+from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tile, Tiling
 
 CPU = torch.device("cpu")
 
@@ -63,7 +63,7 @@ def test_outputs_are_those_of_the_stock_predictor(untrained_cascade, branch, fol
     # nnU-Net adds up in half precision: where every tile's weight is tiny, in the volume's corners, it means little
     padded, inside = pad_nd_image(data[on_box], patch, "constant", {"value": 0}, True, None)
     weight = torch.zeros(padded.shape[1:])
-    for tile in tiles(weight.shape, patch, model.steps):
+    for tile in tiles(weight.shape, Tile(patch, model.steps)):
         weight[tile] += compute_gaussian(tuple(patch), 1 / 8, 10, torch.float32, CPU)
     wanted = model.wanted(data, body)
     assert (wanted is None) == (branch == "small_hard")
@@ -92,7 +92,7 @@ def test_mirrored_prediction_treats_both_sides_alike(untrained_cascade, branch):
     data = first_case(untrained_cascade, branch)
     folder = untrained_cascade.model(branch, DEFAULT_PLANS)
     plain, both = BranchModel(folder, [0], CPU), BranchModel(folder, [0], CPU, mirror=True)
-    classes, channels = both.mirror["classes"], both.mirror["channels"]
+    classes, channels = both.mirror.classes, both.mirror.channels
     names = ["background", *list(both.dataset_json["labels"])[1:]]
     assert names[classes[names.index(next(n for n in names if n.endswith("_L")))]].endswith("_R")
     assert sorted(classes) == list(range(len(names))) and [classes[c] for c in classes] == sorted(classes)
@@ -361,8 +361,7 @@ def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, mon
     assert (output[:, ~wanted].argmax(0) == 0).all()
     for branch in ("detection", "small_hard"):
         other = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling("large"))
-        assert other.tile((90, 90, 90))[0] == other.configuration.patch_size
+        assert other.tile((90, 90, 90)).shape == other.configuration.patch_size
     monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 20**3)
-    tile, steps = model.tile(data.shape[1:])
-    assert np.prod(tile) <= 20**3
+    assert np.prod(model.tile(data.shape[1:]).shape) <= 20**3
     assert not torch.equal(model.outputs(data), output), "tiles see less around them"

@@ -6,9 +6,11 @@ import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
 from soars_nnunet.prediction.sliding_window import BACKGROUND_LOGIT, sliding_windows, tiles
+from soars_nnunet.prediction.tiling import Tile
 from soars_nnunet.regime import load_regime
 
 CPU = torch.device("cpu")
+TILE = Tile((8, 8, 8), (0.5, 0.5, 0.5))
 
 
 class Positional(torch.nn.Module):
@@ -24,7 +26,7 @@ class Positional(torch.nn.Module):
 def test_equals_brute_force(shape, steps):
     data = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     patch, network = (8, 8, 8), Positional()
-    (output,) = sliding_windows(network, [data], 2, patch, steps, CPU)
+    (output,) = sliding_windows(network, [data], 2, Tile(patch, steps), device=CPU)
     low = [max(0, 8 - extent) // 2 for extent in shape]
     padded = np.zeros((3, *(max(8, extent) for extent in shape)), np.float32)
     inside = tuple(slice(lo, lo + extent) for lo, extent in zip(low, shape, strict=True))
@@ -51,7 +53,7 @@ def test_tiles_cover_everything_with_the_strides_of_the_paper():
     assert [round(width * step) for width, step in zip((64, 128, 128), steps, strict=True)] == [32, 96, 96]
     covered = np.zeros((160, 320, 333), bool)
     starts = [set(), set(), set()]
-    for box in tiles(covered.shape, (64, 128, 128), steps):
+    for box in tiles(covered.shape, Tile((64, 128, 128), steps)):
         covered[box] = True
         for axis in range(3):
             starts[axis].add(box[axis].start)
@@ -62,7 +64,7 @@ def test_tiles_cover_everything_with_the_strides_of_the_paper():
 @pytest.mark.parametrize("steps", [(0.5, 0.0, 0.5), (0.5, 0.5, 1.5), (0.5,)])
 def test_impossible_steps_are_refused(steps):
     with pytest.raises(ValueError, match="step size: expected 3 fractions"):
-        sliding_windows(Positional(), [torch.zeros(1, 8, 8, 8)], 2, (8, 8, 8), steps, CPU)
+        sliding_windows(Positional(), [torch.zeros(1, 8, 8, 8)], 2, Tile((8, 8, 8), steps), device=CPU)
 
 
 class Counting(Positional):
@@ -84,13 +86,13 @@ class Counting(Positional):
 def test_volumes_share_batches_and_keep_their_outputs():
     shapes = [(8, 8, 8), (5, 8, 7), (12, 8, 8), (8, 9, 8), (8, 8, 3)]
     volumes = [torch.randn(3, *shape, generator=torch.Generator().manual_seed(3)) for shape in shapes]
-    options = (2, (8, 8, 8), (0.5, 0.5, 0.5), CPU)
+    options = {"num_outputs": 2, "tile": TILE, "device": CPU}
     network = Counting()
-    together = sliding_windows(network, volumes, *options)
+    together = sliding_windows(network, volumes, **options)
     assert network.batches == [4, 3], "1 + 1 + 2 + 2 + 1 tiles"
     for output, volume in zip(together, volumes, strict=True):
-        torch.testing.assert_close(output, sliding_windows(Positional(), [volume], *options)[0], rtol=0, atol=0)
-    assert sliding_windows(network, [], *options) == []
+        torch.testing.assert_close(output, sliding_windows(Positional(), [volume], **options)[0], rtol=0, atol=0)
+    assert sliding_windows(network, [], **options) == []
 
 
 @pytest.mark.parametrize("shape", [(20, 13, 17), (5, 30, 8)])
@@ -99,8 +101,8 @@ def test_what_is_wanted_is_unchanged_and_the_rest_is_background(shape):
     wanted = torch.zeros(shape, dtype=torch.bool)
     wanted[2:5, 3:6, 4:7] = True
     everything, part = Counting(), Counting()
-    (whole,) = sliding_windows(everything, [data], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU)
-    (output,) = sliding_windows(part, [data], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, [wanted])
+    (whole,) = sliding_windows(everything, [data], 2, TILE, device=CPU)
+    (output,) = sliding_windows(part, [data], 2, TILE, device=CPU, wanted=[wanted])
     torch.testing.assert_close(output[:, wanted], whole[:, wanted], rtol=0, atol=0)
     assert (output[0, ~wanted] == BACKGROUND_LOGIT).all() and (output[1:, :][:, ~wanted] == 0).all()
     assert 0 < part.tiles < everything.tiles
@@ -109,5 +111,5 @@ def test_what_is_wanted_is_unchanged_and_the_rest_is_background(shape):
 def test_nothing_wanted_runs_nothing():
     network = Counting()
     nothing = torch.zeros(9, 9, 9, dtype=torch.bool)
-    (output,) = sliding_windows(network, [torch.zeros(3, 9, 9, 9)], 2, (8, 8, 8), (0.5, 0.5, 0.5), CPU, [nothing])
+    (output,) = sliding_windows(network, [torch.zeros(3, 9, 9, 9)], 2, TILE, device=CPU, wanted=[nothing])
     assert network.tiles == 0 and (output[0] == BACKGROUND_LOGIT).all() and (output[1] == 0).all()

@@ -7,8 +7,9 @@ from soars_nnunet.prediction.sliding_window import tiles
 from soars_nnunet.prediction.tiling import (
     DEFAULT_TILING,
     TILING_KINDS,
+    Tile,
     Tiling,
-    large_tiles,
+    large_tile,
     tiles_at_a_time,
     tiling_options,
 )
@@ -61,11 +62,12 @@ def test_what_to_type_for_a_tiling(tiling, typed):
 @pytest.mark.parametrize("max_voxels", [1000, 64**3, 10**9])
 def test_large_tiles_overlap_as_much_as_patches_do(shape, max_voxels):
     patch, steps = (32, 48, 40), (0.5, 0.75, 0.5)
-    tile, fractions = large_tiles(shape, patch, steps, max_voxels)
+    found = large_tile(shape, Tile(patch, steps), max_voxels)
+    tile = found.shape
     assert all(width >= least for width, least in zip(tile, patch, strict=True))
     assert np.prod(tile) <= max_voxels or tile == patch
     grown = [max(n, width) for n, width in zip(shape, tile, strict=True)]
-    boxes = list(tiles(grown, tile, fractions))
+    boxes = list(tiles(grown, found))
     covered = np.zeros(grown, bool)
     for box in boxes:
         covered[box] = True
