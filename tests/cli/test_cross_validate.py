@@ -7,7 +7,7 @@ import torch
 
 from soars_nnunet import cross_validate as cross_validation
 from soars_nnunet.cli import cross_validate
-from soars_nnunet.evaluation import evaluate
+from soars_nnunet.evaluation import evaluation_file, organ_table
 from soars_nnunet.prediction import postprocess
 
 
@@ -25,8 +25,8 @@ def outcome(stratified, monkeypatch):
         return [folder / f"{stem}.json"]
 
     monkeypatch.setattr(cross_validation, "cross_validate", work)
-    monkeypatch.setattr(evaluate, "format_table", lambda evaluation: f"table of the {evaluation}")
-    monkeypatch.setattr(evaluate, "write_evaluation", write)
+    monkeypatch.setattr(organ_table, "format_table", lambda evaluation: f"table of the {evaluation}")
+    monkeypatch.setattr(evaluation_file, "write_evaluation", write)
     monkeypatch.setattr(postprocess, "format_effects", lambda effects: ["Brainstem keeps its largest part"])
     return seen
 
