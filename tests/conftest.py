@@ -18,7 +18,7 @@ from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extract
 from nnunetv2.preprocessing.preprocessors import default_preprocessor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade

@@ -14,9 +14,10 @@ FILES = {
     if path.name != "__init__.py"
 }
 LAYERS = (
-    ("errors", "profile", "progress"),
+    ("errors", "profile", "progress", "paper", "branches"),
+    ("settings",),
     ("cascade", "images"),
-    ("geometry", "networks", "regime"),
+    ("geometry", "networks"),
     ("stratification", "importing", "phantom", "training", "evaluation"),
     ("prediction",),
     ("guidance",),

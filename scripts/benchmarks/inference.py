@@ -24,7 +24,7 @@ import psutil
 import SimpleITK as sitk
 
 from scripts.benchmarks.random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, Cascade

@@ -99,7 +99,7 @@ PREPROCESS = BranchModel.preprocess
 
 def as_often_as_branches(model: BranchModel, channels: Any, properties: dict[str, Any]) -> Any:
     """Instead of ``BranchModel.preprocess``: of the whole CT once for each of the three branches that see it."""
-    branches = 1 if model.settings["branch"] == "small_hard" else 3
+    branches = 1 if model.settings.branch == "small_hard" else 3
     return [PREPROCESS(model, channels, properties) for _ in range(branches)][-1]
 
 

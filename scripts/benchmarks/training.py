@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.networks.genotype import published_genotype
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.training.losses import DiceCELoss

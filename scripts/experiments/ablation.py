@@ -27,7 +27,7 @@ from pathlib import Path
 
 from scripts.experiments.ablation_tables import AblationTables, read_paper
 from scripts.experiments.runner import ALL_3D3, EVERYWHERE, HALF_STEPS, Runner, add_options, parse
-from soars_nnunet.cascade.branches import BRANCHES as ALL_BRANCHES
+from soars_nnunet.branches import BRANCHES as ALL_BRANCHES
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import DEFAULT_PLANS, DETECTIONS, GENOTYPE
 from soars_nnunet.cascade.storage import read_json, write_json

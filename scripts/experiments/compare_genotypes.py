@@ -21,7 +21,7 @@ import numpy as np
 
 from scripts import markdown
 from scripts.experiments.runner import ALL_3D3, Runner, add_options, parse
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.record import GENOTYPE
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, near_ties, published_genotype

@@ -30,7 +30,7 @@ from scripts.experiments.compare_inference import dice
 from scripts.experiments.compare_partial import cases_of
 from scripts.experiments.paired import paired_table
 from scripts.experiments.runner import add_options, parse
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, INFERENCE_REVISION, Cascade

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.record import (
     Cascade,
 )

@@ -174,7 +174,7 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
 
 
 def _describe_branch(cascade: Cascade, branch: str, plans: str, pattern: str | None) -> ManifestBranch:
-    configuration = PlansFile.read(cascade.plans(branch, plans)).configuration
+    settings = PlansFile.read(cascade.plans(branch, plans)).settings
     training_patients = []
     for split in cascade.splits():
         patients = {patient_of(case, pattern) or case for case in split["train"]}
@@ -182,7 +182,7 @@ def _describe_branch(cascade: Cascade, branch: str, plans: str, pattern: str | N
     model = cascade.model(branch, plans)
     return ManifestBranch(
         model=str(PurePosixPath("..", "..", model.parent.name, model.name)),
-        guidance=tuple(configuration["soars"]["guidance"]),
+        guidance=settings.guidance,
         classes=tuple(name for name, _ in branch_labels(cascade, branch)),
         training_patients=tuple(training_patients),
     )

@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.settings.branch_settings import BranchSettings
 
 CONFIGURATION = "3d_fullres"
 """nnU-Net's name for the configuration that ``soars-plan`` writes, the only one."""
+
+SETTINGS = "soars"
+"""Key of a branch's settings in nnU-Net's configuration."""
+
+
+def settings_of(configuration: dict[str, Any]) -> BranchSettings | None:
+    """Settings in a configuration; None in stock plans."""
+    found = configuration.get(SETTINGS)
+    return None if found is None else BranchSettings.from_json(found)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,23 @@ class PlansFile:
     def spacing_mm(self) -> list[float]:
         """Voxel size (Z, Y, X) of the network's grid, mm."""
         return self.configuration["spacing"]
+
+    @property
+    def settings(self) -> BranchSettings:
+        """Settings of the branch.
+
+        Raises:
+            MissingArtifactError: If the plans are not of ``soars-plan``.
+        """
+        found = settings_of(self.configuration)
+        if found is None:
+            raise MissingArtifactError("plans: expected those that soars-plan writes, got others; rerun soars-plan")
+        return found
+
+    @property
+    def split_sha256(self) -> str | None:
+        """Hash of the split that was planned for; None if the plans do not say."""
+        return self.configuration.get(SETTINGS, {}).get("split_sha256")
 
     @property
     def hu_per_unit(self) -> float:

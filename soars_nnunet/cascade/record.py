@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soars_nnunet.cascade.branches import BRANCHES, Branch
+from soars_nnunet.branches import BRANCHES, Branch
 from soars_nnunet.cascade.case_names import is_jittered
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
@@ -181,8 +181,7 @@ class Cascade:
             MissingArtifactError: If not: its validation cases may have been in its training.
         """
         model = self.model(branch, plans)
-        trained = PlansFile.read(model / "plans.json").configuration.get("soars", {})
-        if trained.get("split_sha256") != self.split_hash(branch):
+        if PlansFile.read(model / "plans.json").split_sha256 != self.split_hash(branch):
             raise MissingArtifactError(
                 f"{model}: trained on another split than {self.preprocessed(branch) / 'splits_final.json'}; "
                 "retrain its folds after soars-plan, or restore the split"

@@ -108,7 +108,9 @@ def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:
     if given:
         raise InputError(f"--fine-tune takes the trained models' own plans; expected no {', '.join(given)}, only --set")
     overrides = arguments.set or ()
-    plan_fine_tuning(cascade, arguments.fine_tune, arguments.plans_name, overrides, arguments.np, say)
+    plan_fine_tuning(
+        cascade, arguments.fine_tune, arguments.plans_name, overrides, num_processes=arguments.np, progress=say
+    )
 
 
 main = make_main("plan", add_arguments, run)

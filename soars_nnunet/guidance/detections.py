@@ -70,7 +70,7 @@ def score_detections(cascade: Cascade, plans: str, progress: Progress = silent) 
     """
     cases = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
     undrawn, targets = undrawn_organs(cascade), target_labels(cascade)
-    sigma_mm = PlansFile.read(cascade.plans("detection", plans)).configuration["soars"]["sigma_mm"]
+    sigma_mm = PlansFile.read(cascade.plans("detection", plans)).settings.sigma_mm
     scores = []
     for index, (case, (_, label)) in enumerate(sorted(cases.items()), 1):
         progress(f"detections [{index}/{len(cases)}] {case}")

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import write_manifest
-from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS, PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.planning.planned_settings import mean_training_cases
 from soars_nnunet.planning.preprocess import preprocess
 from soars_nnunet.progress import Progress, silent
-from soars_nnunet.regime import complete_passes, override_settings, regimes, require_fitting
+from soars_nnunet.settings.branch_settings import BranchSettings, JoinedBranch
+from soars_nnunet.settings.overrides import override_settings
+from soars_nnunet.settings.passes import complete_passes
+from soars_nnunet.settings.regime import fine_tuning_settings, require_fitting
 
 FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
 TUNABLE = (
@@ -46,15 +49,21 @@ TUNABLE = (
     "fine_tuned",
 )
 """What ``--set`` may change: patches are not augmented, as the VOI crops are not, and losses are the branches' own."""
-LOSS_SETTINGS = (
-    "dice_weight",
-    "ce_weight",
-    "dice_background",
-    "dice_absent_classes",
-    "side_output_weights",
-    "heatmap_foreground_weight",
-    "sigma_mm",
-)
+
+
+@dataclass(frozen=True)
+class TrainedBranch:
+    """A branch whose trained folds are taken up.
+
+    Attributes:
+        key: Of the branch.
+        model: Plans in its model folder: those that it was trained with.
+        joined: What the fine-tuning's plans say of it.
+    """
+
+    key: str
+    model: PlansFile
+    joined: JoinedBranch
 
 
 def plan_fine_tuning(
@@ -62,6 +71,7 @@ def plan_fine_tuning(
     name: str,
     base: str,
     overrides: Sequence[str] = (),
+    *,
     num_processes: int = 2,
     progress: Progress = silent,
 ) -> Path:
@@ -84,41 +94,17 @@ def plan_fine_tuning(
     """
     whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
     _check_name(whole, name, base)
-    joined, models = {}, {}
-    for branch in cascade.branches:
-        plans = cascade.plans_of(branch.key, base)
-        folder = cascade.model(branch.key, plans)
-        if not cascade.trained_folds(branch.key, plans):
-            raise MissingArtifactError(
-                f"{folder}: expected trained folds of every branch; run {cascade.train_command(branch.key, 0, plans)}"
-            )
-        cascade.require_same_split(branch.key, plans)
-        cascade.require_same_grid(branch.key, plans)
-        models[branch.key] = read_json(folder / "plans.json")
-        configuration = PlansFile(models[branch.key]).configuration
-        joined[branch.key] = {
-            "plans": plans,
-            "classes": [[organ, members] for organ, members in branch_labels(cascade, branch.key)],
-            "patch_size": configuration["patch_size"],
-            "loss": {key: configuration["soars"][key] for key in LOSS_SETTINGS},
-        }
-    plans = _plans(whole, name, models, joined, overrides)
-    folder = whole.preprocessed("fine_tune")
-    write_json(folder / "dataset.json", read_json(raw_folder() / cascade.source / "dataset.json"))
-    if not (folder / "dataset_fingerprint.json").is_file():
-        # nnU-Net's own, as it will serve whatever else is planned for the dataset
-        DatasetFingerprintExtractor(cascade.source, num_processes).run()
-    write_json(whole.plans("fine_tune", name), plans)
-    done = preprocess(whole, "fine_tune", name, None, num_processes)
-    for key, model in models.items():
-        write_json(
-            cascade.plans(key, name), {**model, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}
-        )
+    trained = [_trained_branch(cascade, branch.key, base) for branch in cascade.branches]
+    plans = _joined_plans(whole, name, trained, overrides)
+    done = _preprocess(whole, name, plans, num_processes)
+    for branch in trained:
+        own = {**branch.model.contents, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}
+        write_json(cascade.plans(branch.key, name), own)
     write_manifest(cascade, name, base)
-    settings = PlansFile(plans).configuration["soars"]
-    budget = f"{settings['num_epochs']} x {settings['iterations_per_epoch']} iterations"
+    settings = plans.settings
     progress(
-        f"{cascade.source}: {done}; moving {', '.join(settings['fine_tuned'])}; {budget}; "
+        f"{cascade.source}: {done}; moving {', '.join(settings.fine_tuned)}; "
+        f"{settings.num_epochs} x {settings.iterations_per_epoch} iterations; "
         f"next: {whole.train_command('fine_tune', 0, name)}"
     )
     return whole.plans("fine_tune", name)
@@ -133,54 +119,108 @@ def _check_name(cascade: Cascade, name: str, base: str) -> None:
             raise InputError(f"--fine-tune {name}: expected a new name, got that of {path}; choose another")
 
 
-def _plans(
-    cascade: Cascade,
-    name: str,
-    models: dict[str, dict[str, Any]],
-    joined: dict[str, dict[str, Any]],
-    overrides: Sequence[str],
-) -> dict[str, Any]:
-    """The anchors' plans with all networks in one."""
-    plans = deepcopy(models["anchor"])
-    configuration = PlansFile(plans).configuration
-    own = configuration["soars"]
-    settings = {**own, **regimes()[own["regime"]]["fine_tune"], "branch": "fine_tune"}
-    cases = float(np.mean([len(split["train"]) for split in cascade.splits()]))
-    if own["patches_per_volume"] and own == complete_passes({**own, "iterations_per_epoch": None}, cases):
-        settings["iterations_per_epoch"] = None  # passes, of whatever batch size is asked for
-    settings |= override_settings({key: settings[key] for key in TUNABLE}, "fine_tune", overrides)
-    settings = complete_passes(settings, cases)
-    require_fitting(settings)
-    moved = settings["fine_tuned"]
-    known = isinstance(moved, list) and set(moved) <= set(FINE_TUNED)
-    if not known or not set(moved) & set(joined) - {"small_hard"}:
-        raise InputError(
-            f"fine_tuned: expected a list of some of {', '.join(joined)}, more than small_hard alone, got {moved}"
+def _trained_branch(cascade: Cascade, key: str, base: str) -> TrainedBranch:
+    plans = cascade.plans_of(key, base)
+    folder = cascade.model(key, plans)
+    if not cascade.trained_folds(key, plans):
+        raise MissingArtifactError(
+            f"{folder}: expected trained folds of every branch; run {cascade.train_command(key, 0, plans)}"
         )
-    settings |= {"fine_tuned": [key for key in joined if key in moved], "cascade": joined}
-    configuration["batch_size"] = settings["batch_size"]
-    networks = {}
-    for key, model in models.items():
-        their = PlansFile(model).configuration
-        grid, anchors = PlansFile(model).grid_and_units, PlansFile(models["anchor"]).grid_and_units
-        if key in ("mid_level", "detection") and grid != anchors:
-            raise InputError(
-                f"{key} works at {grid}, the anchors at {anchors}: one graph needs one grid; "
-                "retrain one of them as the other is"
-            )
-        networks[key] = {
-            **their["architecture"]["arch_kwargs"],
-            "input_channels": len(their["soars"]["channel_names"]),
-            "num_classes": 1 + len(joined[key]["classes"]),
-        }
-    configuration["architecture"] = {
+    cascade.require_same_split(key, plans)
+    cascade.require_same_grid(key, plans)
+    model = PlansFile.read(folder / "plans.json")
+    classes = tuple((name, tuple(members)) for name, members in branch_labels(cascade, key))
+    joined = JoinedBranch(
+        plans=plans,
+        classes=classes,
+        patch_size=tuple(model.configuration["patch_size"]),
+        loss=model.settings.loss,
+    )
+    return TrainedBranch(key, model, joined)
+
+
+def _preprocess(cascade: Cascade, name: str, plans: PlansFile, num_processes: int) -> str:
+    """Write the plans and preprocess the source dataset by them; returns what was done, in words."""
+    folder = cascade.preprocessed("fine_tune")
+    write_json(folder / "dataset.json", read_json(raw_folder() / cascade.source / "dataset.json"))
+    if not (folder / "dataset_fingerprint.json").is_file():
+        # nnU-Net's own, as it will serve whatever else is planned for the dataset
+        DatasetFingerprintExtractor(cascade.source, num_processes).run()
+    write_json(cascade.plans("fine_tune", name), plans.contents)
+    return preprocess(cascade, "fine_tune", name, None, num_processes)
+
+
+def _joined_plans(cascade: Cascade, name: str, trained: Sequence[TrainedBranch], overrides: Sequence[str]) -> PlansFile:
+    """The anchors' plans with all networks in one."""
+    (anchor,) = [branch.model for branch in trained if branch.key == "anchor"]
+    joined = {branch.key: branch.joined for branch in trained}
+    cases = mean_training_cases(cascade, "anchor")
+    settings = _tuned_settings(anchor.settings, joined, cases, overrides)
+    plans = deepcopy(anchor)
+    plans.configuration["batch_size"] = settings.batch_size
+    plans.configuration["architecture"] = {
         "network_class_name": "soars_nnunet.networks.cascade.CascadeNetwork",
         "arch_kwargs": {
-            "branches": networks,
-            "guided": [k for k, m in models.items() if PlansFile(m).configuration["soars"]["guidance"]],
-            "trained": settings["fine_tuned"],
+            "branches": _networks(trained, anchor),
+            "guided": [branch.key for branch in trained if branch.model.settings.guidance],
+            "trained": list(settings.fine_tuned),
         },
         "_kw_requires_import": [],
     }
-    configuration |= {"data_identifier": f"{name}_{CONFIGURATION}", "soars": settings}
-    return {**plans, "dataset_name": cascade.source, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}
+    plans.configuration["data_identifier"] = f"{name}_{CONFIGURATION}"
+    plans.configuration[SETTINGS] = settings.to_json()
+    plans.contents["dataset_name"] = cascade.source
+    plans.contents["plans_name"] = name
+    plans.contents["experiment_planner_used"] = FINE_TUNING_PLANNER
+    return plans
+
+
+def _tuned_settings(
+    own: BranchSettings, joined: dict[str, JoinedBranch], cases: float, overrides: Sequence[str]
+) -> BranchSettings:
+    """The anchors' settings with the values of fine-tuning, and the user's.
+
+    Args:
+        own: Of the anchors.
+        joined: The branches, by key.
+        cases: Training cases of a fold, the mean over folds.
+        overrides: ``KEY=VALUE`` regime values.
+    """
+    settings = fine_tuning_settings(own)
+    if own.patches_per_volume and own == complete_passes(replace(own, iterations_per_epoch=None), cases):
+        # passes, of whatever batch size is asked for
+        settings = replace(settings, iterations_per_epoch=None)
+    settings = override_settings(settings, overrides, TUNABLE)
+    settings = complete_passes(settings, cases)
+    require_fitting(settings)
+    moved = set(settings.fine_tuned)
+    guiding = set(joined) - {"small_hard"}
+    if not moved <= set(FINE_TUNED) or not moved & guiding:
+        raise InputError(
+            f"fine_tuned: expected a list of some of {', '.join(joined)}, more than small_hard alone, "
+            f"got {list(settings.fine_tuned)}"
+        )
+    in_order = tuple(key for key in joined if key in moved)
+    return replace(settings, fine_tuned=in_order, cascade=joined)
+
+
+def _networks(trained: Sequence[TrainedBranch], anchor: PlansFile) -> dict[str, dict[str, Any]]:
+    """Arguments of every branch's P-HNN, by key.
+
+    Raises:
+        InputError: If a branch that works on the whole CT has another grid than the anchors.
+    """
+    networks = {}
+    for branch in trained:
+        grid = branch.model.grid_and_units
+        if branch.key in ("mid_level", "detection") and grid != anchor.grid_and_units:
+            raise InputError(
+                f"{branch.key} works at {grid}, the anchors at {anchor.grid_and_units}: one graph needs one grid; "
+                "retrain one of them as the other is"
+            )
+        networks[branch.key] = {
+            **branch.model.configuration["architecture"]["arch_kwargs"],
+            "input_channels": branch.model.settings.num_channels,
+            "num_classes": 1 + len(branch.joined.classes),
+        }
+    return networks

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.branches import BRANCHES
-from soars_nnunet.cascade.case_names import is_jittered
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.classes import branch_labels, partner_of
 from soars_nnunet.cascade.manifest import write_manifest
-from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.plans_file import SETTINGS, PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS, FINE_TUNING_PLANNER, GUIDANCE_FACTS, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
@@ -29,12 +28,12 @@ from soars_nnunet.geometry.sides import learn_sides
 from soars_nnunet.guidance.channels import guidance_record
 from soars_nnunet.guidance.crops import detection_of_crops
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
-from soars_nnunet.planning.plans_json import _fingerprint, _plans, mirror_order
+from soars_nnunet.planning.planned_settings import complete_settings
+from soars_nnunet.planning.plans_json import _fingerprint, _plans
 from soars_nnunet.planning.sizes import NetworkSize, choose_size
-from soars_nnunet.prediction.sliding_window import validate_steps
 from soars_nnunet.prediction.tiling import Tiling, tiling_options
 from soars_nnunet.progress import Progress, silent
-from soars_nnunet.regime import complete_passes, load_regime
+from soars_nnunet.settings.regime import load_regime
 
 REMEMBERED = ("regime", "spacing_mm", "small_hard_spacing_mm", "guidance", "overrides", "genotypes")
 """Options that later runs for the same plans take up again unless they are given anew."""
@@ -105,10 +104,10 @@ def plan(
         progress(f"{branch.suffix}: {size.reason}")
         done = preprocess(cascade, branch.key, options.plans_name, channels, options.num_processes)
         _add_places(cascade, branch.key, options.plans_name, plans)
-        soars = PlansFile(plans).configuration["soars"]
+        settings = PlansFile(plans).settings
         progress(
             f"{branch.suffix}: {done}; "
-            f"{len(soars['channel_names'])} channel(s), {soars['num_epochs']} x {soars['iterations_per_epoch']} "
+            f"{settings.num_channels} channel(s), {settings.num_epochs} x {settings.iterations_per_epoch} "
             f"iterations; next: {cascade.train_command(branch.key, 0, options.plans_name)}"
         )
         planned.append(branch.key)
@@ -183,10 +182,10 @@ def _write_plans(
         raise InputError(f"spacing: expected three positive numbers in mm (Z Y X), got {wish}")
     shapes = np.array([np.round(np.asarray(g[0]) * np.asarray(g[1]) / spacing) for g in geometry])
     shape = shapes.max(0) if branch == "small_hard" else np.median(shapes, axis=0)
-    size = choose_size(tuple(shape), tuple(spacing), settings["max_patch_voxels"], settings["max_patch_mm"])
-    _complete_settings(settings, cascade, branch, dataset_json)
+    size = choose_size(tuple(shape), tuple(spacing), settings.max_patch_voxels, settings.max_patch_mm)
+    settings = complete_settings(settings, cascade, branch, dataset_json)
     if _is_in_sample(branch, options):
-        settings["in_sample"] = True  # another design than out of fold
+        settings = replace(settings, in_sample=True)  # another design than out of fold
     genotype = (options.genotypes or {}).get(branch) or published_genotype(branch)
     validate_genotype(genotype)
     plans = _plans(cascade.datasets[branch], options.plans_name, spacing, geometry, shape, size, settings, genotype)
@@ -206,9 +205,9 @@ def _add_places(cascade: Cascade, branch: str, plans_name: str, plans: dict[str,
     """
     from soars_nnunet.cascade.stored_cases import load_preprocessed
 
-    configuration, splits = PlansFile(plans).configuration, cascade.splits(branch)
-    soars, spacing_mm = configuration["soars"], configuration["spacing"]
-    has_reach, has_sides = branch != "small_hard" and bool(soars["guidance"]), branch == "detection"
+    file, splits = PlansFile(plans), cascade.splits(branch)
+    settings, soars, spacing_mm = file.settings, file.configuration[SETTINGS], file.spacing_mm
+    has_reach, has_sides = branch != "small_hard" and bool(settings.guidance), branch == "detection"
     if not has_reach and not has_sides:
         return
     names = [name for name, _ in branch_labels(cascade, branch)]
@@ -223,7 +222,7 @@ def _add_places(cascade: Cascade, branch: str, plans_name: str, plans: dict[str,
         partners = [names.index(partner_of(cascade, name)) for name in names]
         soars["sides"] = [learn_sides(np.stack([centers_mm[c] for c in split["train"]]), partners) for split in splits]
     if has_reach:
-        channels, classes = (soars["mirror"][what] for what in ("channels", "classes"))
+        channels, classes = settings.mirror.channels, settings.mirror.classes
         if channels and classes:
             partners = [[index - 1 for index in order[1:]] for order in (channels, classes)]
             spans = {case: spans_of_both_sides(of, *partners) for case, of in spans.items()}
@@ -256,26 +255,3 @@ def _case_geometry(cascade: Cascade, branch: str, dataset_json: dict) -> list[tu
             ([reader.GetSize()[int(i)] for i in order], [float(reader.GetSpacing()[int(i)]) for i in order])
         )
     return geometry
-
-
-def _complete_settings(settings: dict[str, Any], cascade: Cascade, branch: str, dataset_json: dict) -> None:
-    """Add what the trainer and prediction need beside the regime: branch, channels, iterations."""
-    splits = cascade.splits(branch)
-    training = np.mean([sum(not is_jittered(case) for case in split["train"]) for split in splits])
-    settings |= complete_passes(settings, float(training))
-    validate_steps(settings["step_size"])
-    settings["branch"] = branch
-    settings["channel_names"] = dataset_json["channel_names"]
-    settings["guidance"] = dataset_json["soars"]["guidance"] if len(dataset_json["channel_names"]) > 1 else []
-    classes = ["background", *(name for name, _ in branch_labels(cascade, branch))]
-    settings["mirror"] = {
-        "classes": mirror_order(classes, cascade.profile),
-        "channels": mirror_order(["CT", *settings["guidance"]], cascade.profile),
-    }
-    if settings["p_mirror"] and None in settings["mirror"].values():
-        raise InputError(
-            f"p_mirror: expected both sides of every paired organ in {cascade.datasets[branch]}, got only one of some; "
-            "mirrored, it would be taken for its partner; set p_mirror=0"
-        )
-    settings["split_sha256"] = cascade.split_hash(branch)
-    settings["patient_pattern"] = read_json(Cascade.path(cascade.source)).get("patient_pattern")

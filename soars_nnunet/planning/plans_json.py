@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from soars_nnunet.cascade.classes import READER
-from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND
+from soars_nnunet.paper import stated
 from soars_nnunet.planning.sizes import NetworkSize
-from soars_nnunet.profile import Profile
+from soars_nnunet.settings.branch_settings import BranchSettings
 
-HU_WINDOW = (-500.0, 1000.0)
-"""Intensity window of the paper (sec. 4.1)."""
-
-
-def mirror_order(names: Sequence[str], profile: Profile) -> list[int] | None:
-    """Where each channel comes from when left and right change sides.
-
-    Args:
-        names: CT or background first, then organs or detection targets of the profile.
-        profile: Knows the partners.
-
-    Returns:
-        Index of each name's partner, its own for names on the midline; None if a partner is not among the names.
-    """
-    partners = [names[0], *(profile.mirrored(name) for name in names[1:])]
-    return [names.index(partner) for partner in partners] if set(partners) <= set(names) else None
+HU_WINDOW = stated("hu_window")
+"""Intensity window of the paper, HU."""
 
 
 def _plans(
@@ -38,22 +24,22 @@ def _plans(
     geometry: list,
     shape: np.ndarray,
     size: NetworkSize,
-    settings: dict[str, Any],
+    settings: BranchSettings,
     genotype: list[str],
 ) -> dict[str, Any]:
-    num_channels = len(settings["channel_names"])
+    num_channels = settings.num_channels
     architecture = {
         "genotype": list(genotype),
-        "features_per_stage": settings["features_per_stage"],
-        "n_convs_per_stage": settings["n_convs_per_stage"],
+        "features_per_stage": list(settings.features_per_stage),
+        "n_convs_per_stage": list(settings.n_convs_per_stage),
         "strides": [list(stride) for stride in size.strides],
     }
-    if settings["branch"] == "detection":
+    if settings.branch == "detection":
         architecture["constant_background"] = HEATMAP_BACKGROUND
     configuration = {
         "data_identifier": f"{name}_{CONFIGURATION}",
         "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": settings["batch_size"],
+        "batch_size": settings.batch_size,
         "patch_size": list(size.patch),
         "median_image_size_in_voxels": [float(s) for s in shape],
         "spacing": [float(s) for s in spacing],
@@ -66,7 +52,7 @@ def _plans(
             "arch_kwargs": architecture,
             "_kw_requires_import": [],
         },
-        "soars": settings,
+        SETTINGS: settings.to_json(),
     }
     return {
         "dataset_name": dataset,
@@ -80,7 +66,7 @@ def _plans(
         "experiment_planner_used": "soars-plan",
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {
-            str(i): _intensities(i, settings["hu_per_unit"]) for i in range(num_channels)
+            str(i): _intensities(i, settings.hu_per_unit) for i in range(num_channels)
         },
     }
 

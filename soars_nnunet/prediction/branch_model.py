@@ -17,7 +17,7 @@ import torch
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
 from soars_nnunet.cascade.storage import json_hash, read_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.body import body_hull, grown_box
@@ -38,7 +38,7 @@ Masks = Sequence[torch.Tensor | None]
 
 
 @dataclass(frozen=True)
-class MirrorOrder:
+class Swap:
     """What becomes of channels and classes where left and right are swapped.
 
     Attributes:
@@ -83,9 +83,9 @@ class BranchModel:
         self.plans_hash = json_hash(plans)
         self.plans_manager = PlansManager(plans)
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
-        self.settings: dict[str, Any] = self.configuration.configuration["soars"]
+        self.settings = PlansFile(plans).settings
         self.fingerprint = checkpoint_hashes(folder, self.folds)
-        self.steps = self.settings["step_size"] if tiling.step_size is None else [tiling.step_size] * 3
+        self.steps = self.settings.step_size if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
         self.networks = [load_weights(folder, fold, self._new_network(), device) for fold in self.folds]
         self.mirror = self._mirror_order() if mirror else None
@@ -101,13 +101,13 @@ class BranchModel:
         arguments = self.configuration.network_arch_init_kwargs
         return PHNN(num_channels, self.num_outputs, **arguments, deep_supervision=False)
 
-    def _mirror_order(self) -> MirrorOrder:
-        order = self.settings["mirror"]
-        if None in order.values():
+    def _mirror_order(self) -> Swap:
+        order = self.settings.mirror
+        if order.classes is None or order.channels is None:
             raise MissingArtifactError(
                 f"{self.folder}: expected both sides of all paired organs, trained without some; leave out --tta"
             )
-        return MirrorOrder(channels=order["channels"], classes=order["classes"])
+        return Swap(channels=list(order.channels), classes=list(order.classes))
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -163,15 +163,14 @@ class BranchModel:
 
     def reach(self) -> Reach:
         """Where the training cases of these folds had the organs, seen from the anchors; empty if that is not known."""
-        return join_reaches(self._learnt("reach"))
+        return join_reaches(self._of_folds(self.settings.reach))
 
     def sides(self) -> Sides:
         """How far apart the training cases of these folds had left and right targets; empty if that is not known."""
-        return join_sides(self._learnt("sides"))
+        return join_sides(self._of_folds(self.settings.sides))
 
-    def _learnt(self, what: str) -> list:
+    def _of_folds(self, learnt: Sequence[list]) -> list[list]:
         """What soars-plan learnt from the training cases of each of these folds; empty lists if it did not."""
-        learnt = self.settings.get(what) or []
         return [learnt[fold] if fold < len(learnt) else [] for fold in self.folds]
 
     @torch.inference_mode()
@@ -190,7 +189,7 @@ class BranchModel:
 
     def _outputs(self, data: torch.Tensor, body: torch.Tensor | None) -> torch.Tensor:
         data = data.to(self.results)
-        if self.settings["branch"] != "small_hard":
+        if self.settings.branch != "small_hard":
             body = self.body(data) if body is None else body.to(self.results)
         wanted = self.wanted(data, body)
         box = self.tiled_box(data.shape[1:], body, wanted)
@@ -238,7 +237,7 @@ class BranchModel:
                 output.add_(other.flip(-1)[self.mirror.classes]).div_(2)
         return outputs
 
-    def _slide_mirrored(self, network: PHNN, volumes: Volumes, wanted: Masks, order: MirrorOrder) -> list[torch.Tensor]:
+    def _slide_mirrored(self, network: PHNN, volumes: Volumes, wanted: Masks, order: Swap) -> list[torch.Tensor]:
         """Outputs for the mirrored volumes, mirrored as they come."""
         mirrored = [data.flip(-1)[order.channels] for data in volumes]
         masks = [None if mask is None else mask.flip(-1) for mask in wanted]
@@ -247,7 +246,7 @@ class BranchModel:
     @property
     def uses_large_tiles(self) -> bool:
         """Whether it was asked to, and segments by appearance: heat maps and VOIs know the patch's size."""
-        return self.tiling.large and self.settings["branch"] in ("anchor", "mid_level")
+        return self.tiling.large and self.settings.branch in ("anchor", "mid_level")
 
     def tile(self, shape: Sequence[int]) -> Tile:
         """Tile for a volume (z, y, x) of a shape."""
@@ -292,6 +291,6 @@ def guidance(model: BranchModel, data: torch.Tensor, body: torch.Tensor | None =
         data: (C, z, y, x) preprocessed input.
         body: Where the patient is, if that is known already.
     """
-    if model.settings["branch"] == "detection":
+    if model.settings.branch == "detection":
         return separate_sides(model.outputs(data, body)[1:].clamp(0, 1), model.sides(), model.spacing_mm[2])
     return model.probabilities(data, body)[1:]

@@ -92,13 +92,13 @@ def estimate(
     extent_mm = np.asarray(shape) * np.asarray(spacing_mm)
     running, held, slices = [0], 0, 0
     for model in models:
-        in_vois = model.settings["branch"] == "small_hard"
+        in_vois = model.settings.branch == "small_hard"
         patch = int(np.prod(model.configuration.patch_size, dtype=np.int64))
         regions_mm = list(vois_mm) if in_vois else [extent_mm]
         grids = [np.ceil(np.asarray(mm) / model.spacing_mm).astype(int) for mm in regions_mm]
         voxels = [max(patch, int(grid.prod())) for grid in grids]
         largest = max(voxels, default=0) if not in_vois else sum(voxels)  # all VOIs together
-        channels, classes = len(model.settings["channel_names"]), model.num_outputs
+        channels, classes = model.settings.num_channels, model.num_outputs
         # input and its padded copy; sums of the windows and of the folds, or the softmax; the other side's, too
         copies = 2 * channels + (4 if model.mirror else 2) * classes
         activations = max((_feature_map_values(model, grid) for grid in grids), default=0)

@@ -56,7 +56,7 @@ def run_branches(scan: Scan, models: Mapping[str, BranchModel], manifest: Manife
         with timed(result.seconds, "detection", model.device):
             seen = _seen_by(model, scan, guided)
             result.heatmaps = OnGrid(guidance(model, seen.data, seen.body), seen.grid)
-            targets, sigma_mm = manifest.branches["detection"].classes, model.settings["sigma_mm"]
+            targets, sigma_mm = manifest.branches["detection"].classes, model.settings.sigma_mm
             result.peaks = read_peaks(result.heatmaps, targets, manifest.targets, sigma_mm)
         wanted = _wanted_peaks(result.peaks, manifest.profile, organs)
         with timed(result.seconds, "small_hard", model.device):
@@ -75,7 +75,7 @@ class _Seen:
 
 def _seen_by(model: BranchModel, scan: Scan, guided: _Seen) -> _Seen:
     """The CT with the anchors' output for a guided model, else the CT alone, on the model's own grid."""
-    if model.settings["guidance"]:
+    if model.settings.guidance:
         return guided
     data, grid = model.preprocess(scan.ct_hu, scan.properties)
     return _Seen(data, grid, None)
@@ -98,7 +98,7 @@ def _segment_vois(
     boxes: list[Box] = []
     grids: list[Grid] = []
     inputs: list[torch.Tensor] = []
-    channels = heatmaps.values if model.settings["guidance"] else heatmaps.values[:0]
+    channels = heatmaps.values if model.settings.guidance else heatmaps.values[:0]
     for peak in peaks:
         size_mm = manifest.targets[peak.target].size_mm
         box = voi_box(peak.center_vox, size_mm, scan.properties["spacing"])

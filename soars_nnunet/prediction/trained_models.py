@@ -107,7 +107,7 @@ def _check_models(models: Mapping[str, BranchModel]) -> None:
     anchor = PlansFile(models["anchor"].plans_manager.plans).grid_and_units
     for key in ("mid_level", "detection"):
         model = models.get(key)
-        if model is None or not model.settings["guidance"]:
+        if model is None or not model.settings.guidance:
             continue
         own = PlansFile(model.plans_manager.plans).grid_and_units
         if own != anchor:

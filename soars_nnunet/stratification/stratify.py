@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.branches import BRANCHES, Branch
+from soars_nnunet.branches import BRANCHES, Branch
 from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.not_annotated import read_unannotated, undrawn_classes

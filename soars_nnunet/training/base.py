@@ -22,10 +22,11 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.plans_file import PlansFile, settings_of
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetwork
-from soars_nnunet.regime import load_regime
+from soars_nnunet.settings.branch_settings import BranchSettings
+from soars_nnunet.settings.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 from soars_nnunet.training.not_annotated import load_undrawn, mask_summary, on_both_sides, undrawn_mask
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
@@ -51,33 +52,33 @@ class SOARSTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature, inspected by name
     ) -> None:
-        settings = PlansFile(plans).named(configuration).get("soars")
+        settings = settings_of(PlansFile(plans).named(configuration))
         # paths of patients' files must not travel with a checkpoint
         dataset_json = {key: value for key, value in dataset_json.items() if key != "dataset"}
         if settings is not None:
-            dataset_json["channel_names"] = settings["channel_names"]
+            dataset_json["channel_names"] = settings.channel_names
         super().__init__(plans, configuration, fold, dataset_json, device)
         if settings is None:
             settings = load_regime("paper", self.branch)
             self.print_to_log_file(f"stock plans: the paper's regime and published {self.branch} genotype are used")
-        self.settings: dict[str, Any] = settings
-        self.initial_lr = settings["initial_lr"]
-        self.weight_decay = settings["weight_decay"]
-        self.num_epochs = settings["num_epochs"]
-        self.num_iterations_per_epoch = settings["iterations_per_epoch"] or self.num_iterations_per_epoch
-        self.num_val_iterations_per_epoch = settings["val_iterations_per_epoch"]
-        self.oversample_foreground_percent = settings["organ_centred_patches"]
+        self.settings: BranchSettings = settings
+        self.initial_lr = settings.initial_lr
+        self.weight_decay = settings.weight_decay
+        self.num_epochs = settings.num_epochs
+        self.num_iterations_per_epoch = settings.iterations_per_epoch or self.num_iterations_per_epoch
+        self.num_val_iterations_per_epoch = settings.val_iterations_per_epoch
+        self.oversample_foreground_percent = settings.organ_centred_patches
         self.probabilistic_oversampling = True
-        self.save_every = settings["save_every"]
+        self.save_every = settings.save_every
 
     def initialize(self) -> None:
         """Seed, where the plans name a seed, then nnU-Net's initialisation.
 
         On CPU with channels-last kernels, and with ``OMP_NUM_THREADS`` threads where that is set.
         """
-        if self.settings["seed"] is not None and not self.was_initialized:
-            torch.manual_seed(self.settings["seed"] + self._fold_number)
-            np.random.seed(self.settings["seed"] + self._fold_number)
+        if self.settings.seed is not None and not self.was_initialized:
+            torch.manual_seed(self.settings.seed + self._fold_number)
+            np.random.seed(self.settings.seed + self._fold_number)
         super().initialize()
         if self.device.type == "cpu":
             if threads := os.environ.get("OMP_NUM_THREADS"):
@@ -133,15 +134,15 @@ class SOARSTrainer(nnUNetTrainer):
 
     def _branch_loss(self) -> DiceCELoss | HeatmapL2Loss:
         return DiceCELoss(
-            weight_dice=self.settings["dice_weight"],
-            weight_ce=self.settings["ce_weight"],
-            include_background=self.settings["dice_background"],
-            include_absent=self.settings["dice_absent_classes"],
+            weight_dice=self.settings.dice_weight,
+            weight_ce=self.settings.ce_weight,
+            include_background=self.settings.dice_background,
+            include_absent=self.settings.dice_absent_classes,
         )
 
     def _build_loss(self) -> nn.Module:
         loss = self.criterion = self._branch_loss()
-        weights = np.array(self.settings["side_output_weights"])
+        weights = np.array(self.settings.side_output_weights)
         return DeepSupervisionWrapper(loss, tuple(weights / weights.sum())) if self.enable_deep_supervision else loss
 
     @cached_property
@@ -152,11 +153,7 @@ class SOARSTrainer(nnUNetTrainer):
     @cached_property
     def undrawn_in_patches(self) -> dict[str, tuple[int, ...]]:
         """The same for training patches, which may be mirrored."""
-        return (
-            on_both_sides(self.undrawn, self.settings["mirror"]["classes"])
-            if self.settings["p_mirror"]
-            else self.undrawn
-        )
+        return on_both_sides(self.undrawn, self.settings.mirror.classes) if self.settings.p_mirror else self.undrawn
 
     def mark_undrawn(self, batch: dict, undrawn: dict[str, tuple[int, ...]]) -> None:
         """Tell the loss which classes of a batch nobody drew."""
@@ -181,7 +178,7 @@ class SOARSTrainer(nnUNetTrainer):
         epoch: of few epochs the last one would still have a tenth or more of the first one's rate, and end with
         unsettled weights.
         """
-        if self.settings["lr_decays_by_step"] and self.lr_scheduler is not None:
+        if self.settings.lr_decays_by_step and self.lr_scheduler is not None:
             self.lr_scheduler.step(self.current_epoch + self.steps_of_epoch / self.num_iterations_per_epoch)
             self.steps_of_epoch += 1
         self.mark_undrawn(batch, self.undrawn_in_patches)
@@ -220,8 +217,8 @@ class SOARSTrainer(nnUNetTrainer):
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
         """Regime's rotation and scaling; none of nnU-Net's mirroring, which flips without swapping left and right."""
-        rotation = rotation_range(self.settings) if self.settings["p_rotation"] else (0.0, 0.0)
-        scaling = self.settings["scaling"] if self.settings["p_scaling"] else (1.0, 1.0)
+        rotation = rotation_range(self.settings) if self.settings.p_rotation else (0.0, 0.0)
+        scaling = self.settings.scaling if self.settings.p_scaling else (1.0, 1.0)
         # larger scales sample from a wider region (batchgeneratorsv2), so the crop grows with the maximum
         patch = get_patch_size(self.configuration_manager.patch_size, *(rotation,) * 3, (1 / max(*scaling, 1.0), 1.0))
         self.inference_allowed_mirroring_axes = None
@@ -255,7 +252,7 @@ class SOARSTrainer(nnUNetTrainer):
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """nnU-Net's validation of whole volumes; ``final_validation`` false leaves it to ``--val`` and ``--npz``."""
-        if self.trained_in_this_run and not self.settings["final_validation"] and not save_probabilities:
+        if self.trained_in_this_run and not self.settings.final_validation and not save_probabilities:
             self.print_to_log_file("The plans leave out the final validation; run it with: nnUNetv2_train ... --val")
             return
         super().perform_actual_validation(save_probabilities)
@@ -288,7 +285,7 @@ class SOARSTrainer(nnUNetTrainer):
         super().on_train_start()
 
 
-def make_optimizer(settings: dict[str, Any], parameters: list, lr: float) -> torch.optim.Optimizer:
+def make_optimizer(settings: BranchSettings, parameters: list, lr: float) -> torch.optim.Optimizer:
     """Optimiser as a regime names it.
 
     Args:
@@ -301,17 +298,17 @@ def make_optimizer(settings: dict[str, Any], parameters: list, lr: float) -> tor
     Raises:
         RuntimeError: If the name is another.
     """
-    if settings["optimizer"] == "SGD":
-        decay = settings["weight_decay"]
-        return torch.optim.SGD(parameters, lr, momentum=settings["beta1"], weight_decay=decay, nesterov=True)
-    if settings["optimizer"] != "RAdam":
-        raise RuntimeError(f"optimizer: expected RAdam or SGD, got {settings['optimizer']}")
+    if settings.optimizer == "SGD":
+        decay = settings.weight_decay
+        return torch.optim.SGD(parameters, lr, momentum=settings.beta1, weight_decay=decay, nesterov=True)
+    if settings.optimizer != "RAdam":
+        raise RuntimeError(f"optimizer: expected RAdam or SGD, got {settings.optimizer}")
     return torch.optim.RAdam(
         parameters,
         lr,
-        betas=(settings["beta1"], settings["beta2"]),
-        weight_decay=settings["weight_decay"],
-        decoupled_weight_decay=settings["decoupled_weight_decay"],
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        decoupled_weight_decay=settings.decoupled_weight_decay,
     )
 
 
@@ -321,9 +318,10 @@ def design(configuration: dict[str, Any]) -> dict[str, Any]:
     Args:
         configuration: Of the plans JSON.
     """
-    settings = configuration.get("soars") or {}
+    settings = settings_of(configuration)
+    values = {} if settings is None else settings.to_json()
     apart = ("step_size", "reach", "sides")
     return {
         **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
-        "soars": {k: v for k, v in settings.items() if k not in apart and not k.startswith("search_")},
+        "soars": {k: v for k, v in values.items() if k not in apart and not k.startswith("search_")},
     }

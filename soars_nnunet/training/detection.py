@@ -84,7 +84,7 @@ class SOARSDetectionTrainer(SOARSTrainer):
         return ByCase()
 
     def _branch_loss(self) -> HeatmapChannelsLoss:
-        return HeatmapChannelsLoss(self.settings["heatmap_foreground_weight"])
+        return HeatmapChannelsLoss(self.settings.heatmap_foreground_weight)
 
     def get_tr_and_val_datasets(self) -> tuple[CoordinateDataset, CoordinateDataset]:
         """nnU-Net's datasets with coordinates; also reads every case's target centres."""
@@ -103,10 +103,10 @@ class SOARSDetectionTrainer(SOARSTrainer):
         centers = torch.from_numpy(np.stack([self.centers_mm[str(case)] for case in batch["keys"]]))
         positions_mm, inside = coordinates / ones.clamp(min=1e-3), ones > 0.5
         centers = centers.to(data.device, torch.float32)
-        heatmaps = gaussian_heatmaps(positions_mm, centers, self.settings["sigma_mm"]) * inside
-        if self.settings["p_mirror"]:
+        heatmaps = gaussian_heatmaps(positions_mm, centers, self.settings.sigma_mm) * inside
+        if self.settings.p_mirror:
             mirrored = _is_mirrored(positions_mm, inside)
-            order = torch.tensor([index - 1 for index in self.settings["mirror"]["classes"][1:]], device=data.device)
+            order = torch.tensor([index - 1 for index in self.settings.mirror.classes[1:]], device=data.device)
             heatmaps[mirrored] = heatmaps[mirrored][:, order]
         return {**batch, "data": images.contiguous(), "target": [heatmaps] * NUM_BLOCKS}
 

@@ -20,7 +20,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.case_names import crop_case
 from soars_nnunet.cascade.record import CHECKPOINT, Cascade
 from soars_nnunet.cascade.storage import read_json, replacing, write_json
@@ -30,7 +30,6 @@ from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
 from soars_nnunet.networks.checkpoint import load_checkpoint
-from soars_nnunet.networks.genotype import NUM_BLOCKS
 from soars_nnunet.training.base import SOARSTrainer, make_optimizer
 from soars_nnunet.training.detection import CoordinateDataset, HeatmapChannelsLoss
 from soars_nnunet.training.losses import DiceCELoss
@@ -99,11 +98,11 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature, inspected by name
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
-        if "cascade" not in self.settings:
+        if self.settings.cascade is None:
             raise RuntimeError("expected plans of soars-plan --fine-tune NAME; run it, then train with -p NAME")
         if self.is_ddp or not isinstance(fold, int):
             raise RuntimeError(f"fine-tuning runs on one GPU and numbered folds, got fold {fold}")
-        self.joined: dict[str, Any] = self.settings["cascade"]
+        self.joined = self.settings.cascade
 
     @cached_property
     def cascade(self) -> Cascade:
@@ -132,8 +131,8 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         """nnU-Net's initialisation, then the fold's trained weights of every branch."""
         super().initialize()
         for key, network in self.network.branches.items():
-            self.cascade.require_same_grid(key, self.joined[key]["plans"])  # crops are read as they are now
-            folder = self.cascade.model(key, self.joined[key]["plans"]) / f"fold_{self.fold}"
+            self.cascade.require_same_grid(key, self.joined[key].plans)  # crops are read as they are now
+            folder = self.cascade.model(key, self.joined[key].plans) / f"fold_{self.fold}"
             network.load_state_dict(load_checkpoint(folder / CHECKPOINT)["network_weights"])
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
@@ -145,20 +144,19 @@ class SOARSFineTuneTrainer(SOARSTrainer):
     def _build_loss(self) -> CascadeLoss:
         losses: dict[str, DiceCELoss | HeatmapChannelsLoss] = {}
         for key, branch in self.joined.items():
-            own = branch["loss"]
+            own = branch.loss
             losses[key] = (
-                HeatmapChannelsLoss(own["heatmap_foreground_weight"])
+                HeatmapChannelsLoss(own.heatmap_foreground_weight)
                 if key == "detection"
                 else DiceCELoss(
-                    own["dice_weight"],
-                    own["ce_weight"],
-                    own["dice_background"],
-                    include_absent=own["dice_absent_classes"],
+                    own.dice_weight,
+                    own.ce_weight,
+                    own.dice_background,
+                    include_absent=own.dice_absent_classes,
                 )
             )
         self.criterion = None  # of a single branch; there is none
-        equal = [1.0] * NUM_BLOCKS  # in plans of a former version
-        weights = {key: branch["loss"].get("side_output_weights", equal) for key, branch in self.joined.items()}
+        weights = {key: branch.loss.side_output_weights for key, branch in self.joined.items()}
         return CascadeLoss(losses, weights)
 
     def do_split(self) -> tuple[list[str], list[str]]:
@@ -190,7 +188,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
 
     @cached_property
     def _target_labels(self) -> list[list[int]]:
-        classes = self.joined["detection"]["classes"] if "detection" in self.joined else []
+        classes = self.joined["detection"].classes if "detection" in self.joined else []
         return [[self.cascade.labels[organ] for organ in organs] for _, organs in classes]
 
     @cached_property
@@ -200,7 +198,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         for key in ("anchor", "mid_level"):
             # the last entry stands for whatever lies above the organs' labels, such as nnU-Net's ignore label
             table = torch.zeros(max(self.cascade.labels.values()) + 2, dtype=torch.long)
-            for value, (_, organs) in enumerate(self.joined[key]["classes"] if key in self.joined else (), 1):
+            for value, (_, organs) in enumerate(self.joined[key].classes if key in self.joined else (), 1):
                 table[[self.cascade.labels[organ] for organ in organs]] = value
             tables[key] = table.to(self.device)
         return tables
@@ -210,7 +208,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         """Labels of each branch that nobody drew, by case (small & hard: by crop)."""
         return {
             key: load_undrawn(
-                self.cascade.preprocessed(key), {name: i for i, (name, _) in enumerate(branch["classes"], 1)}
+                self.cascade.preprocessed(key), {name: i for i, (name, _) in enumerate(branch.classes, 1)}
             )
             for key, branch in self.joined.items()
         }
@@ -224,7 +222,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         names = {*split["train"], *split["val"]}
         found: dict[str, list[tuple[str, CropGeometry]]] = ByCase()
         for case, (properties, grid) in self.grids.items():
-            for target, _ in self.joined["detection"]["classes"]:
+            for target, _ in self.joined["detection"].classes:
                 crop = crop_case(case, target)
                 if crop in names:
                     data, _, _, own = self._load_crop(crop)
@@ -233,7 +231,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
 
     def _load_crop(self, crop: str) -> tuple:
         """nnU-Net's ``load_case`` of a preprocessed crop."""
-        folder = self.cascade.data("small_hard", self.joined["small_hard"]["plans"])
+        folder = self.cascade.data("small_hard", self.joined["small_hard"].plans)
         return nnUNetDatasetBlosc2(str(folder), [crop]).load_case(crop)
 
     def _prepared(self, batch: dict) -> dict:
@@ -247,13 +245,13 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         names = dict.fromkeys(targets, cases)
         if "detection" in self.joined:
             centers = torch.from_numpy(np.stack([self.centers_mm[case] for case in cases])).to(positions_mm)
-            heatmaps = gaussian_heatmaps(positions_mm, centers, self.joined["detection"]["loss"]["sigma_mm"])
+            heatmaps = gaussian_heatmaps(positions_mm, centers, self.joined["detection"].loss.sigma_mm)
             targets["detection"], names["detection"] = heatmaps * inside, cases
             self.network.vois, crops, segmentation = self._vois(cases, positions_mm, inside)
             if segmentation is not None:
                 targets["small_hard"], names["small_hard"] = segmentation, crops
         for key in targets:
-            num_classes = 1 + len(self.joined[key]["classes"])
+            num_classes = 1 + len(self.joined[key].classes)
             self.loss.branches[key].undrawn = undrawn_mask(
                 names[key], self.undrawn_by_branch[key], num_classes, self.device
             )
@@ -264,7 +262,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
     ) -> tuple[Vois | None, list[str], torch.Tensor | None]:
         """Some of the VOIs whose middle lies in the patches, the crops' names and their labels (V, 1, z, y, x)."""
         spacing = np.asarray(self.configuration_manager.spacing)
-        patch, size = np.array(positions_mm.shape[2:]), self.joined["small_hard"]["patch_size"]
+        patch, size = np.array(positions_mm.shape[2:]), self.joined["small_hard"].patch_size
         chosen: list[tuple[int, str, CropGeometry, np.ndarray]] = []
         for row, case in enumerate(cases):
             z, y, x = inside[row, 0].nonzero()[0].tolist()
@@ -274,7 +272,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
                 for crop, geometry in self.crops.get(case, ())
                 if ((geometry.center - origin >= 0) & (geometry.center - origin <= patch - 1)).all()
             ]
-            order = np.random.permutation(len(within))[: self.settings["vois_per_patch"]]
+            order = np.random.permutation(len(within))[: self.settings.vois_per_patch]
             chosen += [within[index] for index in order]
         if not chosen:
             return None, [], None
@@ -332,7 +330,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         super().on_train_end()
         name = self.plans_manager.plans_name
         for key, network in self.network.branches.items():
-            source = self.cascade.model(key, self.joined[key]["plans"])
+            source = self.cascade.model(key, self.joined[key].plans)
             target = self.cascade.model(key, name)
             plans = {**read_json(source / "plans.json"), "plans_name": name}
             write_json(target / "plans.json", plans)

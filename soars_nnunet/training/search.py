@@ -9,6 +9,7 @@ one alpha step on patients of its own and one weight step on the others. All num
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from soars_nnunet.cascade.case_names import patient_of, source_case
+from soars_nnunet.cascade.plans_file import settings_of
 from soars_nnunet.cascade.record import GENOTYPE, PREPROCESSING_RECORD
 from soars_nnunet.cascade.storage import json_hash, read_json, write_json
 from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
@@ -95,17 +97,17 @@ class ArchitectureSearch:
         if self.is_ddp:
             raise RuntimeError("the architecture search runs on one GPU: expected -num_gpus 1")
         # by epoch, as a step of alpha and one of the weights would count as two
-        apart = {"seed": self.settings["search_seed"], "lr_decays_by_step": False}
-        settings = self.settings = {**self.settings, **apart}
-        if not isinstance(settings["seed"], int) or settings["seed"] < 0:
-            raise RuntimeError(f"search_seed: expected a whole number of 0 or more, got {settings['seed']}")
-        self.initial_lr = settings["search_initial_lr"]
-        self.num_epochs = settings["search_frozen_epochs"] + settings["search_joint_epochs"]
+        settings = replace(self.settings, seed=self.settings.search_seed, lr_decays_by_step=False)
+        self.settings = settings
+        if not isinstance(settings.seed, int) or settings.seed < 0:
+            raise RuntimeError(f"search_seed: expected a whole number of 0 or more, got {settings.seed}")
+        self.initial_lr = settings.search_initial_lr
+        self.num_epochs = settings.search_frozen_epochs + settings.search_joint_epochs
         # plans that are not soars-plan's take the regime as it is written, where null stands for a pass
-        self.num_iterations_per_epoch = settings["search_iterations_per_epoch"] or self.num_iterations_per_epoch
+        self.num_iterations_per_epoch = settings.search_iterations_per_epoch or self.num_iterations_per_epoch
 
     def _set_batch_size_and_oversample(self) -> None:
-        self.batch_size = self.settings["search_batch_size"]
+        self.batch_size = self.settings.search_batch_size
 
     @classmethod
     def architecture(cls, configuration_manager: ConfigurationManager) -> dict[str, Any]:
@@ -120,12 +122,12 @@ class ArchitectureSearch:
             {"params": list(self.network.weight_parameters())},
             {
                 "params": self.network.architecture_parameters(),
-                "lr": settings["search_alpha_lr"],
-                "betas": tuple(settings["search_alpha_betas"]),
+                "lr": settings.search_alpha_lr,
+                "betas": tuple(settings.search_alpha_betas),
                 "weight_decay": 0.0,
             },
         ]
-        optimizer = make_optimizer({**settings, "optimizer": "RAdam"}, groups, self.initial_lr)
+        optimizer = make_optimizer(replace(settings, optimizer="RAdam"), groups, self.initial_lr)
         return optimizer, WeightsOnlyPolyLR(optimizer, self.initial_lr, self.num_epochs)
 
     def do_split(self) -> tuple[list[str], list[str]]:
@@ -142,12 +144,12 @@ class ArchitectureSearch:
             self.print_to_log_file("fold all: no patient is kept out of the search; its validation loss means nothing")
         elif shared := {self._patient(case) for case in training} & {self._patient(case) for case in validation}:
             raise RuntimeError(f"{len(shared)} patients are on both sides of fold {self.fold}; make splits by patient")
-        shares = split_for_search(training, self._patient, self.settings["search_alpha_share"], self._fold_number)
+        shares = split_for_search(training, self._patient, self.settings.search_alpha_share, self._fold_number)
         return shares["alpha" if self._loads_alpha_cases else "weights"], validation
 
     def _patient(self, case: str) -> str:
         case = source_case(case) if self.branch == "small_hard" else case
-        return patient_of(case, self.settings.get("patient_pattern")) or case
+        return patient_of(case, self.settings.patient_pattern) or case
 
     def get_dataloaders(self) -> tuple:
         """nnU-Net's loaders, built twice: the second training loader draws the patients of alpha."""
@@ -160,7 +162,7 @@ class ArchitectureSearch:
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number, so that a resumed search goes on as an uninterrupted one."""
-        seed = np.random.SeedSequence((self.settings["seed"], self._fold_number, self.current_epoch))
+        seed = np.random.SeedSequence((self.settings.seed, self._fold_number, self.current_epoch))
         state = int(seed.generate_state(1)[0])
         np.random.seed(state)
         torch.manual_seed(state)
@@ -169,7 +171,7 @@ class ArchitectureSearch:
     def train_step(self, batch: dict) -> dict:
         """A step of alpha, once it is no longer frozen, then one of the weights."""
         weights, alphas = (group["params"] for group in self.optimizer.param_groups)
-        if self.current_epoch >= self.settings["search_frozen_epochs"]:
+        if self.current_epoch >= self.settings.search_frozen_epochs:
             self._step(next(self.dataloader_alpha), alphas, weights)
         return self._step(batch, weights, alphas)
 
@@ -187,7 +189,7 @@ class ArchitectureSearch:
         gammas = self.network.gammas().numpy()
         history = np.concatenate((read_gammas(folder / GAMMAS_FILE)[: self.current_epoch], gammas[None]))
         write_gammas(folder / GAMMAS_FILE, history)
-        plot_gammas(folder / PLOT_FILE, history, self.settings["search_frozen_epochs"])
+        plot_gammas(folder / PLOT_FILE, history, self.settings.search_frozen_epochs)
         for line in gamma_lines(gammas):
             self.print_to_log_file(line)
         super().on_epoch_end()  # type: ignore[misc]
@@ -199,8 +201,8 @@ class ArchitectureSearch:
             self.dataloader_alpha._finish()
         facts = {
             "fold": self.fold,
-            "seed": self.settings["seed"],
-            "epochs": [self.settings["search_frozen_epochs"], self.settings["search_joint_epochs"]],
+            "seed": self.settings.seed,
+            "epochs": [self.settings.search_frozen_epochs, self.settings.search_joint_epochs],
             "data_sha256": self._data_hash(),
         }
         entry = genotype_entry(self.network.gammas().numpy(), facts)
@@ -218,14 +220,14 @@ class ArchitectureSearch:
         record = Path(self.preprocessed_dataset_folder) / PREPROCESSING_RECORD
         files = sorted(Path(self.preprocessed_dataset_folder).iterdir())
         data = read_json(record) if record.is_file() else [[file.name, file.stat().st_size] for file in files]
-        return json_hash([self.settings.get("split_sha256"), data])
+        return json_hash([self.settings.split_sha256, data])
 
     def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """The planned genotype plays no part in a search, its own values do."""
         design = super()._design(configuration)  # type: ignore[misc]
         arguments = (design["architecture"] or {}).get("arch_kwargs", {})
         widths = {key: value for key, value in arguments.items() if key != "genotype"}
-        return {**design, "architecture": widths, "soars": configuration.get("soars")}
+        return {**design, "architecture": widths, "soars": settings_of(configuration)}
 
 
 class SOARSAnchorSearchTrainer(ArchitectureSearch, SOARSAnchorTrainer):

@@ -23,6 +23,8 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from soars_nnunet.settings.branch_settings import BranchSettings
+
 NUM_COORDINATE_CHANNELS = 4
 
 
@@ -152,7 +154,7 @@ def guidance_corruption(probability: float, max_voxels: int) -> ComposeTransform
 def patch_transforms(
     patch_size: tuple[int, ...],
     deep_supervision_scales: list | None,
-    settings: dict[str, Any] | None,
+    settings: BranchSettings | None,
     carry_coordinates: bool = False,
 ) -> ComposeTransforms:
     """Transforms from the dataloader's crop to a training or validation patch.
@@ -172,10 +174,10 @@ def patch_transforms(
                 patch_size,
                 patch_center_dist_from_border=0,
                 random_crop=False,
-                p_rotation=settings["p_rotation"],
+                p_rotation=settings.p_rotation,
                 rotation=rotation_range(settings),
-                p_scaling=settings["p_scaling"],
-                scaling=tuple(settings["scaling"]),
+                p_scaling=settings.p_scaling,
+                scaling=tuple(settings.scaling),
                 p_synchronize_scaling_across_axes=1,
                 border_mode_seg="constant",
                 padding_value_seg=-1,
@@ -191,25 +193,27 @@ def patch_transforms(
     return ComposeTransforms(transforms)
 
 
-def _value_transforms(settings: dict[str, Any]) -> list[BasicTransform]:
+def _value_transforms(settings: BranchSettings) -> list[BasicTransform]:
     """What follows the spatial transform: nothing where the regime's probabilities are 0."""
     transforms: list[BasicTransform] = []
-    if settings["p_intensity"]:
+    if settings.p_intensity:
         on_ct = OnChannels(intensity_transforms(), slice(0, 1), standardise=True)
-        transforms.append(RandomTransform(on_ct, settings["p_intensity"]))
-    if settings["p_guidance_corruption"]:
-        corruption = guidance_corruption(settings["p_guidance_corruption"], settings["guidance_shift_voxels"])
+        transforms.append(RandomTransform(on_ct, settings.p_intensity))
+    if settings.p_guidance_corruption:
+        corruption = guidance_corruption(settings.p_guidance_corruption, settings.guidance_shift_voxels)
         transforms.append(OnChannels(corruption, slice(1, None)))
-    if settings["p_guidance_dropout"]:
+    if settings.p_guidance_dropout:
         # else a network that has seen few patients learns to trust the guidance of their very peaks and shapes
         dropout = OnChannels(BlankChannels(), slice(1, None))
-        transforms.append(RandomTransform(dropout, settings["p_guidance_dropout"]))
-    if settings["p_mirror"]:
-        transforms.append(RandomTransform(MirrorSides(**settings["mirror"]), settings["p_mirror"]))
+        transforms.append(RandomTransform(dropout, settings.p_guidance_dropout))
+    if settings.p_mirror:
+        transforms.append(
+            RandomTransform(MirrorSides(settings.mirror.classes, settings.mirror.channels), settings.p_mirror)
+        )
     return transforms
 
 
-def rotation_range(settings: dict[str, Any]) -> tuple[float, float]:
+def rotation_range(settings: BranchSettings) -> tuple[float, float]:
     """Rotation angles about each axis, radians."""
-    angle = settings["rotation_deg"] / 180 * np.pi
+    angle = settings.rotation_deg / 180 * np.pi
     return (-angle, angle)

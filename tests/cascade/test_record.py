@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from soars_nnunet.cascade.branches import BRANCHES
+from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.record import Cascade, find_dataset
 from soars_nnunet.cascade.storage import file_hash, json_hash, new_staging, publish, read_json, replacing, write_json

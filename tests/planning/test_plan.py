@@ -22,9 +22,11 @@ from soars_nnunet.errors import InputError
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.phantom.dataset import write_phantom_dataset
 from soars_nnunet.planning.plan import PlanOptions, plan
-from soars_nnunet.planning.plans_json import mirror_order
+from soars_nnunet.planning.planned_settings import mirror_order
 from soars_nnunet.profile import load_profile
-from soars_nnunet.regime import load_regime, override_settings, regimes
+from soars_nnunet.settings.overrides import override_settings
+from soars_nnunet.settings.regime import load_regime
+from soars_nnunet.settings.table import regimes
 from soars_nnunet.stratification.stratify import stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.base import make_optimizer
@@ -309,17 +311,20 @@ def test_overrides_that_need_each_other_are_refused_together_alone(overrides, me
 
 
 def test_fine_tuning_takes_no_other_branchs_values():
-    settings = {"num_epochs": 2}
-    assert override_settings(settings, "fine_tune", ["fine_tune.num_epochs=3"]) == {"num_epochs": 3}
-    with pytest.raises(ValueError, match="with a branch of fine_tune and a key of num_epochs, got"):
-        override_settings(settings, "fine_tune", ["anchor.num_epochs=3"])
+    settings = load_regime("demo", "fine_tune")
+    changed = override_settings(settings, ["fine_tune.num_epochs=3"], ["num_epochs"])
+    assert (settings.num_epochs, changed.num_epochs) == (2, 3) and replace(changed, num_epochs=2) == settings
+    with pytest.raises(InputError, match="with a branch of fine_tune and a key of num_epochs, got"):
+        override_settings(settings, ["anchor.num_epochs=3"], ["num_epochs"])
+    with pytest.raises(InputError, match="and a key of num_epochs, got 'batch_size=3'"):
+        override_settings(settings, ["batch_size=3"], ["num_epochs"])
 
 
 def test_whole_numbers_and_null_are_taken_where_a_regime_has_their_kind():
     overrides = ["initial_lr=1", "step_size=[1,0.5,1]", "max_patch_mm=null", "seed=null", "iterations_per_epoch=null"]
     settings = load_regime("demo", "anchor", overrides)
     keys = ("initial_lr", "step_size", "max_patch_mm", "seed", "iterations_per_epoch")
-    assert [settings[key] for key in keys] == [1, [1, 0.5, 1], None, None, None]
+    assert [getattr(settings, key) for key in keys] == [1, (1, 0.5, 1), None, None, None]
 
 
 def test_an_epoch_of_no_given_length_is_a_pass_over_the_patches(planned):
@@ -333,10 +338,10 @@ def test_an_epoch_of_no_given_length_is_a_pass_over_the_patches(planned):
 def test_overrides_of_a_branch_leave_the_others_alone():
     overrides = ["num_epochs=3", "detection.sigma_mm=5.5", "small_hard.max_patch_voxels=[32,32,16]"]
     settings = {branch: load_regime("paper", branch, overrides) for branch in ("anchor", "detection", "small_hard")}
-    assert [values["num_epochs"] for values in settings.values()] == [3, 3, 3]
-    assert [values["sigma_mm"] for values in settings.values()] == [8.0, 5.5, 8.0]
-    assert settings["small_hard"]["max_patch_voxels"] == [32, 32, 16]
-    assert settings["anchor"]["max_patch_voxels"] == [64, 128, 128]
+    assert [values.num_epochs for values in settings.values()] == [3, 3, 3]
+    assert [values.sigma_mm for values in settings.values()] == [8.0, 5.5, 8.0]
+    assert settings["small_hard"].max_patch_voxels == (32, 32, 16)
+    assert settings["anchor"].max_patch_voxels == (64, 128, 128)
 
 
 def test_regimes_name_the_same_keys_and_the_papers_values():
@@ -344,22 +349,22 @@ def test_regimes_name_the_same_keys_and_the_papers_values():
     assert set(table["paper"]["all"]) == set(table["demo"]["all"]) == set(table["nnunet"]["all"])
     assert {table[name]["all"]["p_mirror"] for name in table} == {0.0}
     paper = {branch: load_regime("paper", branch) for branch in ("anchor", "mid_level", "detection", "small_hard")}
-    assert [values["initial_lr"] for values in paper.values()] == [0.01, 0.01, 0.01, 0.005]
-    assert [values["search_initial_lr"] for values in paper.values()] == [0.005, 0.005, 0.001, 0.001]
+    assert [values.initial_lr for values in paper.values()] == [0.01, 0.01, 0.01, 0.005]
+    assert [values.search_initial_lr for values in paper.values()] == [0.005, 0.005, 0.001, 0.001]
     # an epoch of small & hard is one pass over the VOI crops, not over 70 patches of each
-    assert [values["patches_per_volume"] for values in paper.values()] == [70, 70, 70, 1]
+    assert [values.patches_per_volume for values in paper.values()] == [70, 70, 70, 1]
     stated = {
         "batch_size": 12,
         "p_scaling": 1.0,
-        "scaling": [0.8, 1.2],
+        "scaling": (0.8, 1.2),
         "dice_weight": 1.0,
         "ce_weight": 0.0,
         "heatmap_foreground_weight": 0.0,
         "sigma_mm": 8.0,
         "optimizer": "RAdam",
         "decoupled_weight_decay": True,
-        "max_patch_voxels": [64, 128, 128],
-        "step_size": [0.5, 0.75, 0.75],
+        "max_patch_voxels": (64, 128, 128),
+        "step_size": (0.5, 0.75, 0.75),
         "search_frozen_epochs": 20,
         "search_joint_epochs": 30,
         "search_batch_size": 2,
@@ -370,11 +375,9 @@ def test_regimes_name_the_same_keys_and_the_papers_values():
     }
     for branch, values in paper.items():
         own = {"max_patch_voxels": None} if branch == "small_hard" else {}  # VOIs are cropped to the organs already
-        assert {key: values[key] for key in stated} == stated | own
+        assert {key: getattr(values, key) for key in stated} == stated | own
     assert table["paper"]["fine_tune"]["num_epochs"] == 10
-    assert {(values["num_epochs"], values["weight_decay"], values["beta1"]) for values in paper.values()} == {
-        (50, 0.005, 0.9)
-    }
+    assert {(values.num_epochs, values.weight_decay, values.beta1) for values in paper.values()} == {(50, 0.005, 0.9)}
     with pytest.raises(ValueError, match="expected one of paper, nnunet, demo, got 'papers'"):
         load_regime("papers", "anchor")
 
@@ -398,23 +401,24 @@ def test_optimiser_is_the_one_that_the_plans_name(planned):
     trainer.initialize()
     (group,), weight = trainer.optimizer.param_groups, [torch.nn.Parameter(torch.zeros(1))]
     assert isinstance(trainer.optimizer, torch.optim.RAdam) and not group["decoupled_weight_decay"]
-    decoupled = make_optimizer({**trainer.settings, "decoupled_weight_decay": True, "weight_decay": 0.25}, weight, 0.1)
+    decoupled = make_optimizer(replace(trainer.settings, decoupled_weight_decay=True, weight_decay=0.25), weight, 0.1)
     assert (decoupled.defaults["decoupled_weight_decay"], decoupled.defaults["weight_decay"]) == (True, 0.25)
-    sgd = make_optimizer({**trainer.settings, "optimizer": "SGD", "beta1": 0.95}, weight, 0.1)
+    sgd = make_optimizer(replace(trainer.settings, optimizer="SGD", beta1=0.95), weight, 0.1)
     assert (type(sgd), sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (torch.optim.SGD, 0.95, True)
     with pytest.raises(RuntimeError, match="optimizer: expected RAdam or SGD, got Adam"):
-        make_optimizer({**trainer.settings, "optimizer": "Adam"}, [], 0.1)
+        make_optimizer(replace(trainer.settings, optimizer="Adam"), [], 0.1)
 
 
 def test_loss_and_its_schedule_are_those_of_the_plans(planned):
     trainer = trainer_of(planned)
-    trainer.settings |= {"side_output_weights": [1.0, 0.5, 0.5, 0.0], "dice_absent_classes": True}
+    weights = (1.0, 0.5, 0.5, 0.0)
+    trainer.settings = replace(trainer.settings, side_output_weights=weights, dice_absent_classes=True)
     trainer.initialize()
     logits, target = torch.randn(4, 2, 10, 4, 4, 4), torch.randint(0, 3, (2, 1, 4, 4, 4))
     each = [DiceCELoss(include_absent=True)(one, target) for one in logits]
     torch.testing.assert_close(trainer.loss(list(logits), [target] * 4), 0.5 * each[0] + 0.25 * (each[1] + each[2]))
     for by_step, expected in ((True, 0.01 * (1 - 2.5 / 7) ** 0.9), (False, 0.01)):
-        trainer.settings["lr_decays_by_step"] = by_step
+        trainer.settings = replace(trainer.settings, lr_decays_by_step=by_step)
         trainer.lr_scheduler.step(0)
         trainer.current_epoch, trainer.steps_of_epoch = 2, trainer.num_iterations_per_epoch // 2
         with pytest.raises(KeyError):  # the rate is set before the batch is touched

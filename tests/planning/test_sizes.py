@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from soars_nnunet.planning.sizes import choose_size
-from soars_nnunet.regime import load_regime
+from soars_nnunet.settings.regime import load_regime
 
 PAPER_PATCH = (64, 128, 128)
-PAPER_MM = load_regime("paper", "anchor")["max_patch_mm"]
+PAPER_MM = load_regime("paper", "anchor").max_patch_mm
 
 
 def poolings(size):

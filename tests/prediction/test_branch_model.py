@@ -247,7 +247,7 @@ def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cas
             seen.add(tuple(sorted(pair)))
         assert ("Ear_L", "Ear_R") in seen
     model.folds = [0, 1]
-    assert model.sides() == [[*model.sides()[0][:2], min(of[0][2] for of in model.settings["sides"])]]
+    assert model.sides() == [[*model.sides()[0][:2], min(of[0][2] for of in model.settings.sides)]]
 
 
 def test_planned_reach_is_the_same_on_both_sides(cascade_copy, monkeypatch):
@@ -276,15 +276,15 @@ def test_planned_reach_is_the_same_on_both_sides(cascade_copy, monkeypatch):
 @pytest.mark.parametrize("branch", ["mid_level", "detection"])
 def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade, branch):
     model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU)
-    num_anchors = len(model.settings["guidance"])
-    assert [len(reach) for reach in model.settings["reach"]] == [num_anchors] * 2, "soars-plan learns it for each fold"
+    num_anchors = len(model.settings.guidance)
+    assert [len(reach) for reach in model.settings.reach] == [num_anchors] * 2, "soars-plan learns it for each fold"
     data = first_case(untrained_cascade, branch)
     data[1:] = 0
     middle = [n // 2 for n in data.shape[1:]]
     data[1 : 1 + num_anchors, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
-    model.settings["reach"] = None
+    model.settings = replace(model.settings, reach=())
     everything, body = model.outputs(data), model.body(data)
-    model.settings["reach"] = [[[[0.0] * 3, [40.0] * 3]] * num_anchors, []]
+    model.settings = replace(model.settings, reach=[[[[0.0] * 3, [40.0] * 3]] * num_anchors, []])
     near, output = model.wanted(data, body), model.outputs(data)
     assert 0 < near.sum() < 0.5 * body.sum() and not (near & ~body).any()
     torch.testing.assert_close(output[:, near], everything[:, near])
@@ -330,12 +330,12 @@ def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
 
 def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
     model = BranchModel(untrained_cascade.model("mid_level", DEFAULT_PLANS), [0], CPU, Tiling("large"))
-    num_anchors = len(model.settings["guidance"])
+    num_anchors = len(model.settings.guidance)
     data = first_case(untrained_cascade, "mid_level")
     data[1:] = 0
     middle = [n // 2 for n in data.shape[1:]]
     data[1:, middle[0] - 1 : middle[0] + 1, middle[1] - 1 : middle[1] + 1, middle[2]] = 0.9
-    model.settings["reach"] = [[[[0.0] * 3, [100.0] * 3]] * num_anchors]
+    model.settings = replace(model.settings, reach=[[[[0.0] * 3, [100.0] * 3]] * num_anchors])
     body = model.body(data)
     near = model.wanted(data, body)
     box = grown_box(near, model.configuration.patch_size)

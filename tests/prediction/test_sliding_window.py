@@ -7,7 +7,7 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compu
 
 from soars_nnunet.prediction.sliding_window import BACKGROUND_LOGIT, sliding_windows, tiles
 from soars_nnunet.prediction.tiling import Tile
-from soars_nnunet.regime import load_regime
+from soars_nnunet.settings.regime import load_regime
 
 CPU = torch.device("cpu")
 TILE = Tile((8, 8, 8), (0.5, 0.5, 0.5))
@@ -49,7 +49,7 @@ def test_equals_brute_force(shape, steps):
 
 
 def test_tiles_cover_everything_with_the_strides_of_the_paper():
-    steps = load_regime("paper", "anchor")["step_size"]
+    steps = load_regime("paper", "anchor").step_size
     assert [round(width * step) for width, step in zip((64, 128, 128), steps, strict=True)] == [32, 96, 96]
     covered = np.zeros((160, 320, 333), bool)
     starts = [set(), set(), set()]

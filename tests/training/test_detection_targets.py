@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from soars_nnunet.cascade.storage import write_json
-from soars_nnunet.regime import load_regime
+from soars_nnunet.settings.branch_settings import MirrorOrder
+from soars_nnunet.settings.regime import load_regime
 from soars_nnunet.training.detection import CoordinateDataset, SOARSDetectionTrainer, WithCoordinates
 from soars_nnunet.training.transforms import patch_transforms
 
@@ -13,8 +16,8 @@ SHAPE = (30, 32, 31)
 PATCH = (20, 24, 22)
 SIGMA_MM = 8.0
 NUM_TARGETS = 3
-SETTINGS = {**load_regime("demo", "detection"), "p_scaling": 1.0, "p_rotation": 1.0, "rotation_deg": 25.0}
-MIRROR = {"classes": [0, 2, 1, 3], "channels": [1, 0, 2]}
+SETTINGS = replace(load_regime("demo", "detection"), p_scaling=1.0, p_rotation=1.0, rotation_deg=25.0)
+MIRROR = MirrorOrder(classes=(0, 2, 1, 3), channels=(1, 0, 2))
 DATASET = "Dataset003_Neck_Detection"
 
 
@@ -26,8 +29,14 @@ def true_heatmaps(centers_mm, shape=SHAPE):
 
 
 def make_plans():
-    settings = {**load_regime("demo", "detection"), "branch": "detection", "sigma_mm": SIGMA_MM, "guidance": []}
-    settings |= {"channel_names": {"0": "CT"}, "p_rotation": 1.0, "rotation_deg": 15.0, "p_scaling": 1.0}
+    settings = replace(
+        load_regime("demo", "detection"),
+        sigma_mm=SIGMA_MM,
+        channel_names={"0": "CT"},
+        p_rotation=1.0,
+        rotation_deg=15.0,
+        p_scaling=1.0,
+    )
     configuration = {
         "data_identifier": "nnUNetPlans_3d_fullres",
         "preprocessor_name": "DefaultPreprocessor",
@@ -48,7 +57,7 @@ def make_plans():
             },
             "_kw_requires_import": [],
         },
-        "soars": settings,
+        "soars": settings.to_json(),
     }
     return {
         "dataset_name": DATASET,
@@ -97,7 +106,7 @@ def test_targets_follow_the_augmentation(trainer, where, window, scaling):
     np.random.seed(3)
     truth = true_heatmaps(CENTERS[where])
     # the true maps travel as the first channels through the same transform
-    data = augmented(truth, window, {**SETTINGS, "scaling": scaling})
+    data = augmented(truth, window, replace(SETTINGS, scaling=scaling))
     trainer.centers_mm = {"case": np.array(CENTERS[where])}
     batch = batch_of(trainer, data)
     warped, inside = data[:, :NUM_TARGETS], data[:, -1:] > 0.99
@@ -117,10 +126,10 @@ def test_targets_follow_the_augmentation(trainer, where, window, scaling):
 @pytest.mark.parametrize("scaling", [0.8, 1.15, 1.2, 1.3])
 def test_mirroring_is_told_from_an_image_border_inside_the_patch(trainer, scaling, p_mirror):
     """At the far X border interpolated coordinates fade to 0, which must not look like mirroring."""
-    trainer.settings |= {"p_mirror": 0.5, "mirror": MIRROR}
+    trainer.settings = replace(trainer.settings, p_mirror=0.5, mirror=MIRROR)
     trainer.centers_mm = {"case": np.array(CENTERS["inside"])}
     truth = true_heatmaps(CENTERS["inside"])
-    settings = {**SETTINGS, "rotation_deg": 10.0, "scaling": (scaling, scaling), "p_mirror": p_mirror, "mirror": MIRROR}
+    settings = replace(SETTINGS, rotation_deg=10.0, scaling=(scaling, scaling), p_mirror=p_mirror, mirror=MIRROR)
     beyond = np.pad(WithCoordinates(truth, SPACING_MM)[(slice(None), *WHOLE)], ((0, 0), (0, 0), (0, 0), (0, 12)))
     for start in range(11, 19):
         crop = torch.from_numpy(beyond[..., start : start + 25])
@@ -136,8 +145,8 @@ def test_mirroring_is_told_from_an_image_border_inside_the_patch(trainer, scalin
 @pytest.mark.parametrize("window", [WHOLE, SHIFTED], ids=["whole", "shifted"])
 def test_mirrored_targets_change_sides(trainer, where, window):
     np.random.seed(4)
-    settings = {**SETTINGS, "scaling": (0.9, 1.1), "p_mirror": 1.0, "mirror": MIRROR}
-    trainer.settings |= {"p_mirror": 1.0, "mirror": MIRROR}
+    settings = replace(SETTINGS, scaling=(0.9, 1.1), p_mirror=1.0, mirror=MIRROR)
+    trainer.settings = replace(trainer.settings, p_mirror=1.0, mirror=MIRROR)
     # as channels of the image, the true maps of the first two targets change places
     data = augmented(true_heatmaps(CENTERS[where]), window, settings)
     trainer.centers_mm = {"case": np.array(CENTERS[where])}
@@ -150,7 +159,7 @@ def test_mirrored_targets_change_sides(trainer, where, window):
 
 def test_every_augmentation_differs(trainer):
     np.random.seed(0)
-    settings = {**SETTINGS, "scaling": (0.8, 1.2)}
+    settings = replace(SETTINGS, scaling=(0.8, 1.2))
     trainer.centers_mm = {"case": np.array(CENTERS["inside"])}
     targets = [batch_of(trainer, augmented(true_heatmaps(CENTERS["inside"]), WHOLE, settings)) for _ in range(2)]
     assert (targets[0]["target"][0] - targets[1]["target"][0]).abs().max() > 0.1
@@ -160,7 +169,7 @@ def test_targets_are_zero_where_the_patch_leaves_the_image(trainer):
     np.random.seed(1)
     center = [[2.0, 24.0, 22.0]] * NUM_TARGETS
     window = (slice(0, 8), slice(0, 32), slice(0, 31))
-    data = augmented(true_heatmaps(center), window, {**SETTINGS, "rotation_deg": 0.0, "scaling": (1.2, 1.2)})
+    data = augmented(true_heatmaps(center), window, replace(SETTINGS, rotation_deg=0.0, scaling=(1.2, 1.2)))
     trainer.centers_mm = {"case": np.array(center)}
     target = batch_of(trainer, data)["target"][0]
     outside = (data[:, -1:] <= 0.5).expand_as(target)

@@ -252,10 +252,10 @@ def test_organs_that_nobody_drew_are_left_open(cascade_copy):
     first_with_vois(trainer)
     for key, name in (("anchor", "Eye_L"), ("mid_level", "Larynx"), ("detection", "Pineal"), ("small_hard", "Pineal")):
         mask = trainer.loss.branches[key].undrawn
-        classes = ["background", *(organ for organ, _ in trainer.joined[key]["classes"])]
+        classes = ["background", *(organ for organ, _ in trainer.joined[key].classes)]
         assert [classes[i] for i in mask.any(0).nonzero()[:, 0]] == [name] and mask[:, classes.index(name)].all()
     counts = trainer.validation_step(next(trainer.dataloader_val))
-    names = [organ for key in ("anchor", "mid_level") for organ, _ in trainer.joined[key]["classes"]]
+    names = [organ for key in ("anchor", "mid_level") for organ, _ in trainer.joined[key].classes]
     totals = dict(zip(names, sum(counts[key] for key in ("tp_hard", "fp_hard", "fn_hard")), strict=True))
     assert totals["Eye_L"] == totals["Larynx"] == 0 and sum(totals.values()) > 0
 
@@ -266,7 +266,7 @@ def test_labels_of_no_organ_are_background(cascade_copy):
     batch = next(trainer.dataloader_train)
     drawn = trainer._prepared(batch)["target"][0]
     labels = batch["target"][0]
-    brainstem = trainer.joined["anchor"]["classes"].index(["Brainstem", ["Brainstem"]]) + 1
+    brainstem = trainer.joined["anchor"].classes.index(("Brainstem", ("Brainstem",))) + 1
     np.testing.assert_array_equal(drawn == brainstem, labels == cascade_copy.labels["Brainstem"])
     batch["target"] = [torch.where(labels > 0, 200, labels)] * 4
     assert (drawn > 0).any() and (trainer._prepared(batch)["target"][0] == 0).all()

@@ -1,16 +1,19 @@
 """Augmentation: which channels it changes, and left and right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from soars_nnunet.regime import load_regime
+from soars_nnunet.settings.branch_settings import MirrorOrder
+from soars_nnunet.settings.regime import load_regime
 from soars_nnunet.training.transforms import DropChannel, MirrorSides, OnChannels, ShiftChannels, patch_transforms
 
 PATCH = (12, 14, 16)
-STILL = {**load_regime("demo", "mid_level"), "p_scaling": 0.0, "scaling": (1.0, 1.0)}
-MIRROR = {"classes": [0, 2, 1, 3], "channels": [0, 2, 1, 3]}
+STILL = replace(load_regime("demo", "mid_level"), p_scaling=0.0, scaling=(1.0, 1.0))
+MIRROR = MirrorOrder(classes=(0, 2, 1, 3), channels=(0, 2, 1, 3))
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def patch():
 
 
 def augmented(patch, times=1, **settings):
-    transforms = patch_transforms(PATCH, None, {**STILL, **settings})
+    transforms = patch_transforms(PATCH, None, replace(STILL, **settings))
     results = [transforms(image=patch[0].clone(), segmentation=patch[1].clone()) for _ in range(times)]
     return [(result["image"], result["segmentation"]) for result in results]
 
@@ -102,10 +105,10 @@ def test_wrapper_leaves_the_input_alone(patch):
 
 
 def test_mirroring_swaps_sides_and_undoes_itself(patch):
-    mirror = MirrorSides(**MIRROR)
+    mirror = MirrorSides(MIRROR.classes, MIRROR.channels)
     once = mirror(image=patch[0].clone(), segmentation=patch[1].clone())
     flipped = patch[1].flip(-1)
-    for label, partner in enumerate(MIRROR["classes"]):
+    for label, partner in enumerate(MIRROR.classes):
         assert torch.equal(once["segmentation"] == partner, flipped == label)
     assert torch.equal(once["image"][1], patch[0][2].flip(-1)) and torch.equal(once["image"][0], patch[0][0].flip(-1))
     assert once["segmentation"].dtype == patch[1].dtype

@@ -25,14 +25,16 @@ from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.evaluation.metrics import OrganScore
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.profile import Profile
-from soars_nnunet.regime import load_regime
+from soars_nnunet.settings.regime import load_regime
 
 
 def test_the_whole_ct_has_the_settings_spacing_and_genotype_of_the_vois(untrained_cascade, tmp_path):
     planned = PlansFile.read(untrained_cascade.plans("small_hard", DEFAULT_PLANS)).configuration
     settings, options = whole_options(untrained_cascade, DEFAULT_PLANS, tmp_path)
     own, default = (load_regime("demo", "anchor", overrides) for overrides in (settings, ()))
-    assert own == {key: planned["soars"][key] for key in own} != default
+    chosen = [item.partition("=")[0].removeprefix("anchor.") for item in settings]
+    values = [own.to_json()[key] for key in chosen]
+    assert values == [planned["soars"][key] for key in chosen] != [default.to_json()[key] for key in chosen]
     assert options[:4] == ["--spacing", *map(str, planned["spacing"])]
     genotype = load_genotypes(tmp_path / "genotype_whole.json")["anchor"]["kinds"]
     assert genotype == planned["architecture"]["arch_kwargs"]["genotype"]

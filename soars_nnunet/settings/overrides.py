@@ -1,0 +1,110 @@
+"""The user's own values: ``--set KEY=VALUE`` and ``--set BRANCH.KEY=VALUE``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from soars_nnunet.branches import BRANCHES
+from soars_nnunet.errors import InputError
+from soars_nnunet.settings.branch_settings import BranchSettings, to_tuples
+from soars_nnunet.settings.regime_settings import OF_FINE_TUNING, RegimeSettings
+from soars_nnunet.settings.rule import Rule, rules
+from soars_nnunet.settings.table import regimes
+
+REGIME_RULES = dict(rules(RegimeSettings))
+"""What a regime names, by key."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One value of the user.
+
+    Attributes:
+        path: As the user wrote it, in front of the equals sign.
+        scope: Branch; empty for every branch.
+        key: Setting.
+        text: As the user wrote it, behind the equals sign.
+    """
+
+    path: str
+    scope: str
+    key: str
+    text: str
+
+
+def override_settings(
+    settings: BranchSettings, overrides: Iterable[str], keys: Sequence[str] | None = None
+) -> BranchSettings:
+    """Settings with the user's own values.
+
+    Args:
+        settings: Of a branch.
+        overrides: ``KEY=VALUE`` for every branch or ``BRANCH.KEY=VALUE`` for one; values are JSON.
+        keys: What may be named; None for all that a regime names.
+
+    Raises:
+        InputError: On an unknown key, a value that is not JSON, or one that the setting does not take.
+    """
+    known = regime_keys(settings.branch) if keys is None else keys
+    changes = {}
+    for text in overrides:
+        override = _parse(text, settings.branch, known)
+        value = _value(override, REGIME_RULES[override.key])
+        if override.scope in ("", settings.branch):
+            changes[override.key] = to_tuples(value)
+    return replace(settings, **changes)
+
+
+def regime_keys(branch: str) -> list[str]:
+    """What a regime names for a branch."""
+    if branch == "fine_tune":
+        return list(REGIME_RULES)
+    return [key for key in REGIME_RULES if key not in OF_FINE_TUNING]
+
+
+def _parse(text: str, branch: str, keys: Sequence[str]) -> Override:
+    path, equals, value = text.partition("=")
+    scope, _, key = path.rpartition(".")
+    scopes = _scopes(branch)
+    if not equals or key not in keys or scope not in ("", *scopes):
+        raise InputError(
+            f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE with a branch of {', '.join(scopes)} and a key of "
+            f"{', '.join(keys)}, got '{text}'"
+        )
+    return Override(path=path, scope=scope, key=key, text=value)
+
+
+def _scopes(branch: str) -> list[str]:
+    """Branches that can be named beside one; fine-tuning is planned by itself."""
+    if branch == "fine_tune":
+        return ["fine_tune"]
+    return [key for key in BRANCHES if key != "fine_tune"]
+
+
+def _value(override: Override, rule: Rule) -> Any:
+    try:
+        value = json.loads(override.text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"--set {override.path}: expected a JSON value such as 50 or [48,48,48], got '{override.text}'"
+        ) from error
+    if not rule.takes(value):
+        examples = rule.values.choices or regime_values(override.key)
+        known = " or ".join(dict.fromkeys(map(json.dumps, examples)))
+        raise InputError(
+            f"--set {override.path}: expected a value like {known or 'those of --regime'}, got {override.text}"
+        )
+    return value
+
+
+def regime_values(key: str) -> list[Any]:
+    """Values of a setting in all regimes and branches, in the order of the file, as often as they stand there."""
+    found = []
+    for regime in regimes().values():
+        for part in regime.values():
+            if isinstance(part, dict) and key in part:
+                found.append(part[key])
+    return found
