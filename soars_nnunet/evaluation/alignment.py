@@ -8,13 +8,13 @@ volume error (-1), but no method's distances are averaged over easier cases than
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.centers import TargetScore
-from soars_nnunet.evaluation.metrics import METRICS, TARGET_METRICS
+from soars_nnunet.evaluation.metrics import METRICS, TARGET_METRICS, Metric
 from soars_nnunet.evaluation.organ_scores import OrganScore
 from soars_nnunet.evaluation.scores import Evaluation
 
@@ -51,60 +51,57 @@ def align(methods: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
     for name, evaluation in methods.items():
         organs[name] = {(score.case, score.organ): score for score in evaluation.scores}
         targets[name] = {(score.case, score.target): score for score in evaluation.targets}
-    organ_keys = _common_keys(list(organs.values()))
-    target_keys = _common_keys(list(targets.values()))
+    organ_keys = _common_keys(organs)
+    target_keys = _common_keys(targets)
     common_cases = {case for case, _ in organ_keys + target_keys}
     if not common_cases:
         raise InputError("expected methods evaluated on the same cases, got none in common; compare like with like")
     _log_left_out(methods, common_cases)
     for key in organ_keys:
-        _check_reference({name: scores[key] for name, scores in organs.items()})
+        _check_reference(key, organs)
     reduced_organs = _reduce(organs, organ_keys, METRICS)
     reduced_targets = _reduce(targets, target_keys, TARGET_METRICS)
     aligned = {}
     for name, evaluation in methods.items():
-        aligned[name] = replace(evaluation, scores=reduced_organs[name], targets=reduced_targets[name])
+        scores = tuple(reduced_organs[name])
+        aligned[name] = replace(evaluation, scores=scores, targets=tuple(reduced_targets[name]))
     return aligned
 
 
-def _common_keys(tables: Sequence[Mapping[Key, Score]]) -> list[Key]:
+def _common_keys(tables: Mapping[str, Mapping[Key, Score]]) -> list[Key]:
     """Keys that all methods have, in the first one's order."""
-    first, *others = tables
-    return [key for key in first if all(key in other for other in others)]
+    first, *others = tables.values()
+    keys = list(first)
+    for other in others:
+        keys = [key for key in keys if key in other]
+    return keys
 
 
 def _reduce(
-    tables: Mapping[str, Mapping[Key, Score]], keys: Iterable[Key], metrics: Iterable[str]
-) -> dict[str, tuple[Score, ...]]:
+    tables: Mapping[str, Mapping[Key, Score]], keys: Sequence[Key], metrics: Mapping[str, Metric]
+) -> dict[str, list[Score]]:
     """Scores of the common keys by method; a metric that one method lacks is None in all of them."""
     reduced: dict[str, list[Score]] = {name: [] for name in tables}
-    metrics = list(metrics)
     for key in keys:
-        group = {name: table[key] for name, table in tables.items()}
-        lacking = _lacking(group.values(), metrics)
-        for name, score in group.items():
-            reduced[name].append(replace(score, **lacking))
-    return {name: tuple(scores) for name, scores in reduced.items()}
+        lacking: dict[str, Any] = {}
+        for metric in metrics:
+            if any(getattr(table[key], metric) is None for table in tables.values()):
+                lacking[metric] = None
+        for name, table in tables.items():
+            reduced[name].append(replace(table[key], **lacking))
+    return reduced
 
 
-def _lacking(group: Collection[OrganScore | TargetScore], metrics: Iterable[str]) -> dict[str, Any]:
-    """Metrics that not all scores of a group have, each as None."""
-    lacking: dict[str, Any] = {}
-    for metric in metrics:
-        if any(getattr(score, metric) is None for score in group):
-            lacking[metric] = None
-    return lacking
-
-
-def _check_reference(group: Mapping[str, OrganScore]) -> None:
+def _check_reference(key: Key, tables: Mapping[str, Mapping[Key, OrganScore]]) -> None:
     """Refuse methods whose references of one organ differ in volume."""
-    volumes_ml = [score.reference_ml for score in group.values()]
-    if max(volumes_ml) - min(volumes_ml) <= SAME_REFERENCE * max(volumes_ml):
+    volumes_ml = {name: table[key].reference_ml for name, table in tables.items()}
+    smallest, largest = min(volumes_ml.values()), max(volumes_ml.values())
+    if largest - smallest <= SAME_REFERENCE * largest:
         return
-    listed = ", ".join(f"{name} {score.reference_ml:.3f} ml" for name, score in group.items())
-    first = next(iter(group.values()))
+    case, organ = key
+    listed = ", ".join(f"{name} {ml:.3f} ml" for name, ml in volumes_ml.items())
     raise InputError(
-        f"case '{first.case}', {first.organ}: expected one reference for all methods, got volumes of "
+        f"case '{case}', {organ}: expected one reference for all methods, got volumes of "
         f"{listed}; evaluate them against the same references"
     )
 

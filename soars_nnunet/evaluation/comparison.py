@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from soars_nnunet.evaluation.paper_tables import paper_tables
 from soars_nnunet.evaluation.ranking import winners
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.evaluation.tables import render
-from soars_nnunet.evaluation.text_files import csv_text, json_text, write_texts
+from soars_nnunet.evaluation.text_files import as_dicts, csv_text, json_text, write_texts
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def compare_methods(paths: Mapping[str, Path]) -> Comparison:
     """
     if len(paths) < 2:
         raise InputError(f"--compare: expected two methods or more, got {len(paths)}")
-    methods = align({name: read_evaluation(path) for name, path in paths.items()})
+    evaluations = {name: read_evaluation(path) for name, path in paths.items()}
+    methods = align(evaluations)
     first, *others = methods
     pairs = []
     for other in others:
@@ -88,8 +89,8 @@ def _document(comparison: Comparison) -> dict[str, Any]:
     per_tier = {}
     per_organ = {}
     for name, evaluation in comparison.methods.items():
-        per_tier[name] = [asdict(row) for row in evaluation.per_tier()]
-        per_organ[name] = [asdict(row) for row in evaluation.per_organ()]
+        per_tier[name] = as_dicts(evaluation.per_tier())
+        per_organ[name] = as_dicts(evaluation.per_organ())
     first = next(iter(comparison.methods.values()))
     return {
         "provenance": provenance(),
@@ -98,5 +99,5 @@ def _document(comparison: Comparison) -> dict[str, Any]:
         "winners": {metric: winners(comparison.methods, metric) for metric in METRICS},
         "per_tier": per_tier,
         "per_organ": per_organ,
-        "paired": [asdict(row) for row in comparison.pairs],
+        "paired": as_dicts(comparison.pairs),
     }

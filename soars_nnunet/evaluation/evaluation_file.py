@@ -18,7 +18,7 @@ from soars_nnunet.evaluation.organ_table import organ_table
 from soars_nnunet.evaluation.paper_tables import paper_tables
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.evaluation.tables import render
-from soars_nnunet.evaluation.text_files import csv_text, json_text, write_texts
+from soars_nnunet.evaluation.text_files import as_dicts, csv_text, json_text, write_texts
 
 FILE_NAME = "evaluation.json"
 
@@ -56,8 +56,8 @@ def to_document(evaluation: Evaluation) -> dict[str, Any]:
     document.update(asdict(evaluation))
     del document["version"]  # in the provenance
     del document["metrics"]  # each score says which it has
-    document["per_organ"] = [asdict(row) for row in evaluation.per_organ()]
-    document["per_tier"] = [asdict(row) for row in evaluation.per_tier()]
+    document["per_organ"] = as_dicts(evaluation.per_organ())
+    document["per_tier"] = as_dicts(evaluation.per_tier())
     document["per_target"] = {}
     for target, summaries in evaluation.per_target().items():
         document["per_target"][target] = {metric: asdict(summary) for metric, summary in summaries.items()}

@@ -88,7 +88,7 @@ def paper_tables(methods: Methods) -> list[Table]:
 
 def _tier_table(methods: Methods, metrics: Sequence[str], title: str, notes: Sequence[str]) -> Table:
     """Table 3: a row a method; the metrics of each tier side by side."""
-    rows_by_method = [_by_name(evaluation.per_tier()) for evaluation in methods.values()]
+    rows_by_method = _rows_by_method(methods)
     above, below = [Heading("")], [Heading("")]
     columns = []
     for tier in (*TIERS, "all"):
@@ -96,22 +96,16 @@ def _tier_table(methods: Methods, metrics: Sequence[str], title: str, notes: Seq
             continue
         above.append(Heading(TIER_NAMES[tier], len(metrics)))
         for key in metrics:
-            metric = METRICS[key]
-            below.append(Heading(f"{metric.title} {metric.unit}"))
-            summaries = [rows[tier].summary(key) for rows in rows_by_method]
-            columns.append(_compare(summaries, metric, digits=2, spread=False))
+            below.append(Heading(f"{METRICS[key].title} {METRICS[key].unit}"))
+            columns.append(_compare_rows(rows_by_method, tier, key, digits=2, spread=False))
     return _methods_as_rows(title, (tuple(above), tuple(below)), methods, columns, notes)
 
 
 def _wide_table(methods: Methods, organs: Sequence[str]) -> Table:
     """Table 4: a column an organ, sides of a pair under one heading."""
-    metric = METRICS["dsc"]
-    rows_by_method = [_by_name(evaluation.per_organ()) for evaluation in methods.values()]
-    columns = []
-    for organ in organs:
-        columns.append(_compare([rows[organ].dsc for rows in rows_by_method], metric))
-    averages = [evaluation.per_tier()[-1].dsc for evaluation in methods.values()]
-    columns.append(_compare(averages, metric, spread=False))
+    rows_by_method = _rows_by_method(methods)
+    columns = [_compare_rows(rows_by_method, organ, "dsc") for organ in organs]
+    columns.append(_compare_rows(rows_by_method, "all", "dsc", spread=False))
     above, below = _pair_headings([_paper_name(methods, organ) for organ in organs])
     heads = (
         (Heading(""), *above, Heading("All OARs")),
@@ -122,37 +116,35 @@ def _wide_table(methods: Methods, organs: Sequence[str]) -> Table:
 
 def _organ_rows_table(methods: Methods, organs: Sequence[str], key: str, *, title: str, notes: Sequence[str]) -> Table:
     """Tables 5 and 6: a row an organ in the alphabetical order of the paper's names, then the average."""
-    metric = METRICS[key]
-    rows_by_method = [_by_name(evaluation.per_organ()) for evaluation in methods.values()]
+    rows_by_method = _rows_by_method(methods)
     best_methods = winners(methods, key) if len(methods) > 1 else {}
     rows = []
     best = set()
     for number, organ in enumerate(sorted(organs, key=lambda organ: _paper_name(methods, organ).casefold())):
-        compared = _compare([by_organ[organ].summary(key) for by_organ in rows_by_method], metric)
+        compared = _compare_rows(rows_by_method, organ, key)
         rows.append((_paper_name(methods, organ), *compared.texts))
         for column, name in enumerate(methods, 1):
             if name in best_methods.get(organ, ()):
                 best.add((number, column))
-    averages = [evaluation.per_tier()[-1].summary(key) for evaluation in methods.values()]
-    average = _compare(averages, metric, spread=False)
+    average = _compare_rows(rows_by_method, "all", key, spread=False)
     for position in average.best:
         best.add((len(rows), position + 1))
     rows.append((AVERAGE, *average.texts))
     head = plain_head(["Organ", *methods])
-    return Table(f"{title} (unit: {metric.unit})", (head,), tuple(rows), frozenset(best), tuple(notes))
+    return Table(f"{title} (unit: {METRICS[key].unit})", (head,), tuple(rows), frozenset(best), tuple(notes))
 
 
 def _target_table(methods: Methods) -> Table:
     """Table 7: metrics that have a value, a column a method."""
-    summaries = [evaluation.per_target() for evaluation in methods.values()]
-    keys = [key for key in TARGET_METRICS if _is_measured(key, summaries)]
+    by_method = [evaluation.per_target() for evaluation in methods.values()]
+    keys = _measured_metrics(methods)
     rows = []
     best = set()
-    for number, target in enumerate(summaries[0]):
+    for number, target in enumerate(by_method[0]):
         row = [target]
         for key in keys:
-            of_target = [by_target[target][key] for by_target in summaries]
-            compared = _compare(of_target, TARGET_METRICS[key], spread=target != AVERAGE)
+            summaries = [by_target[target][key] for by_target in by_method]
+            compared = _compare(summaries, TARGET_METRICS[key], spread=target != AVERAGE)
             for position in compared.best:
                 best.add((number, len(row) + position))
             row += compared.texts
@@ -165,25 +157,39 @@ def _target_table(methods: Methods) -> Table:
     return Table("Table 7: detection targets", heads, tuple(rows), frozenset(best), (TARGET_NOTE,))
 
 
-def _is_measured(key: str, summaries: Sequence[Mapping[str, Mapping[str, Summary]]]) -> bool:
-    """Whether any method has a value of a metric for any target."""
-    for by_target in summaries:
-        if any(row[key].n for row in by_target.values()):
-            return True
-    return False
+def _measured_metrics(methods: Methods) -> list[str]:
+    """Those of ``TARGET_METRICS`` that any method has a value of."""
+    measured = set()
+    for evaluation in methods.values():
+        measured.update(evaluation.measured_target_metrics())
+    return [key for key in TARGET_METRICS if key in measured]
 
 
-def _by_name(rows: Sequence[SummaryRow]) -> dict[str, SummaryRow]:
-    return {row.name: row for row in rows}
+def _rows_by_method(methods: Methods) -> list[dict[str, SummaryRow]]:
+    """Rows of each method by name: organs, tiers and ``"all"``."""
+    found = []
+    for evaluation in methods.values():
+        rows = evaluation.per_organ() + evaluation.per_tier()
+        found.append({row.name: row for row in rows})
+    return found
+
+
+def _compare_rows(
+    rows_by_method: Sequence[Mapping[str, SummaryRow]], name: str, key: str, *, digits: int = 1, spread: bool = True
+) -> _Compared:
+    """Compare methods in one metric of an organ or tier."""
+    summaries = [rows[name].summary(key) for rows in rows_by_method]
+    return _compare(summaries, METRICS[key], digits, spread)
 
 
 def _compare(summaries: Sequence[Summary], metric: Metric, digits: int = 1, spread: bool = True) -> _Compared:
     """Cells of one quantity, one a method, and the best by the mean; standard deviations unless ``spread`` is off."""
     texts = []
+    means = []
     for summary in summaries:
         std = summary.std if spread else None
         texts.append(format_mean_std(summary.mean, std, digits, metric.scale, sign="±"))
-    means = [summary.mean for summary in summaries]
+        means.append(summary.mean)
     return _Compared(texts, best_positions(means, metric.higher_is_better))
 
 

@@ -46,12 +46,12 @@ def best_positions(values: Sequence[float | None], higher_is_better: bool) -> li
     Returns:
         More than one where values are equal; none for a single method, or where no method has a value.
     """
-    sizes = [None if value is None else abs(value) for value in values]
-    known = [size for size in sizes if size is not None]
-    if len(values) < 2 or not known:
+    sizes = np.abs(np.array(values, dtype=float))  # None becomes NaN
+    if len(sizes) < 2 or np.isnan(sizes).all():
         return []
-    limit = max(known) if higher_is_better else min(known)
-    return [position for position, size in enumerate(sizes) if size == limit]
+    limit = np.nanmax(sizes) if higher_is_better else np.nanmin(sizes)
+    found: list[int] = np.flatnonzero(sizes == limit).tolist()
+    return found
 
 
 def _rank(metric: str, scores: Sequence[OrganScore]) -> tuple[int, float]:
@@ -60,5 +60,5 @@ def _rank(metric: str, scores: Sequence[OrganScore]) -> tuple[int, float]:
     mean = float(np.mean(values)) if values.size else 0.0
     if METRICS[metric].higher_is_better:
         return 0, -mean
-    missed = [score for score in scores if score.status == MISSED]
-    return len(missed), mean
+    missed = sum(score.status == MISSED for score in scores)
+    return missed, mean

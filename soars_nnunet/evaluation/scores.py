@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,8 +114,9 @@ class Evaluation:
 
     def cases(self) -> list[str]:
         """Names of the cases, in the order of the scores."""
-        names = dict.fromkeys(score.case for score in self.scores)
-        names.update(dict.fromkeys(score.case for score in self.targets))
+        names: dict[str, None] = {}
+        for score in self.scores + self.targets:
+            names[score.case] = None
         return list(names)
 
     def by_organ(self) -> dict[str, list[OrganScore]]:
@@ -131,6 +132,10 @@ class Evaluation:
         for score in self.targets:
             groups.setdefault(score.target, []).append(score)
         return groups
+
+    def measured_target_metrics(self) -> list[str]:
+        """Those of ``TARGET_METRICS`` that any target has a value of."""
+        return [metric for metric in TARGET_METRICS if known_values(self.targets, metric)]
 
     def per_organ(self) -> list[SummaryRow]:
         """One row an organ, in the profile's order: each metric over the cases that have it; empty without scores."""
@@ -155,11 +160,11 @@ class Evaluation:
 
     def per_target(self) -> dict[str, dict[str, Summary]]:
         """Summaries by target and metric over the cases, then ``Average``: over the targets' means, as in table 7."""
-        rows = {}
+        rows: dict[str, dict[str, Summary]] = {}
         for target, scores in self.by_target().items():
             rows[target] = {metric: Summary.of(known_values(scores, metric)) for metric in TARGET_METRICS}
         if rows:
-            rows[AVERAGE] = _average_of_targets(list(rows.values()))
+            rows[AVERAGE] = {metric: _over_targets(rows, metric) for metric in TARGET_METRICS}
         return rows
 
 
@@ -170,8 +175,12 @@ def known_values(scores: Iterable[OrganScore | TargetScore], metric: str) -> lis
         scores: Of organs or of targets.
         metric: One of ``METRICS`` or of ``TARGET_METRICS``.
     """
-    values = [getattr(score, metric) for score in scores]
-    return [value for value in values if value is not None]
+    values = []
+    for score in scores:
+        value = getattr(score, metric)
+        if value is not None:
+            values.append(value)
+    return values
 
 
 def _organ_row(organ: str, scores: Sequence[OrganScore]) -> SummaryRow:
@@ -196,28 +205,38 @@ def _organ_row(organ: str, scores: Sequence[OrganScore]) -> SummaryRow:
 
 
 def _tier_row(name: str, organs: Sequence[SummaryRow]) -> SummaryRow:
+    missed = absent = extra = 0
+    for row in organs:
+        missed += row.missed
+        absent += row.not_in_reference
+        extra += row.extra
     return SummaryRow(
         name=name,
         tier=name,
-        dsc=_of_means([row.dsc for row in organs]),
-        hd_mm=_of_means([row.hd_mm for row in organs]),
-        asd_mm=_of_means([row.asd_mm for row in organs]),
-        missed=sum(row.missed for row in organs),
-        not_in_reference=sum(row.not_in_reference for row in organs),
-        hd95_mm=_of_means([row.hd95_mm for row in organs]),
-        surface_dsc=_of_means([row.surface_dsc for row in organs]),
-        volume_error=_of_means([row.volume_error for row in organs]),
-        extra=sum(row.extra for row in organs),
+        dsc=_over_organs(organs, "dsc"),
+        hd_mm=_over_organs(organs, "hd_mm"),
+        asd_mm=_over_organs(organs, "asd_mm"),
+        missed=missed,
+        not_in_reference=absent,
+        hd95_mm=_over_organs(organs, "hd95_mm"),
+        surface_dsc=_over_organs(organs, "surface_dsc"),
+        volume_error=_over_organs(organs, "volume_error"),
+        extra=extra,
     )
 
 
-def _average_of_targets(rows: Sequence[dict[str, Summary]]) -> dict[str, Summary]:
-    average = {}
-    for metric in TARGET_METRICS:
-        average[metric] = _of_means([row[metric] for row in rows])
-    return average
+def _over_organs(organs: Iterable[SummaryRow], metric: str) -> Summary:
+    return _summary_of_means([row.summary(metric) for row in organs])
 
 
-def _of_means(summaries: Iterable[Summary]) -> Summary:
+def _over_targets(targets: Mapping[str, Mapping[str, Summary]], metric: str) -> Summary:
+    return _summary_of_means([row[metric] for row in targets.values()])
+
+
+def _summary_of_means(summaries: Iterable[Summary]) -> Summary:
     """Summary of the means of several summaries, of those that have one."""
-    return Summary.of([summary.mean for summary in summaries if summary.mean is not None])
+    means = []
+    for summary in summaries:
+        if summary.mean is not None:
+            means.append(summary.mean)
+    return Summary.of(means)

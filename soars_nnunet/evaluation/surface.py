@@ -96,10 +96,11 @@ def surface_distances_mm(
         Distances (mm) from the prediction's surface to the reference's, and back, both 1D.
         Both are empty if either mask is.
     """
-    points = [surface_voxels(mask) * np.asarray(spacing_mm, np.float64) for mask in (prediction, reference)]
-    if not (len(points[0]) and len(points[1])):
+    points_p = surface_voxels(prediction) * np.asarray(spacing_mm, np.float64)
+    points_r = surface_voxels(reference) * np.asarray(spacing_mm, np.float64)
+    if not (len(points_p) and len(points_r)):
         return np.empty(0), np.empty(0)
-    return _nearest_mm(points[0], points[1]), _nearest_mm(points[1], points[0])
+    return _nearest_mm(points_p, points_r), _nearest_mm(points_r, points_p)
 
 
 def surface_dice(
@@ -122,15 +123,16 @@ def surface_dice(
     """
     if not (np.isfinite(tolerance_mm) and tolerance_mm >= 0):
         raise ValueError(f"expected a tolerance of 0 mm or more, got {tolerance_mm}; correct the profile")
-    (corners_p, areas_p), (corners_r, areas_r) = (
-        surface_elements(mask, spacing_mm) for mask in (prediction, reference)
-    )
+    corners_p, areas_p = surface_elements(prediction, spacing_mm)
+    corners_r, areas_r = surface_elements(reference, spacing_mm)
     total = float(areas_p.sum() + areas_r.sum())
     if not (len(corners_p) and len(corners_r)):
         return 0.0 if total else float("nan")
     limit = tolerance_mm + TOLERANCE_SLACK_MM
-    points_p, points_r = (corners * np.asarray(spacing_mm, np.float64) for corners in (corners_p, corners_r))
-    near_p, near_r = (np.isfinite(_nearest_mm(*pair, limit)) for pair in ((points_p, points_r), (points_r, points_p)))
+    points_p = corners_p * np.asarray(spacing_mm, np.float64)
+    points_r = corners_r * np.asarray(spacing_mm, np.float64)
+    near_p = np.isfinite(_nearest_mm(points_p, points_r, limit))
+    near_r = np.isfinite(_nearest_mm(points_r, points_p, limit))
     return float((areas_p[near_p].sum() + areas_r[near_r].sum()) / total)
 
 
@@ -149,7 +151,9 @@ def surface_voxels(mask: np.ndarray) -> np.ndarray:
         inner = piece.copy()
         for axis in range(3):
             for side in (slice(None, -2), slice(2, None)):
-                inner &= padded[tuple(side if a == axis else slice(1, -1) for a in range(3))]
+                neighbors = [slice(1, -1)] * 3
+                neighbors[axis] = side
+                inner &= padded[tuple(neighbors)]
         found.append(np.argwhere(piece & ~inner) + start)
     return np.concatenate(found)
 
@@ -199,9 +203,11 @@ def pieces(mask: np.ndarray, start: tuple[int, ...] = (0, 0, 0)) -> Iterator[tup
         if len(runs) == 1 and filled.size == mask.shape[axis]:
             continue
         for run in runs:
-            part = tuple(slice(run[0], run[-1] + 1) if a == axis else slice(None) for a in range(mask.ndim))
-            moved = tuple(s + int(run[0]) if a == axis else s for a, s in enumerate(start))
-            yield from pieces(mask[part], moved)
+            part = [slice(None)] * mask.ndim
+            part[axis] = slice(run[0], run[-1] + 1)
+            moved = list(start)
+            moved[axis] += int(run[0])
+            yield from pieces(mask[tuple(part)], tuple(moved))
         return
     yield start, mask
 

@@ -19,9 +19,13 @@ def csv_text(kind: type, rows: Iterable[Any]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [entry.name for entry in fields(kind)], lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow(asdict(row))
+    writer.writerows(as_dicts(rows))
     return text.getvalue()
+
+
+def as_dicts(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """JSON-able form of dataclass instances."""
+    return [asdict(row) for row in rows]
 
 
 def json_text(document: Any) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from soars_nnunet.evaluation.mean_std import format_mean_std, format_number
-from soars_nnunet.evaluation.metrics import TARGET_METRICS
 from soars_nnunet.evaluation.organ_scores import MISSED, SCORED, OrganScore
 from soars_nnunet.evaluation.scores import Evaluation, Summary, SummaryRow, known_values
 from soars_nnunet.html_report.page import Cell, Markup, facts, page, picture, section, table
@@ -41,8 +40,8 @@ def evaluation_page(evaluation: Evaluation) -> str:
         evaluation: With the scores of at least one case.
     """
     metrics = shown_metrics(evaluation.metrics)
-    tiers = _tier_table(evaluation.per_tier(), metrics)
-    organs = _organ_table(evaluation.per_organ(), metrics)
+    tiers = _summary_table({"tier": "name"}, evaluation.per_tier(), metrics)
+    organs = _summary_table({"organ": "name", "tier": "tier"}, evaluation.per_organ(), metrics)
     by_case = _case_table(evaluation, metrics)
     worst = [_worst_table(evaluation.scores, metric, metrics) for metric in metrics if metric.better]
     parts = [
@@ -77,44 +76,34 @@ def _about(evaluation: Evaluation) -> Markup:
     return facts(pairs)
 
 
-def _tier_table(rows: Sequence[SummaryRow], metrics: Sequence[ShownMetric]) -> Markup:
-    header = ["tier", "n", *_titles(metrics), *COUNTS.values()]
-    body = [[row.name, *_summary_cells(row, metrics)] for row in rows]
+def _summary_table(leading: Mapping[str, str], rows: Sequence[SummaryRow], metrics: Sequence[ShownMetric]) -> Markup:
+    """Summaries, a line a row; ``leading`` names the first columns and the field of each."""
+    header = list(leading) + ["n"] + _titles(metrics) + list(COUNTS.values())
+    body = []
+    for row in rows:
+        cells: list[Cell] = [getattr(row, field) for field in leading.values()]
+        cells.append(row.summary(metrics[0].key).n)
+        for metric in metrics:
+            cells.append(_mean_std(row.summary(metric.key), metric))
+        for count in COUNTS:
+            cells.append(getattr(row, count))
+        body.append(cells)
     return table(header, body)
-
-
-def _organ_table(rows: Sequence[SummaryRow], metrics: Sequence[ShownMetric]) -> Markup:
-    header = ["organ", "tier", "n", *_titles(metrics), *COUNTS.values()]
-    body = [[row.name, row.tier, *_summary_cells(row, metrics)] for row in rows]
-    return table(header, body)
-
-
-def _summary_cells(row: SummaryRow, metrics: Sequence[ShownMetric]) -> list[Cell]:
-    cells: list[Cell] = [row.summary(metrics[0].key).n]
-    for metric in metrics:
-        cells.append(_mean_std(row.summary(metric.key), metric))
-    for count in COUNTS:
-        cells.append(getattr(row, count))
-    return cells
 
 
 def _target_table(evaluation: Evaluation) -> Markup | None:
     """Summaries of the detection targets, of the metrics that have a value; None without any."""
     rows = evaluation.per_target()
-    measured = []
-    for key in TARGET_METRICS:
-        if any(row[key].n for row in rows.values()):
-            measured.append(key)
-    if not measured:
+    metrics = shown_metrics(evaluation.measured_target_metrics())
+    if not metrics:
         return None
-    metrics = shown_metrics(measured)
     body = []
     for name, row in rows.items():
         cells: list[Cell] = [name]
         for metric in metrics:
             cells.append(_mean_std(row[metric.key], metric))
         body.append(cells)
-    return table(["target", *_titles(metrics)], body)
+    return table(["target"] + _titles(metrics), body)
 
 
 def _box_plots(evaluation: Evaluation, metrics: Sequence[ShownMetric]) -> Markup:
@@ -144,22 +133,22 @@ def _case_table(evaluation: Evaluation, metrics: Sequence[ShownMetric]) -> Marku
     rows = []
     for case in evaluation.cases():
         scores = [score for score in evaluation.scores if score.case == case]
-        means = [_mean(known_values(scores, metric.key)) for metric in metrics]
-        missed = sum(score.status == MISSED for score in scores)
         cells: list[Cell] = [case]
-        for metric, mean in zip(metrics, means, strict=True):
-            cells.append(_number(mean, metric))
-        cells.append(missed)
-        rows.append((metrics[0].badness(means[0]), cells))
+        for metric in metrics:
+            cells.append(_number(_mean(scores, metric), metric))
+        cells.append(sum(score.status == MISSED for score in scores))
+        badness = metrics[0].badness(_mean(scores, metrics[0]))
+        rows.append((badness, cells))
     rows.sort(key=lambda row: -row[0])
-    return table(["case", *_titles(metrics), "missed"], [cells for _, cells in rows])
+    header = ["case"] + _titles(metrics) + ["missed"]
+    return table(header, [cells for _, cells in rows])
 
 
 def _worst_table(scores: Sequence[OrganScore], metric: ShownMetric, metrics: Sequence[ShownMetric]) -> Markup:
     """The organs of cases with the worst values of a metric."""
     known = [score for score in scores if getattr(score, metric.key) is not None]
     known.sort(key=lambda score: -metric.badness(getattr(score, metric.key)))
-    shown = [metric, *(other for other in metrics if other != metric)]
+    shown = sorted(metrics, key=lambda other: other != metric)  # this one first
     body = []
     for score in known[:WORST]:
         cells: list[Cell] = [score.case, score.organ]
@@ -167,7 +156,8 @@ def _worst_table(scores: Sequence[OrganScore], metric: ShownMetric, metrics: Seq
             cells.append(_number(getattr(score, column.key), column))
         cells.append(score.status)
         body.append(cells)
-    return table(["case", "organ", *_titles(shown), "status"], body, f"Worst {metric.title}")
+    header = ["case", "organ"] + _titles(shown) + ["status"]
+    return table(header, body, f"Worst {metric.title}")
 
 
 def _not_scored(scores: Sequence[OrganScore]) -> Markup:
@@ -184,7 +174,8 @@ def _titles(metrics: Sequence[ShownMetric]) -> list[str]:
     return [metric.title for metric in metrics]
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean(scores: Sequence[OrganScore], metric: ShownMetric) -> float | None:
+    values = known_values(scores, metric.key)
     return float(np.mean(values)) if values else None
 
 

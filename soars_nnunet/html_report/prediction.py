@@ -70,8 +70,10 @@ def _summary(report: PredictionReport, labels: sitk.Image, ct_path: Path) -> Mar
             "organs": ", ".join(f"{count} {status}" for status, count in counts.items()),
         }
     )
-    warnings = [f'<p class="warning">{escape(text)}</p>' for text in report.warnings]
-    return section("Case", [about, *warnings])
+    parts = [about]
+    for text in report.warnings:
+        parts.append(Markup(f'<p class="warning">{escape(text)}</p>'))
+    return section("Case", parts)
 
 
 def _organ_table(organs: Sequence[ReportedOrgan], drawn: Sequence[DrawnOrgan]) -> Markup:
@@ -106,7 +108,7 @@ def _target_table(targets: Mapping[str, Mapping[str, Any]]) -> Markup:
         for key in columns:
             row.append(_plain(found.get(key)))
         rows.append(row)
-    return table(["target", *columns.values()], rows)
+    return table(["target"] + list(columns.values()), rows)
 
 
 def _plain(value: Any) -> Cell:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.ndimage import find_objects
 
 from soars_nnunet.html_report.contours import PLANES, Color, choose_slices, slice_figure
 from soars_nnunet.html_report.page import Markup, escape, picture, settings
@@ -62,27 +63,21 @@ def slice_figures(ct: sitk.Image, labels: sitk.Image, organs: Sequence[DrawnOrga
         figure, drawn = slice_figure(ct_hu, values, place, colors=colors, window_hu=window_hu, spacing_mm=spacing_mm)
         number = place.index + box[place.axis].start + 1
         title = f"{PLANES[place.axis]} slice {number} of {whole_hu.shape[place.axis]}"
-        keys = _keys([by_label[label] for label in drawn])
+        keys = ""
+        for label in drawn:
+            keys += _key(by_label[label])
         figures += picture(figure, title, Markup(f'<b>{title}</b><br><span class="keys">{keys}</span>'))
     return Markup(f'<div class="slices">{figures}</div>')
 
 
-def _keys(organs: Sequence[DrawnOrgan]) -> str:
-    """Colour and name of the organs in a figure."""
-    keys = ""
-    for organ in organs:
-        keys += f'<span class="key">{swatch(organ.color)}{escape(organ.name)}</span> '
-    return keys
+def _key(organ: DrawnOrgan) -> str:
+    """Colour and name of an organ below a figure."""
+    return f'<span class="key">{swatch(organ.color)}{escape(organ.name)}</span> '
 
 
 def _body_box(ct_hu: np.ndarray) -> tuple[slice, ...]:
     """Box (Z, Y, X) of what is denser than air; the whole volume if nothing is."""
-    dense = ct_hu > AIR_HU
-    if not dense.any():
-        return tuple(slice(0, size) for size in ct_hu.shape)
-    box = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        span = np.flatnonzero(dense.any(axis=others))
-        box.append(slice(int(span[0]), int(span[-1]) + 1))
-    return tuple(box)
+    boxes = find_objects((ct_hu > AIR_HU).view(np.uint8))
+    if boxes:
+        return boxes[0]
+    return tuple(slice(0, size) for size in ct_hu.shape)
