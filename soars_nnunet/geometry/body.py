@@ -37,9 +37,18 @@ def body_hull(ct_hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     body = np.isin(parts, 1 + np.flatnonzero(sizes * np.prod(spacing_mm) >= MIN_BODY_MM3))
     margins = [int(np.ceil(MARGIN_MM / mm)) for mm in spacing_mm]
     for z in np.flatnonzero(body.any(axis=(1, 2))):
-        spans = [(z, z), *((hits[0], hits[-1]) for hits in (np.flatnonzero(body[z].any(axis=axis)) for axis in (1, 0)))]
-        hull[tuple(slice(max(0, lo - m), hi + m + 1) for (lo, hi), m in zip(spans, margins, strict=True))] = True
+        rows = np.flatnonzero(body[z].any(axis=1))
+        columns = np.flatnonzero(body[z].any(axis=0))
+        near_z = _grown(int(z), int(z), margins[0])
+        near_y = _grown(int(rows[0]), int(rows[-1]), margins[1])
+        near_x = _grown(int(columns[0]), int(columns[-1]), margins[2])
+        hull[near_z, near_y, near_x] = True
     return hull
+
+
+def _grown(first: int, last: int, margin: int) -> slice:
+    """Voxels from the first to the last one and a margin on both sides."""
+    return slice(max(0, first - margin), last + margin + 1)
 
 
 def grown_box(mask: torch.Tensor, least: Sequence[int]) -> tuple[slice, ...] | None:
@@ -56,12 +65,17 @@ def grown_box(mask: torch.Tensor, least: Sequence[int]) -> tuple[slice, ...] | N
     """
     if not mask.any():
         return None
-    box = []
-    for axis, (width, wish) in enumerate(zip(mask.shape, least, strict=True)):
-        hits = mask.any(dim=(axis + 1) % 3, keepdim=True).any(dim=(axis + 2) % 3, keepdim=True).flatten().nonzero()
-        low, high = int(hits[0]), int(hits[-1]) + 1
-        grow = max(0, wish - (high - low)) // 2
-        low, high = low - grow, high + grow
-        low, high = max(0, low - max(0, high - width)), min(width, high + max(0, -low))
-        box.append(slice(low, high))
-    return tuple(box)
+    z, y, x = (_grown_range(mask, axis, least[axis]) for axis in range(3))
+    return z, y, x
+
+
+def _grown_range(mask: torch.Tensor, axis: int, least: int) -> slice:
+    """A mask's voxels along an axis, grown alike on both sides to ``least`` as far as the volume goes."""
+    others = [other for other in range(3) if other != axis]
+    hits = mask.any(dim=others[1]).any(dim=others[0]).nonzero()
+    low, high = int(hits[0]), int(hits[-1]) + 1
+    grow = max(0, least - (high - low)) // 2
+    low, high = low - grow, high + grow
+    beyond_end = max(0, high - mask.shape[axis])
+    beyond_start = max(0, -low)
+    return slice(max(0, low - beyond_end), min(mask.shape[axis], high + beyond_start))

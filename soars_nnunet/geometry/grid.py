@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike
 Shape = tuple[int, int, int]
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Half-open voxel range (lo, hi) of each axis, in the order Z, Y, X."""
+Slices = tuple[slice, slice, slice]
+"""A box's slices of an array, in the order Z, Y, X."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Grid:
     image_spacing_mm: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        fields = (self.image_shape, self.crop, self.shape, self.image_spacing_mm)
-        if any(len(field) != 3 for field in fields):
-            raise ValueError(f"grid: expected three axes everywhere, got {self}")
+        for axes in (self.image_shape, self.crop, self.shape, self.image_spacing_mm):
+            if len(axes) != 3:
+                raise ValueError(f"grid: expected three axes everywhere, got {self}")
         for (lo, hi), size in zip(self.crop, self.image_shape, strict=True):
             if not 0 <= lo < hi <= size:
                 raise ValueError(f"grid: expected a non-empty crop inside {self.image_shape}, got {self.crop}")
@@ -66,19 +68,20 @@ class Grid:
         Raises:
             ValueError: If a property is missing or contradicts the others.
         """
-        missing = [
-            key for key in ("shape_before_cropping", "bbox_used_for_cropping", "spacing") if key not in properties
-        ]
+        needed = ("shape_before_cropping", "bbox_used_for_cropping", "spacing")
+        missing = [key for key in needed if key not in properties]
         if missing:
             raise ValueError(
                 f"grid: expected the properties of a preprocessed case, got none named {', '.join(missing)}; "
                 "run nnU-Net's preprocessor first"
             )
-        z, y, x = (int(n) for n in properties["shape_before_cropping"])
-        crop_z, crop_y, crop_x = ((int(lo), int(hi)) for lo, hi in properties["bbox_used_for_cropping"])
-        net_z, net_y, net_x = (int(n) for n in shape)
-        mm_z, mm_y, mm_x = (float(mm) for mm in properties["spacing"])
-        return cls((z, y, x), (crop_z, crop_y, crop_x), (net_z, net_y, net_x), (mm_z, mm_y, mm_x))
+        mm_z, mm_y, mm_x = properties["spacing"]
+        return cls(
+            image_shape=_as_shape(properties["shape_before_cropping"]),
+            crop=_as_box(properties["bbox_used_for_cropping"]),
+            shape=_as_shape(shape),
+            image_spacing_mm=(float(mm_z), float(mm_y), float(mm_x)),
+        )
 
     @property
     def crop_shape(self) -> Shape:
@@ -89,10 +92,10 @@ class Grid:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel size of the network grid (z, y, x): the crop's extent over the network's voxels."""
-        z, y, x = (
-            mm * crop / net for mm, crop, net in zip(self.image_spacing_mm, self.crop_shape, self.shape, strict=True)
-        )
-        return z, y, x
+        mm_z, mm_y, mm_x = self.image_spacing_mm
+        crop_z, crop_y, crop_x = self.crop_shape
+        net_z, net_y, net_x = self.shape
+        return mm_z * crop_z / net_z, mm_y * crop_y / net_y, mm_x * crop_x / net_x
 
     def to_image(self, vox_net: ArrayLike) -> np.ndarray:
         """Image voxel coordinates of network voxel coordinates.
@@ -149,22 +152,49 @@ class Grid:
         return i0, i1, np.clip(source - i0, 0.0, 1.0).astype(np.float32)
 
     def _crop_lo(self) -> np.ndarray:
-        return np.array([lo for lo, _ in self.crop])
+        return np.array(self.crop)[:, 0]
 
     def _crop_size(self) -> np.ndarray:
         return np.array(self.crop_shape)
 
 
+def _as_shape(sizes: Sequence[int]) -> Shape:
+    z, y, x = sizes
+    return int(z), int(y), int(x)
+
+
+def _as_box(ranges: Sequence[Sequence[int]]) -> Box:
+    (z_lo, z_hi), (y_lo, y_hi), (x_lo, x_hi) = ranges
+    return (int(z_lo), int(z_hi)), (int(y_lo), int(y_hi)), (int(x_lo), int(x_hi))
+
+
 def box_intersection(first: Box, second: Box) -> Box:
     """Common part of two boxes; an axis without a common voxel gets ``lo == hi``."""
-    z, y, x = (
-        (max(a_lo, b_lo), max(min(a_hi, b_hi), max(a_lo, b_lo)))
-        for (a_lo, a_hi), (b_lo, b_hi) in zip(first, second, strict=True)
-    )
+    z, y, x = (_common_range(a, b) for a, b in zip(first, second, strict=True))
     return z, y, x
 
 
-def box_overlap(box: Box, image_shape: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _common_range(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    lo = max(first[0], second[0])
+    hi = min(first[1], second[1])
+    return lo, max(lo, hi)
+
+
+def box_slices(box: Box, origin: Box | None = None) -> Slices:
+    """Slices of a box.
+
+    Args:
+        box: Voxels (lo, hi) per axis, none of them below the origin's.
+        origin: Box of the array that is sliced; None for an array that starts at voxel 0.
+    """
+    (z_lo, z_hi), (y_lo, y_hi), (x_lo, x_hi) = box
+    if origin is None:
+        return slice(z_lo, z_hi), slice(y_lo, y_hi), slice(x_lo, x_hi)
+    (z, _), (y, _), (x, _) = origin
+    return slice(z_lo - z, z_hi - z), slice(y_lo - y, y_hi - y), slice(x_lo - x, x_hi - x)
+
+
+def box_overlap(box: Box, image_shape: Sequence[int]) -> tuple[Slices, Slices]:
     """Slices that paste a box-sized array into an image, or cut it out.
 
     Args:
@@ -178,7 +208,6 @@ def box_overlap(box: Box, image_shape: Sequence[int]) -> tuple[tuple[slice, ...]
     depth, height, width = image_shape
     common = box_intersection(box, ((0, depth), (0, height), (0, width)))
     if any(lo == hi for lo, hi in common):
-        return (slice(0, 0),) * 3, (slice(0, 0),) * 3
-    on_image = tuple(slice(lo, hi) for lo, hi in common)
-    on_box = tuple(slice(lo - start, hi - start) for (lo, hi), (start, _) in zip(common, box, strict=True))
-    return on_image, on_box
+        nothing = (slice(0, 0), slice(0, 0), slice(0, 0))
+        return nothing, nothing
+    return box_slices(common), box_slices(common, box)

@@ -74,20 +74,25 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
         there = (heatmap.isnan() if highest.isnan() else heatmap == highest).nonzero().cpu().numpy()
         if not np.isfinite(heights[row]):
             raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {there[0].tolist()}")
-        window = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in _largest_group(there))
-        positions[row] = _centroid(heatmap[window].cpu().double().numpy()) + [part.start for part in window]
+        first, last = _largest_group(there)
+        first = np.maximum(first - 1, 0)
+        window = tuple(map(slice, first.tolist(), (last + 2).tolist()))
+        positions[row] = first + _centroid(heatmap[window].cpu().double().numpy())
     return positions, heights
 
 
-def _largest_group(voxels: np.ndarray) -> tuple[slice, ...]:
-    """Bounding box of the most of (N, 3) voxels that touch each other, be it at a corner; of equal groups the first."""
+def _largest_group(voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last corner (3,) of the most of (N, 3) voxels that touch each other, be it at a corner.
+
+    Of equal groups it is the first one.
+    """
     low = voxels.min(axis=0)
     mask = np.zeros(voxels.max(axis=0) - low + 1, bool)
     mask[tuple((voxels - low).T)] = True
     groups, count = ndimage.label(mask, np.ones((3, 3, 3)))
     largest = int(np.argmax(np.bincount(groups.ravel(), minlength=count + 1)[1:]))
-    box = ndimage.find_objects(groups)[largest]
-    return tuple(slice(part.start + int(lo), part.stop + int(lo)) for part, lo in zip(box, low, strict=True))
+    members = voxels[groups[tuple((voxels - low).T)] == largest + 1]
+    return members.min(axis=0), members.max(axis=0)
 
 
 def _centroid(values: np.ndarray) -> np.ndarray:

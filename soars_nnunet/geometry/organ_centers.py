@@ -22,18 +22,36 @@ def organ_centers_mm(
         (T, 3) float64, mm from the centre of voxel (0, 0, 0) along each axis; not rounded to a
         voxel. NaN for a target without a voxel; shape (0, 3) without targets.
     """
-    boxes = ndimage.find_objects(labels, max((max(t, default=1) for t in target_labels), default=1))
+    boxes = label_boxes(labels, target_labels)
     centers = np.full((len(target_labels), 3), np.nan)
     for row, target in enumerate(target_labels):
         count, total = 0, np.zeros(3)
         for label in target:
-            if (box := boxes[label - 1]) is None:
+            box = boxes[label - 1]
+            if box is None:
                 continue
             mask = labels[box] == label
             count += int(np.count_nonzero(mask))
             for axis, part in enumerate(box):
-                profile = mask.sum(axis=tuple(a for a in range(3) if a != axis))
+                others = tuple({0, 1, 2} - {axis})
+                profile = mask.sum(axis=others)
                 total[axis] += profile @ np.arange(part.start, part.stop)
         if count:
             centers[row] = total / count * np.asarray(spacing_mm)
     return centers
+
+
+def label_boxes(labels: np.ndarray, target_labels: Sequence[Sequence[int]]) -> list[tuple[slice, ...] | None]:
+    """Bounding boxes of labels.
+
+    Args:
+        labels: (Z, Y, X) integer label volume; values below 1 are ignored.
+        target_labels: Labels (1 and up) of each target's organs.
+
+    Returns:
+        Slices (Z, Y, X) of label 1, 2, ... up to the highest of the targets; None for a label without a voxel.
+    """
+    highest = 1
+    for target in target_labels:
+        highest = max(highest, max(target, default=1))
+    return ndimage.find_objects(labels, highest)

@@ -42,16 +42,33 @@ def anchor_positions(anchors: np.ndarray | torch.Tensor, spacing_mm: Sequence[fl
     """
     positions = np.full((len(anchors), 3), np.nan)
     for row, probability in enumerate(torch.as_tensor(anchors)):
-        mask = probability > MIN_PROBABILITY
-        rows = mask.sum(2)
-        profiles = [profile.cpu().numpy() for profile in (rows.sum(1), rows.sum(0), mask.sum((0, 1)))]
-        count = int(profiles[0].sum())
-        cut = any(profile[0] or profile[-1] for profile in profiles if len(profile))
-        if count * np.prod(spacing_mm) >= MIN_ANCHOR_MM3 and not cut:
-            below = [np.cumsum(profile) for profile in profiles]
-            middle = [np.mean([np.searchsorted(n, count / 2, side) for side in ("left", "right")]) for n in below]
-            positions[row] = np.asarray(middle) * np.asarray(spacing_mm)
+        profiles = _profiles(probability > MIN_PROBABILITY)
+        volume_mm3 = int(profiles[0].sum()) * np.prod(spacing_mm)
+        if volume_mm3 < MIN_ANCHOR_MM3 or any(_touches_border(profile) for profile in profiles):
+            continue
+        middle = [_median(profile) for profile in profiles]
+        positions[row] = np.asarray(middle) * np.asarray(spacing_mm)
     return positions
+
+
+def _profiles(mask: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Voxels of a mask (z, y, x) at each position along Z, Y and X."""
+    along_x = mask.sum(2)
+    along_z_and_y = mask.sum((0, 1))
+    return along_x.sum(1).cpu().numpy(), along_x.sum(0).cpu().numpy(), along_z_and_y.cpu().numpy()
+
+
+def _touches_border(profile: np.ndarray) -> bool:
+    return len(profile) > 0 and bool(profile[0] or profile[-1])
+
+
+def _median(profile: np.ndarray) -> float:
+    """Median position of the voxels that a profile counts; between two positions if half lie on either side."""
+    below = np.cumsum(profile)
+    half = below[-1] / 2
+    first = np.searchsorted(below, half, "left")
+    last = np.searchsorted(below, half, "right")
+    return (first + last) / 2
 
 
 def organ_spans(anchors: np.ndarray, labels: np.ndarray, spacing_mm: Sequence[float], num_organs: int) -> np.ndarray:
@@ -88,7 +105,8 @@ def spans_of_both_sides(spans: np.ndarray, anchors: Sequence[int], organs: Seque
     """
     mirrored = spans[list(anchors)][:, list(organs)]
     mirrored[..., 2] = -mirrored[..., ::-1, 2]
-    low, high = (limit(spans[:, :, end], mirrored[:, :, end]) for end, limit in enumerate((np.fmin, np.fmax)))
+    low = np.fmin(spans[:, :, 0], mirrored[:, :, 0])
+    high = np.fmax(spans[:, :, 1], mirrored[:, :, 1])
     return np.stack((low, high), axis=2)
 
 
@@ -110,7 +128,8 @@ def learn_reach(cases: Sequence[np.ndarray]) -> Reach:
         if not len(seen) or seen.min() < MIN_CASES:
             reach.append(None)
             continue
-        low, high = np.nanmin(spans[:, :, 0], axis=(0, 1)), np.nanmax(spans[:, :, 1], axis=(0, 1))
+        low = np.nanmin(spans[:, :, 0], axis=(0, 1))
+        high = np.nanmax(spans[:, :, 1], axis=(0, 1))
         reach.append([low.tolist(), high.tolist()])
     return reach
 
@@ -143,8 +162,10 @@ def _ends_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray | None
         hits = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
         if not len(hits):
             return None
-        first, last = hits[0] * spacing_mm[axis], hits[-1] * spacing_mm[axis]
-        ends[:, axis] = -FAR_MM if hits[0] == 0 else first, FAR_MM if hits[-1] == mask.shape[axis] - 1 else last
+        cut_below = hits[0] == 0
+        cut_above = hits[-1] == mask.shape[axis] - 1
+        ends[0, axis] = -FAR_MM if cut_below else hits[0] * spacing_mm[axis]
+        ends[1, axis] = FAR_MM if cut_above else hits[-1] * spacing_mm[axis]
     return ends
 
 
@@ -163,19 +184,20 @@ def reached(
     """
     if not reach:
         return None
-    known = [
-        position + np.asarray(span)
-        for position, span in zip(anchor_positions(anchors, spacing_mm), reach, strict=True)
-        if span is not None and np.isfinite(position).all()
-    ]
+    known = []
+    for position, span in zip(anchor_positions(anchors, spacing_mm), reach, strict=True):
+        if span is not None and np.isfinite(position).all():
+            known.append(position + np.asarray(span))
     if len(known) < MIN_ANCHORS:
         return None
     ends_mm = np.sort(known, axis=0)
-    low, high = ends_mm[-2, 0] - MARGIN_MM, ends_mm[1, 1] + MARGIN_MM
+    low = ends_mm[-2, 0] - MARGIN_MM
+    high = ends_mm[1, 1] + MARGIN_MM
     shape = np.array(anchors.shape[1:])
     first = np.clip(np.floor(low / spacing_mm), 0, shape).astype(int)
     last = np.clip(np.ceil(high / spacing_mm), -1, shape - 1).astype(int)
     if ((last - first) * spacing_mm < 2 * MARGIN_MM).any():
         return None
-    z, y, x = (slice(int(lo), int(hi) + 1) for lo, hi in zip(first, last, strict=True))
-    return z, y, x
+    z_lo, y_lo, x_lo = first.tolist()
+    z_hi, y_hi, x_hi = (last + 1).tolist()
+    return slice(z_lo, z_hi), slice(y_lo, y_hi), slice(x_lo, x_hi)

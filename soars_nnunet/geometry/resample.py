@@ -40,6 +40,7 @@ def resample(
     spacing_mm: Sequence[float],
     new_spacing_mm: Sequence[float],
     order: int,
+    *,
     device: torch.device | str = "cpu",
     prepare: Callable[[torch.Tensor], torch.Tensor] = lambda part: part,
 ) -> torch.Tensor:
@@ -61,37 +62,51 @@ def resample(
     """
     source = torch.as_tensor(channels)
     size = tuple(source.shape[1:])
-    new_size = tuple(int(n) for n in compute_new_shape(size, spacing_mm, new_spacing_mm))
+    new_size = tuple(np.asarray(compute_new_shape(size, spacing_mm, new_spacing_mm), int).tolist())
     if new_size == size:
         return prepare(source.to(device, torch.float32, copy=True))
     separate, axis = determine_do_sep_z_and_axis(None, spacing_mm, new_spacing_mm)
     if separate and axis != 0:  # thick slices along another axis become the first one
-        turn = [axis, *(other for other in range(3) if other != axis)]
-        there, back = [0, *(1 + i for i in turn)], [0, *(1 + turn.index(i) for i in range(3))]
-        spacings = ([mm[i] for i in turn] for mm in (spacing_mm, new_spacing_mm))
-        return resample(source.permute(there), *spacings, order, device, prepare).permute(back).contiguous()
+        turned = resample(
+            source.movedim(1 + axis, 1),
+            _first(axis, spacing_mm),
+            _first(axis, new_spacing_mm),
+            order,
+            device=device,
+            prepare=prepare,
+        )
+        return turned.movedim(1, 1 + axis).contiguous()
     with _full_precision():
-        return _by_matrices(source, new_size, order, device, prepare, separate)
+        return _by_matrices(source, new_size, order, device=device, prepare=prepare, nearest_slice=separate)
+
+
+def _first(axis: int, values: Sequence[float]) -> list[float]:
+    """Values of (Z, Y, X) with that of an axis in front."""
+    others = [value for other, value in enumerate(values) if other != axis]
+    return [values[axis], *others]
 
 
 def _by_matrices(
     source: torch.Tensor,
     new_size: tuple[int, ...],
     order: int,
+    *,
     device: torch.device | str,
     prepare: Callable[[torch.Tensor], torch.Tensor],
     nearest_slice: bool,
 ) -> torch.Tensor:
     """Within slices first, a few at a time, then across."""
     size = tuple(source.shape[1:])
-    rows, columns = (resampling_matrix(size[i], new_size[i], order).to(device) for i in (1, 2))
+    rows = resampling_matrix(size[1], new_size[1], order).to(device)
+    columns = resampling_matrix(size[2], new_size[2], order).to(device)
     planes = torch.empty((len(source), size[0], *new_size[1:]), device=device)
     lows, highs = torch.empty((2, len(source), size[0], 1, 1), device=device)
     for start in range(0, size[0], SLAB):
         slab = slice(start, start + SLAB)
         part = prepare(source[:, slab].to(device, torch.float32, copy=True))
         planes[:, slab] = rows @ (part @ columns.T)
-        lows[:, slab], highs[:, slab] = part.amin((2, 3), True), part.amax((2, 3), True)
+        lows[:, slab] = part.amin((2, 3), True)
+        highs[:, slab] = part.amax((2, 3), True)
     if nearest_slice:
         planes = torch.maximum(torch.minimum(planes, highs), lows)
         return planes[:, _nearest(size[0], new_size[0]).to(device)]
@@ -121,14 +136,28 @@ def nonzero_box(channels: torch.Tensor | np.ndarray) -> Box:
         Half-open (lo, hi) per axis; everything if no voxel differs from zero.
     """
     data = torch.as_tensor(channels)
-    if all(data.select(axis, side).any() for axis in (1, 2, 3) for side in (0, -1)):
-        z, y, x = ((0, size) for size in data.shape[1:])
-        return z, y, x
+    if _reaches_every_side(data):
+        _, depth, height, width = data.shape
+        return (0, depth), (0, height), (0, width)
     mask = data.bool().any(0)
     along_x, along_y = mask.any(2), mask.any(0)
-    hits = [flags.nonzero().flatten().tolist() for flags in (along_x.any(1), along_x.any(0), along_y.any(0))]
-    z, y, x = ((found[0], found[-1] + 1) if found else (0, size) for found, size in zip(hits, mask.shape, strict=True))
-    return z, y, x
+    return _span(along_x.any(1)), _span(along_x.any(0)), _span(along_y.any(0))
+
+
+def _reaches_every_side(data: torch.Tensor) -> bool:
+    """Whether the first and last voxels of all three axes of (C, Z, Y, X) have values other than zero."""
+    for axis in (1, 2, 3):
+        if not data.select(axis, 0).any() or not data.select(axis, -1).any():
+            return False
+    return True
+
+
+def _span(flags: torch.Tensor) -> tuple[int, int]:
+    """Half-open range of the true flags; all of them if none is."""
+    hits = flags.nonzero().flatten().tolist()
+    if not hits:
+        return 0, len(flags)
+    return hits[0], hits[-1] + 1
 
 
 def _nearest(size: int, new_size: int) -> torch.Tensor:

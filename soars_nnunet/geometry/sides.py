@@ -40,17 +40,36 @@ def learn_sides(centers_mm: np.ndarray, partners: Sequence[int]) -> Sides:
             continue
         apart_mm = centers_mm[:, row, 2] - centers_mm[:, partner, 2]
         apart_mm = apart_mm[np.isfinite(apart_mm)]
-        if len(apart_mm) and abs(median := float(np.median(apart_mm))) >= LEAST_APART_MM:
-            sides.append([row, partner, median] if median > 0 else [partner, row, -median])
+        if not len(apart_mm):
+            continue
+        median_mm = float(np.median(apart_mm))
+        if median_mm >= LEAST_APART_MM:
+            sides.append([row, partner, median_mm])
+        elif -median_mm >= LEAST_APART_MM:
+            sides.append([partner, row, -median_mm])
     return sides
 
 
 def join_sides(folds: Sequence[Sides]) -> Sides:
     """What several folds agree on: pairs that all of them know in this order, with the smallest of their distances."""
-    known = [{(int(upper), int(lower)): mm for upper, lower, mm in sides} for sides in folds]
+    known = [_distances_mm(sides) for sides in folds]
     if not known:
         return []
-    return [[*pair, min(of[pair] for of in known)] for pair in known[0] if all(pair in of for of in known)]
+    joined: Sides = []
+    for upper, lower in known[0]:
+        distances_mm = [fold.get((upper, lower)) for fold in known]
+        agreed_mm = [mm for mm in distances_mm if mm is not None]
+        if len(agreed_mm) == len(folds):
+            joined.append([upper, lower, min(agreed_mm)])
+    return joined
+
+
+def _distances_mm(sides: Sides) -> dict[tuple[int, int], float]:
+    """Median distance by pair of targets."""
+    distances_mm = {}
+    for upper, lower, mm in sides:
+        distances_mm[int(upper), int(lower)] = mm
+    return distances_mm
 
 
 def separate_sides(heatmaps: torch.Tensor, sides: Sides, spacing_x_mm: float) -> torch.Tensor:
@@ -70,30 +89,46 @@ def separate_sides(heatmaps: torch.Tensor, sides: Sides, spacing_x_mm: float) ->
         high and in each other's way. A mirrored input gives the mirrored result.
     """
     separated = heatmaps.clone()
+    if not heatmaps.numel():
+        return separated
     columns = torch.arange(heatmaps.shape[-1])
-    for upper, lower, apart_mm in sides if heatmaps.numel() else ():
-        rows, least = [int(upper), int(lower)], LEAST_SHARE * apart_mm / spacing_x_mm
-        profiles = [heatmaps[row].amax((0, 1)).cpu().double() for row in rows]
-        ends = _kept(*profiles, least)
-        for row, kept in zip(rows, (columns >= ends[0], columns <= ends[1]), strict=True):
-            separated[row] *= kept.to(heatmaps.device)
+    for pair_upper, pair_lower, apart_mm in sides:
+        upper, lower = int(pair_upper), int(pair_lower)
+        first, last = _kept(
+            _profile(heatmaps[upper]),
+            _profile(heatmaps[lower]),
+            least=LEAST_SHARE * apart_mm / spacing_x_mm,
+        )
+        separated[upper] *= (columns >= first).to(heatmaps.device)
+        separated[lower] *= (columns <= last).to(heatmaps.device)
     return separated
+
+
+def _profile(heatmap: torch.Tensor) -> torch.Tensor:
+    """Highest value of a map (z, y, x) at each column, on the CPU."""
+    return heatmap.amax((0, 1)).cpu().double()
 
 
 def _kept(upper: torch.Tensor, lower: torch.Tensor, least: float) -> tuple[float, float]:
     """First column of the map at larger X, and last of the other, that are kept, from the maps' profiles (x,)."""
     columns = torch.arange(len(upper))
-    high = [profile >= LEAST_HEIGHT * profile.max() for profile in (upper, lower)]
-    fits = (columns[:, None] - columns[None] >= least) & high[0][:, None] & high[1][None]
+    upper_high = upper >= LEAST_HEIGHT * upper.max()
+    lower_high = lower >= LEAST_HEIGHT * lower.max()
+    far_enough = columns[:, None] - columns[None] >= least
+    fits = far_enough & upper_high[:, None] & lower_high[None]
     if fits.any():
         heights = torch.where(fits, upper[:, None] + lower[None], -torch.inf)
         pairs = (heights == heights.max()).nonzero()  # many where maps are cut at 1
         middle = float(pairs.double().mean())
         return middle, middle
     first, last = float(columns[0]), float(columns[-1])
-    places = [float((profile == profile.max()).nonzero().double().mean()) for profile in (upper, lower)]
     if upper.max() > lower.max():
-        last = places[0] - least
+        last = _peak(upper) - least
     elif lower.max() > upper.max():
-        first = places[1] + least
+        first = _peak(lower) + least
     return first, last
+
+
+def _peak(profile: torch.Tensor) -> float:
+    """Column of a profile's highest value, the mean one of equally high ones."""
+    return float((profile == profile.max()).nonzero().double().mean())

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from soars_nnunet.geometry.grid import Box, Grid, Shape, box_overlap
+from soars_nnunet.geometry.grid import Box, Grid, Shape, box_overlap, box_slices
 
 SLAB = 16
 """Image slices worked on at a time: temporaries stay below 100 MB at 512 x 512 (17 MB a float32 slab)."""
@@ -40,6 +41,12 @@ class Candidate:
     labels: torch.Tensor
     probability: torch.Tensor
     offset: Shape = (0, 0, 0)
+
+    def box(self) -> Box:
+        """Image voxels (lo, hi) per axis that the arrays cover."""
+        z, y, x = self.offset
+        depth, height, width = self.labels.shape
+        return (z, z + depth), (y, y + height), (x, x + width)
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def tier_argmax(probabilities: torch.Tensor | np.ndarray, grid: Grid) -> TierRes
         raise ValueError(f"expected probabilities (1 + C, {grid.shape}) with C <= 255, got {tuple(data.shape)}")
     labels = torch.zeros(grid.image_shape, dtype=torch.uint8, device=data.device)
     probability = torch.ones(grid.image_shape, device=data.device)
-    inside = tuple(slice(lo, hi) for lo, hi in grid.crop)
+    inside = box_slices(grid.crop)
     weights = _box_weights(grid, grid.crop, data.device)
     shadows = [_shadows(data[channel] > data[0]) for channel in range(1, len(data))]
     for start in range(0, grid.crop_shape[0], SLAB):
@@ -164,8 +171,7 @@ def merge_tiers(
     probability = torch.zeros(tuple(image_shape), device=device)
     for candidate in candidates:
         _validate_candidate(candidate, len(rank))
-        z, y, x = ((lo, lo + size) for lo, size in zip(candidate.offset, candidate.labels.shape, strict=True))
-        on_image, on_box = box_overlap((z, y, x), image_shape)
+        on_image, on_box = box_overlap(candidate.box(), image_shape)
         old, old_p = merged[on_image], probability[on_image]
         new, new_p = candidate.labels[on_box], candidate.probability[on_box]
         for start in range(0, len(new), SLAB):
@@ -212,7 +218,8 @@ def _validate_candidate(candidate: Candidate, n_labels: int) -> None:
             f"expected uint8 labels (Z, Y, X) and probabilities of one shape, "
             f"got {labels.dtype} {tuple(labels.shape)} and {tuple(probability.shape)}"
         )
-    if (highest := int(labels.max()) if labels.numel() else 0) >= n_labels:
+    highest = int(labels.max()) if labels.numel() else 0
+    if highest >= n_labels:
         raise ValueError(f"expected labels up to {n_labels - 1}, which have a precedence, got label {highest}")
 
 
@@ -240,7 +247,7 @@ def _shadows(mask: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     return mask.any(dim=2).cpu().numpy(), mask.any(dim=1).cpu().numpy()
 
 
-def _reached(hit: np.ndarray, weights: AxisWeights) -> slice:
+def _reached(hit: ArrayLike, weights: AxisWeights) -> slice:
     """Image voxels with an interpolation neighbour in the span of the network voxels ``hit``."""
     found = np.flatnonzero(hit)
     if not len(found):
@@ -250,10 +257,12 @@ def _reached(hit: np.ndarray, weights: AxisWeights) -> slice:
 
 
 def _box_weights(grid: Grid, box: Box, device: torch.device) -> tuple[AxisWeights, ...]:
-    return tuple(
-        tuple(torch.from_numpy(part).to(device) for part in grid.axis_weights(axis, lo, hi))
-        for axis, (lo, hi) in enumerate(box)
-    )
+    weights = []
+    for axis, (lo, hi) in enumerate(box):
+        i0, i1, w1 = grid.axis_weights(axis, lo, hi)
+        on_device = (torch.from_numpy(i0).to(device), torch.from_numpy(i1).to(device), torch.from_numpy(w1).to(device))
+        weights.append(on_device)
+    return tuple(weights)
 
 
 def _cut(weights: AxisWeights, part: slice) -> AxisWeights:
@@ -267,19 +276,20 @@ def _interpolate(volume: torch.Tensor, weights: tuple[AxisWeights, ...]) -> torc
     Only the network voxels in use are read. The order X, Y, Z makes the largest array last where
     slices are interpolated; it is fixed, so that rounding does not depend on the box.
     """
-    sizes = [len(i0) for i0, _, _ in weights]
+    sizes = [len(axis_weights[0]) for axis_weights in weights]
     if 0 in sizes:
         return torch.zeros(sizes, dtype=torch.float32, device=volume.device)
-    starts = [int(i0[0]) for i0, _, _ in weights]
-    used = tuple(slice(start, int(i1[-1]) + 1) for start, (_, i1, _) in zip(starts, weights, strict=True))
+    used = tuple(slice(int(i0[0]), int(i1[-1]) + 1) for i0, i1, _ in weights)
     out = volume[used].to(torch.float32, copy=True)
     for axis in (2, 1, 0):
         i0, i1, w1 = weights[axis]
         if sizes[axis] == out.shape[axis] and not bool(w1.any()):
             continue
-        upper = out.index_select(axis, i1 - starts[axis])
-        out = out.index_select(axis, i0 - starts[axis])
-        out.lerp_(upper, w1.view([-1 if a == axis else 1 for a in range(3)]))
+        upper = out.index_select(axis, i1 - used[axis].start)
+        out = out.index_select(axis, i0 - used[axis].start)
+        along_axis = [1, 1, 1]
+        along_axis[axis] = -1
+        out.lerp_(upper, w1.view(along_axis))
     return out
 
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy import ndimage
 
-from soars_nnunet.geometry.grid import Box, Grid, box_intersection, box_overlap
+from soars_nnunet.geometry.grid import Box, Grid, box_intersection, box_overlap, box_slices
+from soars_nnunet.geometry.organ_centers import label_boxes
 from soars_nnunet.geometry.stitch import interpolate_box
 
 VOI_FACTOR = 3.0
@@ -35,14 +35,18 @@ def target_extents_mm(
         (T, 3) float64 in mm, from the outer face of the first voxel to that of the last; NaN for a
         target without a voxel; shape (0, 3) without targets.
     """
-    boxes = ndimage.find_objects(labels, max((max(t, default=1) for t in target_labels), default=1))
+    boxes = label_boxes(labels, target_labels)
     extents = np.full((len(target_labels), 3), np.nan)
     for row, target in enumerate(target_labels):
-        found = [boxes[label - 1] for label in target if boxes[label - 1] is not None]
-        if found:
-            starts = np.min([[part.start for part in box] for box in found], axis=0)
-            stops = np.max([[part.stop for part in box] for box in found], axis=0)
-            extents[row] = (stops - starts) * np.asarray(spacing_mm)
+        starts, stops = [], []
+        for label in target:
+            box = boxes[label - 1]
+            if box is not None:
+                starts.append([part.start for part in box])
+                stops.append([part.stop for part in box])
+        if starts:
+            extent_vox = np.max(stops, axis=0) - np.min(starts, axis=0)
+            extents[row] = extent_vox * np.asarray(spacing_mm)
     return extents
 
 
@@ -87,7 +91,9 @@ def voi_box(center_vox: ArrayLike, size_mm: ArrayLike, spacing_mm: ArrayLike) ->
     Raises:
         ValueError: If the centre is not finite, or a size or spacing is not positive.
     """
-    center, size, spacing = (np.asarray(a, dtype=np.float64) for a in (center_vox, size_mm, spacing_mm))
+    center = np.asarray(center_vox, dtype=np.float64)
+    size = np.asarray(size_mm, dtype=np.float64)
+    spacing = np.asarray(spacing_mm, dtype=np.float64)
     if not (center.shape == size.shape == spacing.shape == (3,)):
         raise ValueError(f"expected three values each, got shapes {center.shape}, {size.shape} and {spacing.shape}")
     finite = np.isfinite([center, size, spacing]).all()
@@ -96,9 +102,9 @@ def voi_box(center_vox: ArrayLike, size_mm: ArrayLike, spacing_mm: ArrayLike) ->
     # Rounded first, so that 3 x 10.2 mm at 1.02 mm is 30 voxels in spite of float noise.
     voxels = np.ceil(np.round(size / spacing, 6)).astype(int)
     start = np.round(center - (voxels - 1) / 2, 6)
-    ends = np.floor(start + 0.5).astype(int) + voxels
-    z, y, x = ((int(lo), int(hi)) for lo, hi in zip(np.ceil(start - 0.5), ends, strict=True))
-    return z, y, x
+    z_lo, y_lo, x_lo = np.ceil(start - 0.5).astype(int).tolist()
+    z_hi, y_hi, x_hi = (np.floor(start + 0.5).astype(int) + voxels).tolist()
+    return (z_lo, z_hi), (y_lo, y_hi), (x_lo, x_hi)
 
 
 def crop_box(array: np.ndarray, box: Box, fill: float) -> np.ndarray:
@@ -115,9 +121,11 @@ def crop_box(array: np.ndarray, box: Box, fill: float) -> np.ndarray:
     Raises:
         ValueError: If the box is empty.
     """
-    cropped = np.full((*array.shape[:-3], *_box_shape(box)), fill, dtype=array.dtype)
-    on_image, on_box = box_overlap(box, array.shape[-3:])
-    cropped[(..., *on_box)] = array[(..., *on_image)]
+    cropped = np.full(array.shape[:-3] + _box_shape(box), fill, dtype=array.dtype)
+    image_part, box_part = box_overlap(box, array.shape[-3:])
+    z, y, x = image_part
+    box_z, box_y, box_x = box_part
+    cropped[..., box_z, box_y, box_x] = array[..., z, y, x]
     return cropped
 
 
@@ -141,10 +149,11 @@ def sample_on_box(volume: torch.Tensor | np.ndarray, grid: Grid, box: Box) -> to
     volume = torch.as_tensor(volume)
     sampled = torch.zeros((len(volume), *_box_shape(box)), device=volume.device)
     common = box_intersection(box, grid.crop)
-    inside = tuple(slice(lo - start, hi - start) for (lo, hi), (start, _) in zip(common, box, strict=True))
-    if all(lo < hi for lo, hi in common):
-        for channel, values in zip(sampled, volume, strict=True):
-            channel[inside] = interpolate_box(values, grid, common)
+    if any(lo == hi for lo, hi in common):
+        return sampled
+    inside = box_slices(common, box)
+    for channel, values in zip(sampled, volume, strict=True):
+        channel[inside] = interpolate_box(values, grid, common)
     return sampled
 
 

@@ -120,7 +120,9 @@ class Preprocessing:
         inside = in_all_channels(tuple(slice(lo, hi) for lo, hi in crop))
         mm_z, mm_y, mm_x = (float(mm) for mm in properties["spacing"])
         spacing_mm = (mm_z, mm_y, mm_x)
-        data = resample(channels[inside], spacing_mm, self.spacing_mm, self.order, device, self.window.normalise)
+        data = resample(
+            channels[inside], spacing_mm, self.spacing_mm, self.order, device=device, prepare=self.window.normalise
+        )
         z, y, x = (int(size) for size in channels.shape[1:])
         net_z, net_y, net_x = data.shape[1:]
         grid = Grid(
