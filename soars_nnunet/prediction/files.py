@@ -14,7 +14,8 @@ from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.listing import list_cts
 from soars_nnunet.prediction.finished import dependencies
-from soars_nnunet.prediction.memory import MemoryPlan, Needed, estimate, require_memory
+from soars_nnunet.prediction.memory_estimate import Needed, estimate
+from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.succession import Job, Succession

@@ -20,7 +20,8 @@ from soars_nnunet.images.network_frame import Scan
 from soars_nnunet.prediction.device_memory import retry_out_of_memory
 from soars_nnunet.prediction.finished import is_finished
 from soars_nnunet.prediction.inferred import Inference
-from soars_nnunet.prediction.memory import MemoryPlan, available_bytes, require_memory
+from soars_nnunet.prediction.memory_limits import available_bytes
+from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.progress import Progress
 

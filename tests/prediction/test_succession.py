@@ -12,7 +12,8 @@ import torch
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.prediction import succession as succession
-from soars_nnunet.prediction.memory import MemoryPlan, Needed
+from soars_nnunet.prediction.memory_estimate import Needed
+from soars_nnunet.prediction.memory_plan import MemoryPlan
 from soars_nnunet.prediction.report import Report
 from soars_nnunet.prediction.succession import Job, Succession
 from soars_nnunet.progress import silent
