@@ -11,8 +11,9 @@ import numpy as np
 from scripts import markdown
 from scripts.experiments.paired import case_means, mean
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.evaluation.metrics import OrganScore
-from soars_nnunet.evaluation.scores import read_evaluation
+from soars_nnunet.evaluation.evaluation_file import read_evaluation
+from soars_nnunet.evaluation.mean_std import MISSING, format_mean_std
+from soars_nnunet.evaluation.organ_scores import OrganScore
 
 PAPER = Path(__file__).with_name("paper_tables.json")
 """The paper's own figures."""
@@ -107,7 +108,7 @@ class AblationTables:
                 cells.append(mean_and_spread(found[column][target]))
             for metric, row in columns:
                 pair = theirs[target][row][metric] if target in theirs else None
-                cells.append(f"{pair[0]:.1f} ± {pair[1]:.1f}" if pair else "-")
+                cells.append(format_mean_std(pair[0], pair[1]) if pair else MISSING)
             lines.append(markdown.row(cells))
         shared = [target for target in targets if target in theirs]
         if shared:
@@ -195,4 +196,4 @@ def detected(path: Path, metric: str) -> dict[str, list[float]]:
 def mean_and_spread(values: Sequence[float]) -> str:
     """Mean ± sample SD; the SD of one value is unknown."""
     spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
-    return f"{np.mean(values):.1f} ± {spread:.1f}"
+    return format_mean_std(np.mean(values), spread)

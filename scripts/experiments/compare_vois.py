@@ -30,7 +30,7 @@ from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.evaluation.scores import read_evaluation
+from soars_nnunet.evaluation.evaluation_file import read_evaluation
 from soars_nnunet.settings.table import regimes
 
 GUIDING = ("anchor", "detection")

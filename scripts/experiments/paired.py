@@ -8,7 +8,7 @@ from scipy import stats
 
 from scripts import markdown
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.evaluation.scores import read_evaluation
+from soars_nnunet.evaluation.evaluation_file import read_evaluation
 
 Dice = Mapping[str, Mapping[str, float]]
 """DSC by organ and case; cases in which the organ is not annotated are left out."""

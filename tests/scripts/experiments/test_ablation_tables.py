@@ -7,7 +7,7 @@ import pytest
 
 from scripts.experiments.ablation_tables import AblationTables, read_paper
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.evaluation.metrics import OrganScore
+from soars_nnunet.evaluation.organ_scores import OrganScore
 
 SPACING_MM = (3.0, 2.0, 2.5)
 

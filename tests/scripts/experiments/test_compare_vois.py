@@ -22,7 +22,7 @@ from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.evaluation.metrics import OrganScore
+from soars_nnunet.evaluation.organ_scores import OrganScore
 from soars_nnunet.networks.genotype import load_genotypes
 from soars_nnunet.profile import Profile
 from soars_nnunet.settings.regime import load_regime
