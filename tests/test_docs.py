@@ -210,6 +210,15 @@ def test_functions_that_the_api_page_names_exist():
         assert callable(getattr(import_module(module), function))
 
 
+def test_modules_that_the_changelog_names_exist():
+    named = set()
+    for row in re.findall(r"^  \| `soars_nnunet\.[^|]*\|([^|]*)\|$", text_of(ROOT / "CHANGELOG.md"), re.MULTILINE):
+        named |= set(re.findall(r"`(soars_nnunet[\w.]*)`", row))
+    assert len(named) > 10
+    for module in named:
+        import_module(module)
+
+
 def known_options():
     known = set(OTHER_OPTIONS)
     for command in COMMANDS.values():
