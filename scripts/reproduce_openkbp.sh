@@ -80,25 +80,5 @@ predict cascade --no-postprocessing --everywhere
 predict large --no-postprocessing --large-tiles
 predict fast --no-postprocessing --fast
 predict ct_only --no-postprocessing --everywhere --plans-name CTOnly
-python - "$out" <<'PY'
-import json
-import sys
-from pathlib import Path
-
-tables = {
-    name: json.loads((Path(sys.argv[1]) / name / "evaluation.json").read_text()) for name in ("final", "cascade", "ct_only")
-}
-rows = {name: {row["name"]: row for row in table["per_organ"]} for name, table in tables.items()}
-
-
-def cells(row: dict) -> str:
-    return " | ".join(f"{row[m]['mean']:.{d}f}" if row[m]["mean"] is not None else "-" for m, d in (("dsc", 3), ("hd_mm", 1), ("asd_mm", 2)))
-
-
-print("\n| organ | final DSC | HD mm | ASD mm | as predicted DSC | HD mm | ASD mm | CT only DSC | HD mm | ASD mm |")
-print("|---" * 10 + "|")
-for name, row in rows["final"].items():
-    other = cells(rows["ct_only"][name]) if row["tier"] == "mid_level" else "- | - | -"
-    print(f"| {name} | {cells(row)} | {cells(rows['cascade'][name])} | {other} |")
-PY
+python -m scripts.experiments.openkbp_table "$out"
 step "done"
