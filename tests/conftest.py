@@ -27,7 +27,8 @@ from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.guidance.channels import make_channels
 from soars_nnunet.phantom.dataset import write_phantom_dataset
 from soars_nnunet.phantom.phantom import make_phantom
-from soars_nnunet.planning.plan import PlanOptions, plan
+from soars_nnunet.planning.options import PlanOptions
+from soars_nnunet.planning.plan import plan
 from soars_nnunet.profile import load_profile
 from soars_nnunet.stratification.stratify import stratify
 from soars_nnunet.training.base import SOARSTrainer

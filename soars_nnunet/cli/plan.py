@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_plans, add_spacing
 from soars_nnunet.errors import InputError
-from soars_nnunet.networks.genotype import describe_genotype, load_genotypes
+from soars_nnunet.networks.genotype import describe_genotype
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,44 +59,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write nnU-Net plans and run nnU-Net's preprocessing."""
-    from soars_nnunet.planning.plan import REMEMBERED, PlanOptions, plan
+    from soars_nnunet.planning.plan import plan
+    from soars_nnunet.planning.remembered import GivenOptions, blamed_on_remembered, merged_genotypes, options_to_plan
 
     cascade = Cascade.load(arguments.dataset)
     if arguments.fine_tune:
         _plan_fine_tuning(cascade, arguments)
         return
-    remembered = cascade.options(arguments.plans_name)
-    given = {
-        "regime": arguments.regime,
-        "spacing_mm": arguments.spacing,
-        "small_hard_spacing_mm": arguments.small_hard_spacing,
-        "guidance": arguments.guidance,
-        "overrides": arguments.set,
-    }
-    choices = read_json(remembered) if remembered.is_file() else {}
-    if unknown := sorted(set(choices) - set(REMEMBERED)):
-        raise InputError(
-            f"{remembered}: expected options of this version, got {', '.join(unknown)}; delete it and give them anew"
-        )
-    if arguments.genotype:
-        found: dict[str, dict] = {}
-        for path in arguments.genotype:
-            for branch, entry in load_genotypes(path).items():
-                if branch in found or branch not in cascade.datasets:
-                    reason = "named twice" if branch in found else f"no branch of {cascade.source}"
-                    raise InputError(f"--genotype {path}: expected one genotype a branch; {branch} is {reason}")
-                found[branch] = entry
-                say(describe_genotype(branch, entry))
-        given["genotypes"] = {**(choices.get("genotypes") or {}), **{key: e["kinds"] for key, e in found.items()}}
-    choices |= {name: value for name, value in given.items() if value is not None}
-    choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
-    options = PlanOptions(plans_name=arguments.plans_name, num_processes=arguments.np, **choices)
+    entries = merged_genotypes(arguments.genotype or (), cascade)
+    for branch, entry in entries.items():
+        say(describe_genotype(branch, entry))
+    given = GivenOptions(
+        regime=arguments.regime,
+        spacing_mm=arguments.spacing,
+        small_hard_spacing_mm=arguments.small_hard_spacing,
+        guidance=arguments.guidance,
+        overrides=arguments.set,
+        genotypes={branch: entry["kinds"] for branch, entry in entries.items()} or None,
+    )
+    options = options_to_plan(cascade, arguments.plans_name, given, arguments.np)
     try:
         plan(cascade, options, arguments.branches, say)
     except ValueError as error:
-        if arguments.set is None and str(error).startswith("--set"):
-            raise InputError(f"{remembered} has the values of an earlier --set: {error}; give --set anew") from error
-        raise
+        blamed = blamed_on_remembered(error, cascade, arguments.plans_name, given)
+        if blamed is error:
+            raise
+        raise blamed from error
 
 
 def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:

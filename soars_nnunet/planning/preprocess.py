@@ -75,45 +75,59 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
     Returns:
         What was done, in words: preprocessed, shared with other plans, or kept.
     """
-    folder, data = cascade.preprocessed(branch), cascade.data(branch, plans_name)
+    folder = cascade.preprocessed(branch)
+    data = cascade.data(branch, plans_name)
     dataset_json = read_json(folder / "dataset.json")
-    record_path = preprocessing_record(cascade, branch, plans_name)
+    # read again: nnU-Net's function changes what it is given
     cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), read_json(folder / "dataset.json"))
     record = _record(cascade.plans(branch, plans_name), dataset_json, channels, cases)
     if _made_from(data, record) and _complete(data, cases):
         return "preprocessed already, verified"
-    twins = [twin for twin in sorted(folder.glob(f"*_{CONFIGURATION}")) if twin != data and _made_from(twin, record)]
-    twin = next((twin for twin in twins if _complete(twin, cases)), None)
+    twin = _find_twin(data, record, cases)
     if twin:
         with new_staging(data) as staging:
             shutil.copytree(twin, staging, copy_function=_link, dirs_exist_ok=True)
             publish(staging, data)
         return f"preprocessed already, shares {twin.name}"
+    record_path = preprocessing_record(cascade, branch, plans_name)
     record_path.unlink(missing_ok=True)
-    preprocessor = (
-        GuidedPreprocessor(channels, dataset_json["file_ending"]) if channels else DefaultPreprocessor(verbose=False)
-    )
+    preprocessor = DefaultPreprocessor(verbose=False)
+    if channels:
+        preprocessor = GuidedPreprocessor(channels, dataset_json["file_ending"])
     preprocessor.run(cascade.datasets[branch], CONFIGURATION, plans_name, num_processes)
-    truth = folder / "gt_segmentations"
-    truth.mkdir(exist_ok=True)
-    for case, files in cases.items():
-        with replacing(truth / f"{case}{dataset_json['file_ending']}") as temporary:
-            shutil.copyfile(files["label"], temporary)
+    _copy_truth(folder / "gt_segmentations", cases, dataset_json["file_ending"])
     write_json(record_path, record)
     return "preprocessed"
 
 
+def _find_twin(data: Path, record: dict[str, Any], cases: dict) -> Path | None:
+    """Folder of other plans whose preprocessed cases are the very same; None if there is none."""
+    for folder in sorted(data.parent.glob(f"*_{CONFIGURATION}")):
+        if folder != data and _made_from(folder, record) and _complete(folder, cases):
+            return folder
+    return None
+
+
+def _copy_truth(folder: Path, cases: dict, ending: str) -> None:
+    """Copy the label files, which nnU-Net validates against."""
+    folder.mkdir(exist_ok=True)
+    for case, files in cases.items():
+        with replacing(folder / f"{case}{ending}") as temporary:
+            shutil.copyfile(files["label"], temporary)
+
+
 def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict) -> dict[str, Any]:
     """What a preprocessed folder depends on: grid and intensities of the plans, files (size and time), channels."""
-    contents = read_json(plans)
-    configuration = PlansFile(contents).configuration
-    shaping = {key: configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
-    shaping["intensities"] = contents["foreground_intensity_properties_per_channel"]
-    files = {case: [_stamp(path) for path in (*f["images"], f["label"])] for case, f in cases.items()}
+    file = PlansFile.read(plans)
+    shaping = {key: file.configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
+    shaping["intensities"] = file.contents["foreground_intensity_properties_per_channel"]
+    stamps = {}
+    for case, files in cases.items():
+        stamps[case] = [_stamp(path) for path in [*files["images"], files["label"]]]
     return {
         "plans": json_hash(shaping),
         "labels": json_hash(dataset_json["labels"]),
-        "files": json_hash(files),
+        "files": json_hash(stamps),
         "channels": json_hash(read_json(channels / "provenance.json")) if channels else None,
     }
 
@@ -137,7 +151,12 @@ def _stamp(path: str) -> list[str | int]:
 
 
 def _complete(folder: Path, cases: dict) -> bool:
-    try:
-        return all(load_preprocessed(folder, case)[0].ndim == 4 for case in cases)
-    except (FileNotFoundError, RuntimeError, ValueError, EOFError):
-        return False
+    """Whether every case can be read."""
+    for case in cases:
+        try:
+            data, _, _ = load_preprocessed(folder, case)
+        except (FileNotFoundError, RuntimeError, ValueError, EOFError):
+            return False
+        if data.ndim != 4:
+            return False
+    return True

@@ -47,7 +47,8 @@ def choose_size(
     Raises:
         ValueError: If an axis has fewer than 4 voxels.
     """
-    shape, spacing = np.asarray(median_shape, float), np.asarray(spacing_mm, float)
+    shape = np.asarray(median_shape, float)
+    spacing = np.asarray(spacing_mm, float)
     if shape.min() < MIN_FEATURE_VOXELS:
         raise ValueError(f"expected at least {MIN_FEATURE_VOXELS} voxels an axis, got {tuple(median_shape)}")
     most = np.full(3, UNLIMITED) if max_patch_voxels is None else np.asarray(max_patch_voxels)
@@ -61,24 +62,36 @@ def choose_size(
     by_image = limits["image"] <= wanted
     steps = np.where(by_image, np.ceil(wanted / total), np.maximum(np.round(wanted / total), 1))
     patch = np.minimum(steps * total, np.where(by_image, np.inf, most // total * total))
-    bound = [min(limits, key=lambda name: limits[name][axis]) for axis in range(3)]
     reason = (
-        f"patch {_text(patch)} voxels = {_text(patch * spacing)} mm, bound by "
-        + ", ".join(f"{axis}: {name}" for axis, name in zip("ZYX", bound, strict=True))
-        + f"; poolings per axis {_text(np.log2(total))} at spacing {_text(spacing, 2)} mm, "
-        f"median image {_text(shape)}"
+        f"patch {_text(patch)} voxels = {_text(patch * spacing)} mm, bound by {_bounds(limits)}; "
+        f"poolings per axis {_text(np.log2(total))} at spacing {_text(spacing, 2)} mm, median image {_text(shape)}"
     )
-    return NetworkSize(tuple(int(p) for p in patch), tuple(tuple(int(s) for s in stride) for stride in strides), reason)
+    return NetworkSize(_voxels(patch), tuple(strides), reason)
+
+
+def _bounds(limits: dict[str, np.ndarray]) -> str:
+    """Which limit holds along each axis."""
+    names = list(limits)
+    nearest = np.argmin(list(limits.values()), axis=0)
+    return ", ".join(f"{axis}: {names[index]}" for axis, index in zip("ZYX", nearest, strict=True))
 
 
 def _strides(wanted: np.ndarray, spacing: np.ndarray) -> list[tuple[int, int, int]]:
-    strides, voxels, lengths = [(1, 1, 1)], wanted.copy(), spacing.copy()
+    strides = [(1, 1, 1)]
+    voxels = wanted.copy()
+    lengths = spacing.copy()
     for _ in range(NUM_POOLS):
         pool = (lengths < MAX_ANISOTROPY * lengths.min()) & (voxels / 2 >= MIN_FEATURE_VOXELS)
         stride = np.where(pool, 2, 1)
-        strides.append(tuple(int(s) for s in stride))
-        voxels, lengths = voxels / stride, lengths * stride
+        strides.append(_voxels(stride))
+        voxels = voxels / stride
+        lengths = lengths * stride
     return strides
+
+
+def _voxels(values: np.ndarray) -> tuple[int, int, int]:
+    z, y, x = values
+    return int(z), int(y), int(x)
 
 
 def _text(values: np.ndarray, digits: int = 0) -> str:

@@ -21,7 +21,8 @@ from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.errors import InputError
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.phantom.dataset import write_phantom_dataset
-from soars_nnunet.planning.plan import PlanOptions, plan
+from soars_nnunet.planning.options import PlanOptions
+from soars_nnunet.planning.plan import plan
 from soars_nnunet.planning.planned_settings import mirror_order
 from soars_nnunet.profile import load_profile
 from soars_nnunet.settings.overrides import override_settings
