@@ -18,6 +18,7 @@ from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.trained import require_folds, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
 from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
@@ -65,8 +66,8 @@ def cross_validate(
     """
     for branch in cascade.branches:
         own = cascade.plans_of(branch.key, plans)
-        cascade.require_folds(branch.key, own, folds)
-        cascade.require_same_split(branch.key, own)
+        require_folds(cascade, branch.key, own, folds)
+        require_same_split(cascade, branch.key, own)
     manifest = cascade.manifest(plans)
     if not manifest.is_file() or set(Manifest.load(manifest).branches) != {branch.key for branch in cascade.branches}:
         raise MissingArtifactError(
@@ -96,7 +97,7 @@ def cross_validate(
 def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
     """Scores of all cases, and what keeping the largest parts changes."""
     profile, scores, targets = cascade.profile, [], []
-    undrawn: dict[str, list[str]] = read_json(Cascade.path(cascade.source)).get("unannotated", {})
+    undrawn = cascade.not_annotated
     dices: dict[str, list[tuple[float, float]]] = {}
     for case, predicted, reference in pairs:
         image_p, image_r = read_label_map(predicted), read_label_map(reference)

@@ -102,7 +102,7 @@ def untrained_cascade(tmp_path_factory):
             for branch in branches:
                 write_weights(cascade, branch)
             if branches != ("small_hard",):
-                make_channels(cascade, DEFAULT_PLANS, torch.device("cpu"), jittered=0)
+                make_channels(cascade, DEFAULT_PLANS, torch.device("cpu"))
         yield cascade
         torch.set_num_threads(threads)
 

@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-JITTERED = "-jitter"
+FURTHER_CROP = re.compile(r"-jitter\d+$")
+"""Ending of further crops of the same target for training alone, which are recognised but not supported."""
 
 
 def crop_case(case: str, target: str) -> str:
@@ -14,19 +15,14 @@ def crop_case(case: str, target: str) -> str:
     return f"{case}__{target}"
 
 
-def jittered_crop(crop: str, index: int) -> str:
-    """Case name of a further crop of the same target, for training alone."""
-    return f"{crop}{JITTERED}{index}"
-
-
-def is_jittered(case: str) -> bool:
-    """Whether a case is such a further crop."""
-    return re.search(rf"{JITTERED}\d+$", case) is not None
-
-
 def source_case(crop: str) -> str:
-    """Case that a small & hard crop was cut from."""
+    """Case that a small & hard crop was cut from; a name that is no crop's is returned as it is."""
     return crop.rpartition("__")[0] or crop
+
+
+def is_further_crop(crop: str) -> bool:
+    """Whether the name of a small & hard crop is that of a further one of its target."""
+    return FURTHER_CROP.search(crop) is not None
 
 
 def patient_of(case: str, pattern: str | None) -> str | None:
@@ -34,9 +30,11 @@ def patient_of(case: str, pattern: str | None) -> str | None:
     if not pattern:
         return case
     match = re.search(pattern, case)
-    return match.group(1) if match and match.groups() else None
+    if match is None or not match.groups():
+        return None
+    return match.group(1)
 
 
 def name_hashes(names: Iterable[str]) -> list[str]:
-    """Salt-free hashes of case names: they travel with a model in place of the names themselves."""
+    """Salt-free hashes of case names, sorted: they travel with a model in place of the names themselves."""
     return sorted(hashlib.sha256(name.encode()).hexdigest()[:16] for name in names)

@@ -1,18 +1,44 @@
-"""Which organs and targets a branch's labels mean."""
+"""Which organs and detection targets the labels of a branch mean, and the dataset.json that says so."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from soars_nnunet.branches import BRANCHES
-from soars_nnunet.cascade.record import (
-    Cascade,
-)
+from soars_nnunet.cascade.record import Cascade
+
+READER = "SimpleITKIOWithReorient"
+"""nnU-Net's reader that brings every orientation to one."""
+
+
+class BranchClass(NamedTuple):
+    """A foreground class of a branch: its name, and the organs that it unites."""
+
+    name: str
+    organs: list[str]
+
+
+def branch_labels(cascade: Cascade, branch: str) -> list[BranchClass]:
+    """Foreground classes of a branch in label order (1, 2, ...).
+
+    Anchor, MidLevel and SmallHard have one class an organ; Detection has one a target. Organs that
+    the source dataset lacks are left out.
+    """
+    organs = [organ for organ in cascade.profile.tier(BRANCHES[branch].tier) if organ.name in cascade.labels]
+    members: dict[str, list[str]] = {}
+    for organ in organs:
+        name = organ.target if branch == "detection" and organ.target else organ.name
+        members.setdefault(name, []).append(organ.name)
+    return [BranchClass(name, names) for name, names in members.items()]
 
 
 def target_labels(cascade: Cascade) -> dict[str, tuple[int, ...]]:
     """Source labels of each detection target's organs."""
-    return {name: tuple(cascade.labels[o] for o in organs) for name, organs in branch_labels(cascade, "detection")}
+    labels = {}
+    for name, organs in branch_labels(cascade, "detection"):
+        labels[name] = tuple(cascade.labels[organ] for organ in organs)
+    return labels
 
 
 def partner_of(cascade: Cascade, target: str) -> str:
@@ -21,29 +47,27 @@ def partner_of(cascade: Cascade, target: str) -> str:
     return mirrored if mirrored in target_labels(cascade) else target
 
 
-READER = "SimpleITKIOWithReorient"
+def branch_dataset_json(
+    cascade: Cascade, branch: str, channels: Sequence[str], *, num_cases: int, ending: str
+) -> dict[str, Any]:
+    """dataset.json of a branch.
 
-
-def branch_labels(cascade: Cascade, branch: str) -> list[tuple[str, list[str]]]:
-    """Foreground classes of a branch in label order (1, 2, ...), each with the organs that it unites.
-
-    Anchor, MidLevel and SmallHard have one class an organ; Detection has one a target. Organs that
-    the source dataset lacks are left out.
+    Args:
+        cascade: The stratified dataset.
+        branch: Key of the branch.
+        channels: Names of the guidance channels, which are 0 to 1 and named for nnU-Net's NoNormalization.
+        num_cases: Of training.
+        ending: Of image and label files.
     """
-    organs = [o for o in cascade.profile.tier(BRANCHES[branch].tier) if o.name in cascade.labels]
-    if branch != "detection":
-        return [(organ.name, [organ.name]) for organ in organs]
-    targets: dict[str, list[str]] = {}
-    for organ in organs:
-        targets.setdefault(organ.target or organ.name, []).append(organ.name)
-    return list(targets.items())
-
-
-def branch_dataset_json(cascade: Cascade, branch: str, channels: Sequence[str], num_cases: int, ending: str) -> dict:
-    """dataset.json of a branch; guidance channels are 0 to 1 and named for nnU-Net's NoNormalization."""
+    channel_names = {"0": "CT"}
+    for index, _ in enumerate(channels, 1):
+        channel_names[str(index)] = "noNorm"
+    labels = {"background": 0}
+    for value, (name, _) in enumerate(branch_labels(cascade, branch), 1):
+        labels[name] = value
     return {
-        "channel_names": {"0": "CT", **{str(i): "noNorm" for i in range(1, len(channels) + 1)}},
-        "labels": {"background": 0, **{name: i for i, (name, _) in enumerate(branch_labels(cascade, branch), 1)}},
+        "channel_names": channel_names,
+        "labels": labels,
         "numTraining": num_cases,
         "file_ending": ending,
         "overwrite_image_reader_writer": READER,

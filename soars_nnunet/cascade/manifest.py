@@ -149,12 +149,11 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
     Returns:
         Where it lies.
     """
-    pattern = read_json(Cascade.path(cascade.source)).get("patient_pattern")
     branches = {}
     for branch in cascade.branches:
         plans = cascade.plans_of(branch.key, plans_name)
         if cascade.plans(branch.key, plans).is_file():
-            branches[branch.key] = _describe_branch(cascade, branch.key, plans, pattern)
+            branches[branch.key] = _describe_branch(cascade, branch.key, plans)
     targets: dict[str, TargetFacts] = {}
     if "detection" in cascade.datasets:
         plans = cascade.plans_of("detection", detected_by or plans_name)
@@ -163,7 +162,7 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
         source=cascade.source,
         plans=plans_name,
         profile=cascade.profile,
-        patient_pattern=pattern,
+        patient_pattern=cascade.patient_pattern,
         branches=branches,
         targets=targets,
         provenance=provenance(),
@@ -173,11 +172,11 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
     return path
 
 
-def _describe_branch(cascade: Cascade, branch: str, plans: str, pattern: str | None) -> ManifestBranch:
+def _describe_branch(cascade: Cascade, branch: str, plans: str) -> ManifestBranch:
     settings = PlansFile.read(cascade.plans(branch, plans)).settings
     training_patients = []
     for split in cascade.splits():
-        patients = {patient_of(case, pattern) or case for case in split["train"]}
+        patients = {patient_of(case, cascade.patient_pattern) or case for case in split["train"]}
         training_patients.append(tuple(name_hashes(patients)))
     model = cascade.model(branch, plans)
     return ManifestBranch(

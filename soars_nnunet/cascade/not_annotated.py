@@ -1,6 +1,6 @@
-"""Organs that nobody contoured in some cases: which they are, and what the trainers are told.
+"""Organs that nobody annotated in some cases: which they are, and what the trainers are told.
 
-An organ of a case is drawn, truly absent, or there but not drawn. The last must not be learnt as
+An organ of a case is drawn, truly absent, or there but not annotated. The last must not be learnt as
 background: the trainers count its probability with the background's (marginal loss).
 """
 
@@ -14,9 +14,15 @@ from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import Profile
 
+KEY = "unannotated"
+"""In a case's entry that says more of it than its organs."""
 
-def read_unannotated(path: Path, profile: Profile, cases: Collection[str] | None) -> dict[str, list[str]]:
-    """Organs not drawn, by case, from a JSON file.
+MAX_LISTED = 5
+"""Unknown cases that a message names."""
+
+
+def read_not_annotated(path: Path, profile: Profile, cases: Collection[str] | None) -> dict[str, list[str]]:
+    """Organs that are not annotated, by case, from a JSON file.
 
     Args:
         path: ``{case: [organ, ...]}`` or ``{case: {"unannotated": [organ, ...], ...}}``; any spelling
@@ -30,45 +36,68 @@ def read_unannotated(path: Path, profile: Profile, cases: Collection[str] | None
     Raises:
         InputError: If the file is something else, or names a case that the dataset lacks.
     """
-    data = read_json(path)
-    entries: dict[str, Any] = {}
-    for case, entry in data.items() if isinstance(data, dict) else ():
-        entries[case] = entry.get("unannotated", []) if isinstance(entry, dict) else entry
-    if not isinstance(data, dict) or not all(_are_names(entry) for entry in entries.values()):
-        raise InputError(
-            f'{path}: expected {{"case": ["organ", ...], ...}} or {{"case": {{"unannotated": ["organ", ...]}}}}, '
-            "got something else; correct the file"
-        )
+    entries = _read_entries(path)
     foreign = [] if cases is None else sorted(set(entries) - set(cases))
     if foreign:
-        raise InputError(f"{path}: expected cases of the dataset, got also {', '.join(foreign[:5])}; correct the names")
+        listed = ", ".join(foreign[:MAX_LISTED])
+        raise InputError(f"{path}: expected cases of the dataset, got also {listed}; correct the names")
     found = {}
     for case, names in entries.items():
-        organs = {organ.name for name in names if (organ := profile.resolve(name))}
+        organs = _resolve(names, profile)
         if organs:
-            found[case] = [organ.name for organ in profile.organs if organ.name in organs]
+            found[case] = organs
     return found
+
+
+def _read_entries(path: Path) -> dict[str, list[str]]:
+    """Names by case as the file spells them."""
+    data = read_json(path)
+    refusal = InputError(
+        f'{path}: expected {{"case": ["organ", ...], ...}} or {{"case": {{"unannotated": ["organ", ...]}}}}, '
+        "got something else; correct the file"
+    )
+    if not isinstance(data, dict):
+        raise refusal
+    entries = {}
+    for case, entry in data.items():
+        names = entry.get(KEY, []) if isinstance(entry, dict) else entry
+        if not _are_names(names):
+            raise refusal
+        entries[case] = names
+    return entries
+
+
+def _resolve(names: Iterable[str], profile: Profile) -> list[str]:
+    """TG-263 names of the organs that the profile knows, in its order."""
+    known = set()
+    for name in names:
+        organ = profile.resolve(name)
+        if organ is not None:
+            known.add(organ.name)
+    return [organ.name for organ in profile.organs if organ.name in known]
 
 
 def _are_names(entry: Any) -> bool:
     return isinstance(entry, list) and all(isinstance(name, str) for name in entry)
 
 
-def undrawn_classes(
-    undrawn: Mapping[str, Iterable[str]], classes: Sequence[tuple[str, Sequence[str]]]
+def classes_not_annotated(
+    not_annotated: Mapping[str, Iterable[str]], classes: Sequence[tuple[str, Sequence[str]]]
 ) -> dict[str, list[str]]:
     """A branch's classes that a case's contours do not show.
 
     Args:
-        undrawn: Organs not drawn, by case.
+        not_annotated: Organs that are not annotated, by case.
         classes: Name and organs of each class; a detection target unites several, and without one of
             them its centre is unknown.
 
     Returns:
         Class names by case; only cases that have any.
     """
-    table = {
-        case: [name for name, members in classes if not set(members).isdisjoint(organs)]
-        for case, organs in ((case, set(organs)) for case, organs in undrawn.items())
-    }
-    return {case: names for case, names in table.items() if names}
+    table = {}
+    for case, names in not_annotated.items():
+        organs = set(names)
+        lacking = [name for name, members in classes if not organs.isdisjoint(members)]
+        if lacking:
+            table[case] = lacking
+    return table

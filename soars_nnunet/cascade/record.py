@@ -4,21 +4,20 @@ Nothing else in the package builds a path. The steps meet in two JSON files:
 
 * ``<nnUNet_preprocessed>/<source dataset>/soars_cascade.json`` (``Cascade``): which nnU-Net
   datasets the source was stratified into; written by ``soars-stratify``.
-* ``<nnUNet_results>/<source dataset>/SOARS__<plans>/manifest.json``: what prediction needs to
-  know about the trained branches; written by ``soars-plan``.
+* ``<nnUNet_results>/<source dataset>/SOARS__<plans>/manifest.json`` (``Manifest``): what prediction
+  needs to know about the trained branches; written by ``soars-plan``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from soars_nnunet.branches import BRANCHES, Branch
-from soars_nnunet.cascade.case_names import is_jittered
+from soars_nnunet.cascade.case_names import is_further_crop
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
-from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.plans_file import CONFIGURATION
+from soars_nnunet.cascade.raw_cases import find_dataset
 from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import Profile
@@ -45,44 +44,41 @@ INFERENCE_REVISION = 6
 GUIDANCE_FACTS = ("split_sha256", "models", "plans", "cases", "inference")
 """What out-of-fold output depends on, in its provenance.json; made again where one of them changes."""
 
-UNANNOTATED = "unannotated.json"
+NOT_ANNOTATED = "unannotated.json"
+"""In a branch's preprocessed dataset: by case, the classes that are there but not annotated."""
 
 PREPROCESSING_RECORD = "soars/made_from.json"
 """In a folder of its own: nnU-Net tells the format of preprocessed data by the endings of its files."""
 
 
-def find_dataset(dataset: int | str) -> str:
-    """Name of a raw dataset, from its id or name.
-
-    Raises:
-        MissingArtifactError: If there is none, or several share the id.
-    """
-    names = sorted(path.name for path in raw_folder().glob("Dataset*") if path.is_dir())
-    text = str(dataset)
-    found = [n for n in names if n == text or (text.isdigit() and n.startswith(f"Dataset{int(text):03d}_"))]
-    if len(found) != 1:
-        raise MissingArtifactError(
-            f"dataset {text}: expected exactly one folder of that id or name in {raw_folder()}, got "
-            f"{found or 'none'}; it holds: {', '.join(names) or 'no datasets'}"
-        )
-    return found[0]
-
-
 @dataclass(frozen=True)
 class Cascade:
-    """A stratified source dataset: its profile and the nnU-Net datasets of its branches.
+    """A stratified source dataset: its profile, the nnU-Net datasets of its branches, facts of its cases.
 
     Attributes:
         source: Name of the source dataset.
         profile: The organs.
         datasets: nnU-Net dataset name by branch key; only branches whose tier has organs.
         labels: Source dataset's label by TG-263 name (organs of the profile only).
+        num_folds: Folds of the cross-validation.
+        split_sha256: Hash of the patient-level split; empty if it was not recorded.
+        cases: Names of the training cases, sorted.
+        empty: By case, organs without a voxel; only cases that have any.
+        not_annotated: By case, organs that are there but not annotated; only cases that have any.
+        patient_pattern: Regular expression whose first group is the patient in a case name; None if every
+            case is a patient of its own.
     """
 
     source: str
     profile: Profile
     datasets: dict[str, str]
     labels: dict[str, int]
+    num_folds: int = 4
+    split_sha256: str = ""
+    cases: tuple[str, ...] = ()
+    empty: dict[str, list[str]] = field(default_factory=dict)
+    not_annotated: dict[str, list[str]] = field(default_factory=dict)
+    patient_pattern: str | None = None
 
     @staticmethod
     def path(source: str) -> Path:
@@ -91,7 +87,7 @@ class Cascade:
 
     @classmethod
     def load(cls, dataset: int | str) -> Cascade:
-        """Read the record of a stratified source dataset (id or name).
+        """Read the record of a stratified source dataset (id or name); facts that it lacks have their defaults.
 
         Raises:
             MissingArtifactError: If the dataset was not stratified.
@@ -102,12 +98,35 @@ class Cascade:
                 f"{source} is not stratified: expected {cls.path(source)}; run: soars-stratify -d {dataset} -p PROFILE"
             )
         data = read_json(cls.path(source))
-        return cls(source, Profile.from_dict(data["profile"]), data["datasets"], data["labels"])
+        return cls(
+            source=source,
+            profile=Profile.from_dict(data["profile"]),
+            datasets=data["datasets"],
+            labels=data["labels"],
+            num_folds=data.get("num_folds", 4),
+            split_sha256=data.get("split_sha256", ""),
+            cases=tuple(data.get("cases", ())),
+            empty=data.get("empty", {}),
+            not_annotated=data.get("unannotated", {}),
+            patient_pattern=data.get("patient_pattern"),
+        )
 
-    def save(self, **facts: Any) -> None:
-        """Write the record, with any further facts for the reader."""
-        data = {"source": self.source, "datasets": self.datasets, "labels": self.labels, **facts}
-        write_json(self.path(self.source), {**data, "profile": self.profile.to_dict(), "provenance": provenance()})
+    def save(self) -> None:
+        """Write the record."""
+        data = {
+            "source": self.source,
+            "datasets": self.datasets,
+            "labels": self.labels,
+            "num_folds": self.num_folds,
+            "split_sha256": self.split_sha256,
+            "cases": list(self.cases),
+            "empty": self.empty,
+            "unannotated": self.not_annotated,
+            "patient_pattern": self.patient_pattern,
+            "profile": self.profile.to_dict(),
+            "provenance": provenance(),
+        }
+        write_json(self.path(self.source), data)
 
     def plans_of(self, branch: str, plans: str) -> str:
         """Plans that a branch has under a variant's name: its own, or else the default ones."""
@@ -121,7 +140,7 @@ class Cascade:
     @property
     def networks(self) -> tuple[Branch, ...]:
         """The branches and, if the dataset was stratified with it, the baseline."""
-        return tuple(BRANCHES[key] for key in BRANCHES if key in self.datasets)
+        return tuple(branch for key, branch in BRANCHES.items() if key in self.datasets)
 
     def raw(self, branch: str) -> Path:
         """Raw dataset folder of a branch."""
@@ -156,72 +175,25 @@ class Cascade:
         return results_folder() / self.source / f"SOARS__{plans}" / MANIFEST
 
     def splits(self, branch: str = "anchor") -> list[dict[str, list[str]]]:
-        """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold."""
-        return read_json(self.preprocessed(branch) / "splits_final.json")
+        """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold.
+
+        Raises:
+            MissingArtifactError: If there are none, or the crops were written by a version that is not supported.
+        """
+        splits = read_json(self.preprocessed(branch) / "splits_final.json")
+        if branch == "small_hard" and any(is_further_crop(crop) for split in splits for crop in split["train"]):
+            raise MissingArtifactError(
+                f"{self.raw(branch)}: expected one crop a patient and target, got further ones, which are not "
+                f"supported; run: soars-channels -d {self.source}"
+            )
+        return splits
 
     def split_hash(self, branch: str) -> str:
-        """Hash of a branch's split, without further crops: which of them there are depends on the detection."""
-        splits = self.splits(branch)
-        return json_hash([{k: [c for c in cases if not is_jittered(c)] for k, cases in s.items()} for s in splits])
+        """Hash of a branch's split."""
+        return json_hash(self.splits(branch))
 
     def train_command(self, branch: str, fold: int, plans: str = DEFAULT_PLANS) -> str:
         """The nnU-Net command that trains one fold of a branch."""
         name = self.datasets[branch]
         suffix = "" if plans == DEFAULT_PLANS else f" -p {plans}"
         return f"nnUNetv2_train {int(name[7:10])} {CONFIGURATION} {fold} -tr {BRANCHES[branch].trainer}{suffix}"
-
-    def trained_folds(self, branch: str, plans: str) -> list[int]:
-        """Folds of a branch with a final checkpoint."""
-        return trained_folds(self.model(branch, plans))
-
-    def require_same_split(self, branch: str, plans: str) -> None:
-        """Check that a branch was trained on the present split.
-
-        Raises:
-            MissingArtifactError: If not: its validation cases may have been in its training.
-        """
-        model = self.model(branch, plans)
-        if PlansFile.read(model / "plans.json").split_sha256 != self.split_hash(branch):
-            raise MissingArtifactError(
-                f"{model}: trained on another split than {self.preprocessed(branch) / 'splits_final.json'}; "
-                "retrain its folds after soars-plan, or restore the split"
-            )
-
-    def require_same_grid(self, branch: str, plans: str) -> None:
-        """Check that a branch was trained at the spacing and CT unit at which its cases are preprocessed now.
-
-        Raises:
-            MissingArtifactError: If not.
-        """
-        model = self.model(branch, plans)
-        trained = PlansFile.read(model / "plans.json").grid_and_units
-        planned = PlansFile.read(self.plans(branch, plans)).grid_and_units
-        if trained != planned:
-            raise MissingArtifactError(
-                f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
-                "rerun soars-plan with the former --spacing and hu_per_unit, or retrain the folds"
-            )
-
-    def require_folds(self, branch: str, plans: str, folds: Sequence[int] | None = None) -> None:
-        """Check that folds of the split are trained: all of them, or only some.
-
-        Raises:
-            MissingArtifactError: Naming the missing folds and their commands, or folds that the split lacks.
-        """
-        known = range(len(self.splits()))
-        unknown = sorted(set(folds or ()) - set(known))
-        if unknown:
-            raise MissingArtifactError(f"folds: expected some of {list(known)}, got {unknown}")
-        missing = sorted(set(known if folds is None else folds) - set(self.trained_folds(branch, plans)))
-        if missing:
-            commands = "; ".join(self.train_command(branch, fold, plans) for fold in missing)
-            raise MissingArtifactError(
-                f"{self.datasets[branch]}: expected the models of every fold asked for, but fold(s) {missing} have no "
-                f"{CHECKPOINT} in {self.model(branch, plans)} (fold 'all' cannot stand in); run: {commands}"
-            )
-
-
-def trained_folds(model_folder: Path) -> list[int]:
-    """Numbered folds in a model folder that hold a final checkpoint, ascending; empty if there are none."""
-    folds = (path.parent.name[5:] for path in model_folder.glob(f"fold_*/{CHECKPOINT}"))
-    return sorted(int(fold) for fold in folds if fold.isdigit())

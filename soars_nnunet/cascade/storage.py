@@ -1,4 +1,8 @@
-"""Reading and writing what steps hand on: whole files or none, hashes, provenance."""
+"""Reading and writing what steps hand on: whole files or none, hashes, provenance.
+
+Nothing else in the package writes a file in place: ``replacing`` writes one file, ``new_staging`` and ``publish`` a
+folder of them. What lies under the final name is whole, also after a power cut.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +19,24 @@ from typing import Any
 from soars_nnunet import __version__
 from soars_nnunet.errors import MissingArtifactError
 
+DEPENDENCIES = ("nnunetv2", "torch", "SimpleITK")
+"""Packages whose versions go into the provenance."""
+
 
 @contextmanager
-def replacing(path: Path) -> Any:
-    """Context that yields a temporary path beside ``path`` and renames it on success; nothing stays on failure."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Context that yields a temporary path beside ``path``: flushed to the disk and renamed on success.
+
+    On failure nothing of it stays, and ``path`` is what it was before. The folder is made if need be.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     stem, dot, ending = path.name.partition(".")
     temporary = path.with_name(f".{stem}.{os.getpid()}{dot}{ending}")
     try:
         yield temporary
+        _flush_file(temporary)
         os.replace(temporary, path)
+        _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -42,13 +54,43 @@ def new_staging(folder: Path) -> Iterator[Path]:
 
 
 def publish(staging: Path, folder: Path) -> None:
-    """Rename a finished staging folder to its place; a former one is removed only then."""
+    """Flush a finished staging folder to the disk and rename it to its place; an old one is removed only then."""
+    for path in staging.rglob("*"):
+        if path.is_dir():
+            _flush_folder(path)
+        else:
+            _flush_file(path)
+    _flush_folder(staging)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     staging.rename(folder)
+    _flush_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush_file(path: Path) -> None:
+    """Have the system write a file's content to the disk."""
+    mode = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows flushes only what is open for writing
+    descriptor = os.open(path, mode)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the system write a folder's names to the disk; Windows opens no folder and does so by itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems have no flush of folders
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> Any:
@@ -66,14 +108,22 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON under a temporary name, then rename."""
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    """Write JSON, whole or not at all."""
+    write_text(Path(path), json.dumps(data, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8 with line ends as they are, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
 
 
 def provenance() -> dict[str, str]:
     """Versions that shaped an artifact."""
-    return {"soars_nnunet": __version__, **{name: version(name) for name in ("nnunetv2", "torch", "SimpleITK")}}
+    versions = {"soars_nnunet": __version__}
+    for name in DEPENDENCIES:
+        versions[name] = version(name)
+    return versions
 
 
 def json_hash(data: Any) -> str:
@@ -85,6 +135,6 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
+        while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

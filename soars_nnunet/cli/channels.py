@@ -23,13 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--branches", nargs="+", action="extend", choices=GUIDING, help="only these (default: both)")
     parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
     parser.add_argument(
-        "--jittered-crops",
-        type=int,
-        metavar="N",
-        help="N further training crops a patient and target, as far off the true centre, in any direction, as "
-        "detections of other patients were (default: as many as before, at first none)",
-    )
-    parser.add_argument(
         "--in-sample",
         action="store_true",
         help="only anchor probabilities, and by models that trained on the case; to compare",
@@ -39,21 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run each fold's model on the cases that it did not train on."""
-    from soars_nnunet.guidance.channels import make_channels
+    from soars_nnunet.guidance.channels import ChannelOptions, make_channels
 
     cascade = Cascade.load(arguments.dataset)
-    done = make_channels(
-        cascade,
-        arguments.plans_name,
-        device=to_device(arguments.device),
+    options = ChannelOptions(
         raw=arguments.raw,
-        progress=say,
-        branches=arguments.branches or GUIDING,
+        branches=tuple(arguments.branches or GUIDING),
         crops=not arguments.no_crops,
-        jittered=arguments.jittered_crops,
         in_sample=arguments.in_sample,
         tiling=to_tiling(arguments),
     )
+    done = make_channels(cascade, arguments.plans_name, to_device(arguments.device), options, progress=say)
     kind = "in-sample" if arguments.in_sample else "out-of-fold"
     say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
 

@@ -12,7 +12,7 @@ from textwrap import wrap
 from soars_nnunet import __version__
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.manifest import Manifest, trained_manifests
-from soars_nnunet.cascade.record import trained_folds
+from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import TIERS, Profile, available_profiles, load_profile

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from soars_nnunet.cascade.not_annotated import read_unannotated
+from soars_nnunet.cascade.not_annotated import read_not_annotated
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes, resolve_labels
 from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
@@ -45,7 +45,7 @@ class EvaluationOptions:
         prediction_labels: JSON with ``labels`` (nnU-Net's dataset.json) of the prediction; None looks for
             ``dataset.json`` in its folder, and without one takes the profile's labels.
         reference_labels: The same of the reference; also looked for above its folder, as in a raw nnU-Net dataset.
-        not_annotated: JSON of organs by case that nobody drew in the reference (see ``read_unannotated``).
+        not_annotated: JSON of organs by case that nobody drew in the reference (see ``read_not_annotated``).
         allow_missing: Accept references without prediction and list them.
         empty_means_absent: Organs of the reference's list without a voxel are truly absent.
         num_processes: Cases scored at a time, 1 or more; each in a process of its own above 1.
@@ -120,7 +120,7 @@ def evaluate_folders(
     labels_r = read_label_list(reference, options.reference_labels, "reference", look_above=True)
     values_p, unknown_p = resolve_labels(labels_p, profile)
     _, unknown_r = resolve_labels(labels_r, profile)
-    listed = read_unannotated(options.not_annotated, profile, None) if options.not_annotated else {}
+    listed = read_not_annotated(options.not_annotated, profile, None) if options.not_annotated else {}
     jobs = []
     for case in files.cases:
         absent = tuple(listed.get(case.case, ()))

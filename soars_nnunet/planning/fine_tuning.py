@@ -20,6 +20,7 @@ from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS, PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.trained import require_same_grid, require_same_split, trained_folds
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.planning.planned_settings import mean_training_cases
 from soars_nnunet.planning.preprocess import preprocess
@@ -122,12 +123,12 @@ def _check_name(cascade: Cascade, name: str, base: str) -> None:
 def _trained_branch(cascade: Cascade, key: str, base: str) -> TrainedBranch:
     plans = cascade.plans_of(key, base)
     folder = cascade.model(key, plans)
-    if not cascade.trained_folds(key, plans):
+    if not trained_folds(cascade.model(key, plans)):
         raise MissingArtifactError(
             f"{folder}: expected trained folds of every branch; run {cascade.train_command(key, 0, plans)}"
         )
-    cascade.require_same_split(key, plans)
-    cascade.require_same_grid(key, plans)
+    require_same_split(cascade, key, plans)
+    require_same_grid(cascade, key, plans)
     model = PlansFile.read(folder / "plans.json")
     classes = tuple((name, tuple(members)) for name, members in branch_labels(cascade, key))
     joined = JoinedBranch(

@@ -10,8 +10,8 @@ from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import DEFAULT_PLANS, GUIDANCE_FACTS, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
-from soars_nnunet.guidance.channels import guidance_record
 from soars_nnunet.guidance.crops import detection_of_crops
+from soars_nnunet.guidance.out_of_fold import guidance_record
 from soars_nnunet.planning.options import PlanOptions
 from soars_nnunet.prediction.tiling import Tiling, tiling_options
 

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from soars_nnunet.cascade.case_names import is_jittered
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.prediction.sliding_window import validate_steps
 from soars_nnunet.profile import Profile
@@ -49,15 +47,15 @@ def complete_settings(
         guidance=tuple(guidance),
         mirror=mirror,
         split_sha256=cascade.split_hash(branch),
-        patient_pattern=read_json(Cascade.path(cascade.source)).get("patient_pattern"),
+        patient_pattern=cascade.patient_pattern,
     )
 
 
 def mean_training_cases(cascade: Cascade, branch: str) -> float:
-    """Training cases of a fold, the mean over folds; further crops, for training alone, are not counted."""
+    """Training cases of a fold, the mean over folds."""
     counts = []
     for split in cascade.splits(branch):
-        counts.append(sum(not is_jittered(case) for case in split["train"]))
+        counts.append(len(split["train"]))
     return float(np.mean(counts))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from soars_nnunet.cascade.record import CHECKPOINT, trained_folds
+from soars_nnunet.cascade.record import CHECKPOINT
 from soars_nnunet.cascade.storage import file_hash
+from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.networks.phnn import PHNN

@@ -9,7 +9,7 @@ import torch
 
 from soars_nnunet.cascade.manifest import Manifest, ManifestBranch
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.record import trained_folds
+from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.options import PredictionOptions

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,9 @@ import SimpleITK as sitk
 from soars_nnunet.branches import BRANCHES, Branch
 from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.not_annotated import read_unannotated, undrawn_classes
-from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import UNANNOTATED, Cascade, find_dataset
+from soars_nnunet.cascade.not_annotated import classes_not_annotated, read_not_annotated
+from soars_nnunet.cascade.raw_cases import find_dataset, training_cases
+from soars_nnunet.cascade.record import NOT_ANNOTATED, Cascade
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, replacing, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
@@ -101,7 +101,7 @@ def stratify(
         patient_pattern: Regular expression whose first group is the patient in a case name; by
             default every case is a patient of its own.
         progress: Receives one line per case.
-        unannotated: JSON file of organs not drawn by case, see ``read_unannotated``.
+        unannotated: JSON file of organs not drawn by case, see ``read_not_annotated``.
         empty_means_absent: An organ without a voxel is truly absent; otherwise it counts as not drawn.
         baseline: Also write a dataset of all organs, for ``SOARSBaselineTrainer`` or any nnU-Net trainer.
 
@@ -124,7 +124,7 @@ def stratify(
     cases = training_cases(source, dataset_json)
     splits = split_patients(sorted(cases), num_folds, patient_pattern)
 
-    listed = read_unannotated(unannotated, profile, cases) if unannotated else {}
+    listed = read_not_annotated(unannotated, profile, cases) if unannotated else {}
     result = Stratification(cascade, unknown, absent)
     with ExitStack() as stack:
         folders = {b.key: cascade.raw(b.key) for b in cascade.networks if b.key != "small_hard"}
@@ -139,16 +139,18 @@ def stratify(
             _write_dataset_json(cascade, BRANCHES[key], folder, cases, dataset_json["file_ending"])
             publish(folder, cascade.raw(key))
             write_json(cascade.preprocessed(key) / "splits_final.json", splits)
-            open_classes = undrawn_classes(result.undrawn, branch_labels(cascade, key))
-            write_json(cascade.preprocessed(key) / UNANNOTATED, open_classes)
-    cascade.save(
+            open_classes = classes_not_annotated(result.undrawn, branch_labels(cascade, key))
+            write_json(cascade.preprocessed(key) / NOT_ANNOTATED, open_classes)
+    result.cascade = replace(
+        cascade,
         num_folds=num_folds,
         split_sha256=json_hash(splits),
-        cases=sorted(cases),
+        cases=tuple(sorted(cases)),
         empty=result.empty,
-        unannotated=result.undrawn,
+        not_annotated=result.undrawn,
         patient_pattern=patient_pattern,
     )
+    result.cascade.save()
     return result
 
 
@@ -244,7 +246,7 @@ def _stratify_case(
 def _write_dataset_json(
     cascade: Cascade, branch: Branch, folder: Path, cases: dict[str, tuple[Path, Path]], ending: str
 ) -> None:
-    data = branch_dataset_json(cascade, branch.key, (), len(cases), ending)
+    data = branch_dataset_json(cascade, branch.key, (), num_cases=len(cases), ending=ending)
     name = cascade.datasets[branch.key]
     data["dataset"] = {
         case: {"images": [_portable(image)], "label": f"$nnUNet_raw/{name}/labelsTr/{case}{ending}"}

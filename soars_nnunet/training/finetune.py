@@ -24,6 +24,7 @@ from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.case_names import crop_case
 from soars_nnunet.cascade.record import CHECKPOINT, Cascade
 from soars_nnunet.cascade.storage import read_json, replacing, write_json
+from soars_nnunet.cascade.trained import require_same_grid
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
@@ -131,7 +132,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         """nnU-Net's initialisation, then the fold's trained weights of every branch."""
         super().initialize()
         for key, network in self.network.branches.items():
-            self.cascade.require_same_grid(key, self.joined[key].plans)  # crops are read as they are now
+            require_same_grid(self.cascade, key, self.joined[key].plans)  # crops are read as they are now
             folder = self.cascade.model(key, self.joined[key].plans) / f"fold_{self.fold}"
             network.load_state_dict(load_checkpoint(folder / CHECKPOINT)["network_weights"])
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from nnunetv2.evaluation.evaluate_predictions import load_summary_json, save_summary_json
 
-from soars_nnunet.cascade.record import UNANNOTATED
+from soars_nnunet.cascade.record import NOT_ANNOTATED
 from soars_nnunet.cascade.storage import read_json
 
 Value = TypeVar("Value")
@@ -30,7 +30,7 @@ def load_undrawn(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[int, .
         folder: Preprocessed dataset; without ``unannotated.json`` every class is drawn or absent.
         labels: Label by class name.
     """
-    path = folder / UNANNOTATED
+    path = folder / NOT_ANNOTATED
     table = read_json(path) if path.is_file() else {}
     return ByCase({case: tuple(sorted(labels[name] for name in names)) for case, names in table.items()})
 

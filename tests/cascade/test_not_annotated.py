@@ -1,6 +1,7 @@
 """Organs that nobody drew: from the user's file to the branches, their crops and their trainers."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from nnunetv2.utilities.collate_outputs import collate_outputs
 
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.not_annotated import read_unannotated, undrawn_classes
+from soars_nnunet.cascade.not_annotated import classes_not_annotated, read_not_annotated
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
-from soars_nnunet.cascade.record import DEFAULT_PLANS, UNANNOTATED, Cascade
+from soars_nnunet.cascade.record import DEFAULT_PLANS, NOT_ANNOTATED
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cli import stratify as stratify_command
 from soars_nnunet.errors import InputError
@@ -34,7 +35,7 @@ def test_both_forms_and_any_spelling_are_read(tmp_path):
     write_json(
         path, {"a": ["Left Parotid", "liver", "Brainstem"], "b": {"split": "x", "unannotated": ["larynx"]}, "c": {}}
     )
-    found = read_unannotated(path, HN42, {"a", "b", "c", "d"})
+    found = read_not_annotated(path, HN42, {"a", "b", "c", "d"})
     assert found == {"a": ["Brainstem", "Parotid_L"], "b": ["Larynx"]}
 
 
@@ -45,12 +46,12 @@ def test_both_forms_and_any_spelling_are_read(tmp_path):
 def test_other_content_is_refused(tmp_path, content, message):
     write_json(tmp_path / "cases.json", content)
     with pytest.raises(InputError, match=message):
-        read_unannotated(tmp_path / "cases.json", HN42, {"a"})
+        read_not_annotated(tmp_path / "cases.json", HN42, {"a"})
 
 
 def test_a_class_is_open_if_one_of_its_organs_is():
     classes = [("Pair", ("Eye_L", "Eye_R")), ("Larynx", ("Larynx",))]
-    assert undrawn_classes({"a": ["Eye_R"], "b": ["Brainstem"]}, classes) == {"a": ["Pair"]}
+    assert classes_not_annotated({"a": ["Eye_R"], "b": ["Brainstem"]}, classes) == {"a": ["Pair"]}
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_branches_know_what_was_not_drawn(partial, capsys):
     assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2", "--unannotated", str(path)]) == 0
     out = capsys.readouterr().out
     assert "phantom_000: Brainstem, Larynx, OpticNrv_L listed as not drawn; the contours are not used" in out
-    tables = {key: read_json(cascade.preprocessed(key) / UNANNOTATED) for key in ("anchor", "mid_level", "detection")}
+    tables = {key: read_json(cascade.preprocessed(key) / NOT_ANNOTATED) for key in ("anchor", "mid_level", "detection")}
     target = HN42.by_name["OpticNrv_L"].target
     # a few organs of the coarse phantoms have no voxel either
     assert tables["anchor"] == {"phantom_000": ["Brainstem"]} and target in tables["detection"]["phantom_000"]
@@ -90,23 +91,21 @@ def test_empty_is_not_drawn_unless_the_user_says_absent(partial, capsys):
     cascade, _ = partial
     assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2"]) == 0
     assert "taken as there but not drawn" in capsys.readouterr().out
-    assert "Parotid_L" in read_json(cascade.preprocessed("mid_level") / UNANNOTATED)["phantom_002"]
+    assert "Parotid_L" in read_json(cascade.preprocessed("mid_level") / NOT_ANNOTATED)["phantom_002"]
     done = stratify(7, HN42, num_folds=2, empty_means_absent=True)
     assert "Parotid_L" in done.empty["phantom_002"] and done.undrawn == {}
-    assert read_json(cascade.preprocessed("mid_level") / UNANNOTATED) == {}
+    assert read_json(cascade.preprocessed("mid_level") / NOT_ANNOTATED) == {}
 
 
 def test_crops_leave_open_targets_out(partial):
-    cascade, _ = partial
-    record = Cascade.path(cascade.source)
-    write_json(record, {**read_json(record), "unannotated": {"phantom_000": ["OpticNrv_L", "Larynx"]}})
+    cascade = replace(partial[0], not_annotated={"phantom_000": ["OpticNrv_L", "Larynx"]})
     before = {path.name for path in (cascade.raw("small_hard") / "labelsTr").iterdir()}
     write_crops(cascade, DEFAULT_PLANS, lambda text: None)
     crops = {path.name for path in (cascade.raw("small_hard") / "labelsTr").iterdir()}
     target = HN42.by_name["OpticNrv_L"].target
     assert before - crops == {f"phantom_000__{target}.nii.gz"}
     open_organs = [organ.name for organ in HN42.targets[target]]
-    table = read_json(cascade.preprocessed("small_hard") / UNANNOTATED)
+    table = read_json(cascade.preprocessed("small_hard") / NOT_ANNOTATED)
     assert table and all(crop.startswith("phantom_000__") and names == ["OpticNrv_L"] for crop, names in table.items())
     classes = [name for name, _ in branch_labels(cascade, "small_hard")]
     values = [classes.index(name) + 1 for name in open_organs]
@@ -120,7 +119,7 @@ def trainer_of(cascade, trainer, open_class, cases):
     plans = read_json(cascade.plans(trainer.branch, DEFAULT_PLANS))
     plans["continue_training"] = False
     dataset_json = read_json(cascade.preprocessed(trainer.branch) / "dataset.json")
-    write_json(cascade.preprocessed(trainer.branch) / UNANNOTATED, {case: [open_class] for case in cases})
+    write_json(cascade.preprocessed(trainer.branch) / NOT_ANNOTATED, {case: [open_class] for case in cases})
     made = trainer(plans, CONFIGURATION, 0, dataset_json, torch.device("cpu"))
     made.initialize()
     made.on_train_start()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from guidance.sources import gaussian
 from scipy.ndimage import center_of_mass
 
 from soars_nnunet.cascade.environment import raw_folder
@@ -16,42 +17,11 @@ from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.guidance.channels import make_channels
 from soars_nnunet.guidance.detections import (
     DetectionScore,
-    brightest_hd_mm,
+    Spread,
     format_detections,
     score_detections,
     summarise_detections,
 )
-
-
-def gaussian(shape, center, spacing_mm, sigma_mm=8.0):
-    offsets = [(np.arange(n) - c) * mm for n, c, mm in zip(shape, center, spacing_mm, strict=True)]
-    squared = sum(o.reshape([-1 if i == axis else 1 for i in range(3)]) ** 2 for axis, o in enumerate(offsets))
-    return np.exp(-squared / 2 / sigma_mm**2)
-
-
-def test_hd_of_shifted_maps_is_the_shift():
-    spacing = (3.0, 1.5, 1.5)
-    maps = [gaussian((30, 40, 40), center, spacing) for center in ((12, 20, 18), (14, 20, 22))]
-    assert brightest_hd_mm(maps[0], maps[0], spacing) == 0
-    assert brightest_hd_mm(*maps, spacing) == pytest.approx(np.hypot(2 * 3.0, 4 * 1.5))
-
-
-@pytest.mark.parametrize("count", [1, 7, 200])
-def test_hd_equals_simpleitk(count):
-    random, spacing = np.random.default_rng(count), (2.0, 1.0, 1.5)
-    maps = random.permutation(2 * 9 * 10 * 11).reshape(2, 9, 10, 11).astype(float)
-    images = []
-    for heatmap in maps:
-        images.append(sitk.GetImageFromArray((heatmap >= np.sort(heatmap.ravel())[-count]).astype(np.uint8)))
-        images[-1].SetSpacing(spacing[::-1])
-    measure = sitk.HausdorffDistanceImageFilter()
-    measure.Execute(*images)
-    assert brightest_hd_mm(*maps, spacing, count) == pytest.approx(measure.GetHausdorffDistance(), rel=1e-6)
-
-
-def test_maps_of_two_shapes_are_refused():
-    with pytest.raises(ValueError, match="one shape"):
-        brightest_hd_mm(np.zeros((3, 3, 3)), np.zeros((3, 3, 4)), (1, 1, 1))
 
 
 def test_planted_shifts_are_measured(cascade_copy):
@@ -83,9 +53,9 @@ def test_means_are_over_targets_as_in_the_papers_table():
     scores = [DetectionScore("a", "Ear_L", 1, 2.0, 4.0), DetectionScore("b", "Ear_L", 1, 4.0, 8.0)]
     scores.append(DetectionScore("a", "Pineal", 1, 9.0, 3.0))
     rows = summarise_detections(scores)
-    assert rows["Ear_L"]["distance_mm"] == (3.0, pytest.approx(np.sqrt(2)))
-    assert rows["Pineal"]["hd_mm"] == (3.0, None)
-    assert rows["Average"]["distance_mm"][0] == 6.0 and rows["Average"]["n"] == 2
+    assert rows["Ear_L"].distance_mm == Spread(3.0, pytest.approx(np.sqrt(2)))
+    assert rows["Pineal"].hd_mm == Spread(3.0, None)
+    assert rows["Average"].distance_mm.mean == 6.0 and rows["Average"].n == 2
     lines = format_detections(scores, (3.0, 2.0, 2.5))
     assert len(lines) == 4 and lines[-1] == "HD of the 1000 brightest voxels of 3 x 2 x 2.5 mm (Z, Y, X)"
     assert summarise_detections([]) == {} and format_detections([], (3.0, 2.0, 2.5)) == []

@@ -24,7 +24,7 @@ from published_layouts import (
     written,
 )
 
-from soars_nnunet.cascade.not_annotated import read_unannotated
+from soars_nnunet.cascade.not_annotated import read_not_annotated
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.importing.dataset import ImportOptions, import_set
 from soars_nnunet.importing.public_sets import load_set
@@ -77,7 +77,7 @@ def test_pddca_and_its_splits(pddca, phantom, nnunet_folders, choice, training, 
         sitk.ReadImage(str(done.folder / f)) for f in ("imagesTr/0522c0002_0000.nii.gz", "labelsTr/0522c0002.nii.gz")
     )
     assert image.GetOrigin() == labels.GetOrigin() and image.GetSpacing() == labels.GetSpacing() == SPACING_MM
-    listed = read_unannotated(done.folder / "cases.json", miccai, [f"0522c{n}" for n in training])
+    listed = read_not_annotated(done.folder / "cases.json", miccai, [f"0522c{n}" for n in training])
     assert listed["0522c0002"] == ["Glnd_Submand_L", "Glnd_Submand_R"] and listed["0522c0330"] == ["Bone_Mandible"]
     assert ("0522c0788" in listed) == ("0788" in training)
 

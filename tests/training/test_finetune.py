@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
-from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, UNANNOTATED, Cascade
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, NOT_ANNOTATED, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.cli import plan as plan_command
@@ -244,9 +244,9 @@ def test_a_branch_teaches_those_that_guide_it(cascade_copy, branch, reached):
 def test_organs_that_nobody_drew_are_left_open(cascade_copy):
     cases = [case for split in cascade_copy.splits() for case in split["val"]]
     for branch, name in (("anchor", "Eye_L"), ("mid_level", "Larynx"), ("detection", "Pineal")):
-        write_json(cascade_copy.preprocessed(branch) / UNANNOTATED, {case: [name] for case in cases})
+        write_json(cascade_copy.preprocessed(branch) / NOT_ANNOTATED, {case: [name] for case in cases})
     crops = cascade_copy.splits("small_hard")[0]["train"]
-    write_json(cascade_copy.preprocessed("small_hard") / UNANNOTATED, {crop: ["Pineal"] for crop in crops})
+    write_json(cascade_copy.preprocessed("small_hard") / NOT_ANNOTATED, {crop: ["Pineal"] for crop in crops})
     trainer = fine_tuning(cascade_copy)
     trainer.on_train_start()
     first_with_vois(trainer)

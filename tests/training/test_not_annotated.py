@@ -7,7 +7,7 @@ import pytest
 import torch
 from nnunetv2.evaluation.evaluate_predictions import save_summary_json
 
-from soars_nnunet.cascade.record import UNANNOTATED
+from soars_nnunet.cascade.record import NOT_ANNOTATED
 from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.training.not_annotated import ByCase, load_undrawn, mask_summary, on_both_sides, undrawn_mask
 
@@ -16,13 +16,13 @@ LABELS = {"background": 0, "Brainstem": 1, "Eye_L": 2, "Eye_R": 3}
 
 def test_labels_by_case_and_both_sides_of_mirrored_patches(tmp_path):
     assert load_undrawn(tmp_path, LABELS) == {}
-    write_json(tmp_path / UNANNOTATED, {"a": ["Eye_L"], "b": ["Brainstem", "Eye_R"]})
+    write_json(tmp_path / NOT_ANNOTATED, {"a": ["Eye_L"], "b": ["Brainstem", "Eye_R"]})
     assert load_undrawn(tmp_path, LABELS) == {"a": (2,), "b": (1, 3)}
     assert on_both_sides(load_undrawn(tmp_path, LABELS), [0, 1, 3, 2]) == {"a": (2, 3), "b": (1, 2, 3)}
 
 
 def test_cases_are_not_named_in_debug_information(tmp_path):
-    write_json(tmp_path / UNANNOTATED, {"patient_smith": ["Eye_L"]})
+    write_json(tmp_path / NOT_ANNOTATED, {"patient_smith": ["Eye_L"]})
     assert "smith" not in str(load_undrawn(tmp_path, LABELS)) and isinstance(load_undrawn(tmp_path, LABELS), ByCase)
 
 

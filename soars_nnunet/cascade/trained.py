@@ -1,0 +1,71 @@
+"""Checks of trained models: which folds there are, on which split and grid they were trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.record import CHECKPOINT, Cascade
+from soars_nnunet.errors import MissingArtifactError
+
+
+def trained_folds(model_folder: Path) -> list[int]:
+    """Numbered folds in a model folder that hold a final checkpoint, ascending; empty if there are none."""
+    folds = []
+    for path in model_folder.glob(f"fold_*/{CHECKPOINT}"):
+        fold = path.parent.name.removeprefix("fold_")
+        if fold.isdigit():
+            folds.append(int(fold))
+    return sorted(folds)
+
+
+def require_folds(cascade: Cascade, branch: str, plans: str, folds: Sequence[int] | None = None) -> None:
+    """Check that folds of the split are trained: all of them, or only some.
+
+    Raises:
+        MissingArtifactError: Naming the missing folds and their commands, or folds that the split lacks.
+    """
+    known = list(range(len(cascade.splits())))
+    wanted = known if folds is None else folds
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise MissingArtifactError(f"folds: expected some of {known}, got {unknown}")
+    model = cascade.model(branch, plans)
+    missing = sorted(set(wanted) - set(trained_folds(model)))
+    if missing:
+        commands = "; ".join(cascade.train_command(branch, fold, plans) for fold in missing)
+        raise MissingArtifactError(
+            f"{cascade.datasets[branch]}: expected the models of every fold asked for, but fold(s) {missing} have no "
+            f"{CHECKPOINT} in {model} (fold 'all' cannot stand in); run: {commands}"
+        )
+
+
+def require_same_split(cascade: Cascade, branch: str, plans: str) -> None:
+    """Check that a branch was trained on the present split.
+
+    Raises:
+        MissingArtifactError: If not: its validation cases may have been in its training.
+    """
+    model = cascade.model(branch, plans)
+    if PlansFile.read(model / "plans.json").split_sha256 != cascade.split_hash(branch):
+        raise MissingArtifactError(
+            f"{model}: trained on another split than {cascade.preprocessed(branch) / 'splits_final.json'}; "
+            "retrain its folds after soars-plan, or restore the split"
+        )
+
+
+def require_same_grid(cascade: Cascade, branch: str, plans: str) -> None:
+    """Check that a branch was trained at the spacing and CT unit at which its cases are preprocessed now.
+
+    Raises:
+        MissingArtifactError: If not.
+    """
+    model = cascade.model(branch, plans)
+    trained = PlansFile.read(model / "plans.json").grid_and_units
+    planned = PlansFile.read(cascade.plans(branch, plans)).grid_and_units
+    if trained != planned:
+        raise MissingArtifactError(
+            f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
+            "rerun soars-plan with the former --spacing and hu_per_unit, or retrain the folds"
+        )

@@ -1,0 +1,157 @@
+"""Files and folders are whole or not there, whatever happens while they are written."""
+
+import json
+import os
+
+import pytest
+
+from soars_nnunet.cascade.storage import (
+    file_hash,
+    json_hash,
+    new_staging,
+    provenance,
+    publish,
+    read_json,
+    replacing,
+    write_json,
+    write_text,
+)
+from soars_nnunet.errors import MissingArtifactError
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is asked of the system, in order: flushes by inode, renames."""
+    made = []
+    fsync, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (made.append(("flush", os.fstat(file).st_ino)), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (made.append(("rename", str(new))), rename(old, new)))
+    return made
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(tmp_path, calls):
+    path = tmp_path / "a.json"
+    with replacing(path) as temporary:
+        temporary.write_text("{}")
+        inode = temporary.stat().st_ino
+    assert calls == [("flush", inode), ("rename", str(path)), ("flush", tmp_path.stat().st_ino)]
+
+
+def test_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path, calls):
+    folder = tmp_path / "made"
+    with new_staging(folder) as staging:
+        (staging / "deep").mkdir()
+        written = [staging / "a", staging / "deep" / "b"]
+        for path in written:
+            path.write_text("x")
+        inodes = {path.stat().st_ino for path in (staging, staging / "deep", *written)}
+        publish(staging, folder)
+    assert {inode for _, inode in calls[:-1]} == inodes
+    assert calls[-1] == ("flush", tmp_path.stat().st_ino)
+
+
+def test_a_writer_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_json(path, [1])
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_json(path, [2])
+    assert read_json(path) == [1] and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_texts_keep_their_letters_and_line_ends(tmp_path):
+    write_text(tmp_path / "a.csv", "ä ± 1\nb\r\n")
+    assert (tmp_path / "a.csv").read_bytes() == "ä ± 1\nb\r\n".encode()
+
+
+def test_provenance_names_versions():
+    versions = provenance()
+    assert set(versions) == {"soars_nnunet", "nnunetv2", "torch", "SimpleITK"}
+    assert all(text[0].isdigit() for text in versions.values())
+
+
+def test_replacing_writes_beside_and_renames(tmp_path):
+    target = tmp_path / "deep" / "case.nii.gz"
+    with replacing(target) as temporary:
+        assert temporary.parent == target.parent and temporary.name.endswith(".nii.gz")
+        temporary.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert os.listdir(target.parent) == ["case.nii.gz"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_replacing_keeps_the_old_file_and_nothing_else_on_failure(tmp_path, error):
+    target = tmp_path / "plans.json"
+    target.write_text("old")
+    with pytest.raises(error), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["plans.json"]
+
+
+def test_write_json_keeps_the_old_file_if_the_data_is_not_json(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": [1, 2]})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert read_json(path) == {"a": [1, 2]}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_staging_is_emptied_and_published_over_an_old_folder(tmp_path):
+    folder = tmp_path / "Dataset001_A"
+    for text in ("first", "second"):
+        with new_staging(folder) as staging:
+            assert os.listdir(staging) == []
+            (staging / text).write_text(text)
+            publish(staging, folder)
+    assert os.listdir(tmp_path) == ["Dataset001_A"]
+    assert os.listdir(folder) == ["second"]
+
+
+def test_staging_goes_away_on_failure_and_the_old_folder_stays(tmp_path):
+    folder = tmp_path / "Dataset001_A"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(RuntimeError), new_staging(folder) as staging:
+        (staging / "half").touch()
+        raise RuntimeError
+    assert os.listdir(tmp_path) == ["Dataset001_A"]
+    assert os.listdir(folder) == ["old"]
+
+
+def test_json_hash_sees_values_but_not_key_order():
+    first = {"a": {"x": 1, "y": [1, 2]}, "b": None}
+    second = json.loads('{"b": null, "a": {"y": [1, 2], "x": 1}}')
+    assert json_hash(first) == json_hash(second)
+    assert len({json_hash(data) for data in (first, {"a": {"x": 1, "y": [2, 1]}, "b": None}, {}, [], None)}) == 5
+
+
+def test_file_hash_is_sha256(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("text", ["{", "not json", ""])
+def test_read_json_names_the_file(tmp_path, text):
+    path = tmp_path / "x.json"
+    with pytest.raises(MissingArtifactError, match="found none"):
+        read_json(path)
+    path.write_text(text)
+    with pytest.raises(MissingArtifactError, match=r"x\.json is not valid JSON"):
+        read_json(path)
