@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 import torch
 
@@ -27,7 +26,12 @@ from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.prediction.files import predict_files
 from soars_nnunet.prediction.options import PredictionOptions
-from soars_nnunet.prediction.postprocess import ComponentEffect, component_dices, write_postprocessing
+from soars_nnunet.prediction.postprocess import (
+    ComponentEffect,
+    component_dices,
+    component_effects,
+    write_postprocessing,
+)
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 from soars_nnunet.progress import Progress, silent
 
@@ -98,7 +102,7 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
     """Scores of all cases, and what keeping the largest parts changes."""
     profile, scores, targets = cascade.profile, [], []
     undrawn = cascade.not_annotated
-    dices: dict[str, list[tuple[float, float]]] = {}
+    dices = []
     for case, predicted, reference in pairs:
         image_p, image_r = read_label_map(predicted), read_label_map(reference)
         check_same_grid(image_p, reference, str(predicted))
@@ -115,13 +119,8 @@ def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evalu
         scores += score_case(volumes, profile, empty_means_absent=True)  # what nobody drew is left out already
         detected_mm = reported_centers_mm(predicted.with_name(f"{case}.json"), image_r)
         targets += score_targets(volumes, profile, detected_mm)
-        for organ, pair in component_dices(array_p, array_r, spacing_mm, profile, drawn).items():
-            dices.setdefault(organ, []).append(pair)
+        dices.append(component_dices(array_p, array_r, spacing_mm, profile, drawn))
     folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))
-    effects = [
-        ComponentEffect(organ.name, len(dices[organ.name]), *np.mean(dices[organ.name], axis=0).tolist())
-        for organ in profile.organs
-        if organ.name in dices
-    ]
+    effects = component_effects(dices, profile)
     names = {organ.name: organ.paper_name for organ in profile.organs}
     return Evaluation(tuple(scores), profile.name, *folders, targets=tuple(targets), paper_names=names), effects

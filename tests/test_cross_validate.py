@@ -16,7 +16,7 @@ from soars_nnunet.cross_validate import _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.prediction.options import PredictionOptions
-from soars_nnunet.prediction.postprocess import ComponentEffect, component_dices, format_effects, load_postprocessing
+from soars_nnunet.prediction.postprocess import NO_POSTPROCESSING, format_effects, load_postprocessing
 from soars_nnunet.prediction.predictor import CascadePredictor
 
 
@@ -25,7 +25,7 @@ def array(path):
 
 
 def test_without_a_decision_nothing_is_applied(untrained_cascade):
-    assert load_postprocessing(untrained_cascade.manifest(DEFAULT_PLANS), {}) == ([], [])
+    assert load_postprocessing(untrained_cascade.manifest(DEFAULT_PLANS), {}) == NO_POSTPROCESSING
     assert CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS)).largest_part == []
 
 
@@ -167,17 +167,3 @@ def test_command_prints_table_and_decision(validated, capsys):
     out = capsys.readouterr().out
     assert "Brainstem" in out and f"wrote {folder / 'evaluation.json'}" in out
     assert all(line in out for line in format_effects(effects))
-
-
-def test_stray_components_are_weighed_by_the_reference(untrained_cascade):
-    profile = untrained_cascade.profile
-    organ = profile.organs[0]
-    predicted = np.zeros((4, 20, 4), np.uint8)
-    predicted[:, 1:7], predicted[:, 15:17] = organ.label, organ.label
-    for reference_part, better in ((slice(1, 7), True), (slice(15, 17), False)):
-        reference = np.zeros_like(predicted)
-        reference[:, reference_part] = 9
-        before, after = component_dices(predicted, reference, (1, 2, 1), profile, {organ.name: 9})[organ.name]
-        assert (after > before) == better and before == pytest.approx(dice(predicted == organ.label, reference == 9))
-        assert ComponentEffect(organ.name, 1, before, after).helps == better
-    assert component_dices(predicted, np.zeros_like(predicted), (1, 2, 1), profile, {organ.name: 9}) == {}

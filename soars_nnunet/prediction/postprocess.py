@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,26 @@ class ComponentEffect:
         return self.dsc_largest > self.dsc
 
 
+@dataclass(frozen=True)
+class ComponentDices:
+    """Dice coefficients of an organ in one case, 0 to 1.
+
+    Attributes:
+        as_predicted: Of all its voxels.
+        largest: Of its largest part alone.
+    """
+
+    as_predicted: float
+    largest: float
+
+
 def component_dices(
     predicted: np.ndarray,
     reference: np.ndarray,
     spacing_mm: Sequence[float],
     profile: Profile,
-    labels: dict[str, int],
-) -> dict[str, tuple[float, float]]:
+    labels: Mapping[str, int],
+) -> dict[str, ComponentDices]:
     """Dice coefficients of one case as predicted and with each organ's largest part alone.
 
     As ``score_case`` scores them: an organ with ``composite`` as the union of those organs.
@@ -57,9 +70,9 @@ def component_dices(
         labels: Source dataset's label by organ.
 
     Returns:
-        Both by organ that the reference has; empty if it has none.
+        By organ that the reference has; empty if it has none.
     """
-    found: dict[str, tuple[float, float]] = {}
+    found = {}
     cleaned = keep_largest_parts(predicted, [organ.label for organ in profile.organs], spacing_mm)
     for name, value in labels.items():
         if not (reference == value).any():
@@ -68,23 +81,50 @@ def component_dices(
         parts = organ.composite or (name,)
         mask = np.isin(reference, [labels[part] for part in parts if part in labels])
         others = np.isin(predicted, [profile.by_name[part].label for part in parts if part != name])
-        before, after = (others | (volume == organ.label) for volume in (predicted, cleaned))
-        found[name] = (dice(before, mask), dice(after, mask))
+        found[name] = ComponentDices(
+            as_predicted=dice(others | (predicted == organ.label), mask),
+            largest=dice(others | (cleaned == organ.label), mask),
+        )
     return found
 
 
-def format_effects(effects: list[ComponentEffect]) -> list[str]:
+def component_effects(cases: Sequence[Mapping[str, ComponentDices]], profile: Profile) -> list[ComponentEffect]:
+    """What keeping the largest part does to each organ over all cases.
+
+    Args:
+        cases: Of each case, what ``component_dices`` returns.
+        profile: Organs.
+
+    Returns:
+        In the profile's order; organs that no case's reference has are left out.
+    """
+    effects = []
+    for organ in profile.organs:
+        dices = [case[organ.name] for case in cases if organ.name in case]
+        if not dices:
+            continue
+        pairs = [(pair.as_predicted, pair.largest) for pair in dices]
+        dsc, dsc_largest = np.mean(pairs, axis=0).tolist()
+        effects.append(ComponentEffect(organ=organ.name, n=len(dices), dsc=dsc, dsc_largest=dsc_largest))
+    return effects
+
+
+def format_effects(effects: Sequence[ComponentEffect]) -> list[str]:
     """One line an organ whose Dice the largest part changes, and what is decided; empty without any."""
-    return [
-        f"{effect.organ}: DSC {effect.dsc:.4f} -> {effect.dsc_largest:.4f} over {effect.n} cases; "
-        f"{'kept' if effect.helps else 'not applied'}"
-        for effect in effects
-        if effect.dsc != effect.dsc_largest
-    ]
+    lines = []
+    for effect in effects:
+        if effect.dsc == effect.dsc_largest:
+            continue
+        scores = f"DSC {effect.dsc:.4f} -> {effect.dsc_largest:.4f} over {effect.n} cases"
+        lines.append(f"{effect.organ}: {scores}; {'kept' if effect.helps else 'not applied'}")
+    return lines
 
 
 def write_postprocessing(
-    manifest: Path, effects: list[ComponentEffect], models: dict[str, list[str]], options: dict[str, Any]
+    manifest: Path,
+    effects: Sequence[ComponentEffect],
+    models: Mapping[str, Sequence[str]],
+    options: Mapping[str, Any],
 ) -> Path:
     """Record which organs are reduced to their largest part, for prediction to find.
 
@@ -95,27 +135,50 @@ def write_postprocessing(
         options: How the cases were predicted, for the record: the decision holds however later ones are.
     """
     path = manifest.with_name(POSTPROCESSING)
-    chosen = [effect.organ for effect in effects if effect.helps]
-    effects_json = [asdict(effect) for effect in effects]
-    record = {"largest_part": chosen, "effects": effects_json, "models": models, "options": options}
-    write_json(path, {**record, "provenance": provenance()})
+    record = {
+        "largest_part": [effect.organ for effect in effects if effect.helps],
+        "effects": [asdict(effect) for effect in effects],
+        "models": models,
+        "options": options,
+        "provenance": provenance(),
+    }
+    write_json(path, record)
     return path
 
 
-def load_postprocessing(manifest: Path, fingerprints: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Organs whose largest part alone is kept, and warnings.
+@dataclass(frozen=True)
+class Postprocessing:
+    """What is done to labels after the networks.
+
+    Attributes:
+        largest_part: Organs of which only the largest part is kept.
+        warnings: For the user, a sentence each.
+    """
+
+    largest_part: list[str]
+    warnings: list[str]
+
+
+NO_POSTPROCESSING = Postprocessing(largest_part=[], warnings=[])
+"""Labels stay as the networks put them."""
+
+
+def load_postprocessing(manifest: Path, fingerprints: Mapping[str, Sequence[str]]) -> Postprocessing:
+    """What was decided for a cascade.
 
     Args:
         manifest: Of the cascade; the decision lies beside it, if there is one.
         fingerprints: Hashes of the weights in use, by branch.
 
     Returns:
-        Organ names, none without a decision or if it was taken for other weights; then a warning says so.
+        Nothing to do without a decision, or if it was taken for other weights; then a warning says so.
     """
     path = manifest.with_name(POSTPROCESSING)
     if not path.is_file():
-        return [], []
+        return NO_POSTPROCESSING
     decided = read_json(path)
-    if any(not set(hashes) <= set(decided["models"].get(branch, ())) for branch, hashes in fingerprints.items()):
-        return [], [f"{path.name} was decided with other weights and is not applied; rerun soars-cross-validate"]
-    return decided["largest_part"], []
+    for branch, hashes in fingerprints.items():
+        if not set(hashes) <= set(decided["models"].get(branch, ())):
+            warning = f"{path.name} was decided with other weights and is not applied; rerun soars-cross-validate"
+            return Postprocessing(largest_part=[], warnings=[warning])
+    return Postprocessing(largest_part=decided["largest_part"], warnings=[])

@@ -16,7 +16,7 @@ from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.prediction.device_memory import fall_back_to_cpu, retry_out_of_memory
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
-from soars_nnunet.prediction.postprocess import load_postprocessing
+from soars_nnunet.prediction.postprocess import NO_POSTPROCESSING, load_postprocessing
 from soars_nnunet.prediction.report import ModelRow, OrganRow, Report, organ_rows, target_rows
 from soars_nnunet.prediction.run_branches import run_branches
 from soars_nnunet.prediction.stitching import Stitched, stitch
@@ -57,12 +57,12 @@ class CascadePredictor:
         self.profile = self.manifest.profile
         self.organs = choose_organs(self.manifest, options.organs)
         self.models = load_models(path, self.manifest, self.organs, options)
-        self.largest_part: list[str] = []
-        self._notes: list[str] = []
+        decided = NO_POSTPROCESSING
         if options.postprocess:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
-            decided, self._notes = load_postprocessing(path, fingerprints)
-            self.largest_part = [name for name in decided if name in self.organs]
+            decided = load_postprocessing(path, fingerprints)
+        self.largest_part = [name for name in decided.largest_part if name in self.organs]
+        self._notes = decided.warnings
 
     @property
     def labels(self) -> dict[str, int]:
@@ -157,4 +157,4 @@ class CascadePredictor:
             if hashed in self.manifest.trained_on(key, model.folds):
                 known = f"{name} has the name of a training patient: the models may have trained on this patient"
                 return [known, *self._notes]
-        return self._notes
+        return list(self._notes)
