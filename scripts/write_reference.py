@@ -1,14 +1,15 @@
-"""Write the pages of docs/reference that are made from code: run it after a change of an option."""
+"""Write the pages of docs/reference that are made from code: run it after a change of an option or a setting."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from soars_nnunet.cli.reference import commands_page
+from soars_nnunet.settings.reference import settings_markdown
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
-PAGES = {"commands.md": commands_page}
+PAGES = {"commands.md": commands_page, "settings.md": settings_markdown}
 """What makes each page."""
 
 

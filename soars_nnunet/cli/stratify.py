@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
+from soars_nnunet.paper import stated
 from soars_nnunet.profile import load_profile
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", action="store_true", help="also write one dataset of all organs, for a network to compare with"
     )
     parser.add_argument(
-        "--folds", type=int, default=4, metavar="N", help="number of cross-validation folds (default: %(default)s)"
+        "--folds",
+        type=int,
+        default=stated("folds"),
+        metavar="N",
+        help="number of cross-validation folds (default: %(default)s)",
     )
     add_not_annotated(parser)
     parser.add_argument(

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 from soars_nnunet.geometry.grid import Box, Grid, box_intersection, box_overlap, box_slices
 from soars_nnunet.geometry.organ_centers import label_boxes
 from soars_nnunet.geometry.stitch import interpolate_box
+from soars_nnunet.paper import stated
 
-VOI_FACTOR = 3.0
+VOI_FACTOR: float = stated("voi_factor")
 """VOI size over the largest organ extent (paper sec. 3.1)."""
 
 

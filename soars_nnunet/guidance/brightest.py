@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.distance import directed_hausdorff
 
-NUM_BRIGHTEST = 1000
+from soars_nnunet.paper import stated
+
+NUM_BRIGHTEST: int = stated("brightest_voxels")
 """Voxels kept of a heat map before two of them are compared (paper, supplement to table 7)."""
 
 

@@ -34,6 +34,7 @@ from soars_nnunet.prediction.vois import voi_input
 from soars_nnunet.progress import Progress
 
 LOW_CONFIDENCE_PERCENTILE = 1.0
+"""Of the out-of-fold peaks: a new patient's peak below it is of low confidence; ours."""
 
 MIN_ORGAN_FRACTION = 0.5
 """A peak misses if its VOI holds less than this part of the target's voxels; ours."""

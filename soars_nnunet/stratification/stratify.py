@@ -27,9 +27,13 @@ from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.images.sides import check_sides
+from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
 from soars_nnunet.stratification.splits import split_patients
+
+NUM_FOLDS: int = stated("folds")
+"""Folds of the cross-validation, unless told otherwise."""
 
 
 @dataclass
@@ -83,7 +87,7 @@ def stratify(
     dataset: int | str,
     profile: Profile,
     ids: Sequence[int] | None = None,
-    num_folds: int = 4,
+    num_folds: int = NUM_FOLDS,
     patient_pattern: str | None = None,
     progress: Progress = silent,
     unannotated: Path | None = None,

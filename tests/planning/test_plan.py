@@ -25,9 +25,7 @@ from soars_nnunet.planning.options import PlanOptions
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.planning.planned_settings import mirror_order
 from soars_nnunet.profile import load_profile
-from soars_nnunet.settings.overrides import override_settings
 from soars_nnunet.settings.regime import load_regime
-from soars_nnunet.settings.table import regimes
 from soars_nnunet.stratification.stratify import stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.base import make_optimizer
@@ -254,133 +252,12 @@ def test_unusable_spacing_is_refused(planned, spacing):
     assert planned.cascade.plans("anchor", PLANS).read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("epochs=3", "baseline and a key of regime, features_per_stage"),
-        ("num_epochs", "got 'num_epochs'"),
-        ("anker.num_epochs=3", "got 'anker.num_epochs=3'"),
-        ("fine_tune.num_epochs=3", "with a branch of anchor, mid_level, detection, small_hard, baseline and a key of"),
-        ("beta1=1", "--set beta1: expected a value like 0.9, got 1"),
-        ("search_alpha_betas=[0.5,1.0]", "got [0.5,1.0]"),
-        ("search_alpha_share=1", "got 1"),
-        ("seed=4294967295", "got 4294967295"),
-        ("dice_weight=0", "--set dice_weight=0 beside ce_weight=0: expected one of them above 0"),
-        ("anchor.num_epochs=three", "--set anchor.num_epochs: expected a JSON value"),
-        ("num_epochs=", "expected a JSON value"),
-        ("max_patch_voxels=[48,48", "expected a JSON value"),
-        ("batch_size=2.5", "--set batch_size: expected a value like 12 or 2 or 4, got 2.5"),
-        ("num_epochs=null", "got null"),
-        ("num_epochs=true", "got true"),
-        ("weight_decay=-1", "got -1"),
-        ("initial_lr=NaN", "got NaN"),
-        ('hu_per_unit="150"', "expected a value like 150.0 or 50.0"),
-        ("max_patch_voxels=48", "expected a value like [64, 128, 128]"),
-        ("step_size=[]", "got []"),
-        ("step_size=[0.5,0.5,1.5]", "got [0.5,0.5,1.5]"),
-        ("max_patch_voxels=[64,128]", "got [64,128]"),
-        ("features_per_stage=[8,8]", "got [8,8]"),
-        ("batch_size=0", "got 0"),
-        ("hu_per_unit=0", "--set hu_per_unit: expected a value like 150.0 or 50.0, got 0"),
-        ("iterations_per_epoch=0", "expected a value like null or 250 or 50"),
-        ("p_mirror=7", "got 7"),
-        ("scaling=[1.0]", "got [1.0]"),
-        ('optimizer="Adam"', '--set optimizer: expected a value like "RAdam" or "SGD", got "Adam"'),
-        ("side_output_weights=[0,0,0,0]", "got [0,0,0,0]"),
-        ('regime="demo"', "--set regime: expected a value like those of --regime"),
-        ("step_size=[0.5, null, 1]", "got [0.5, null, 1]"),
-    ],
-)
-def test_bad_overrides_are_refused(override, message):
-    with pytest.raises(ValueError) as error:
-        load_regime("paper", "mid_level", [override])
-    assert message in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (('optimizer="SGD"', "beta1=0"), "with beta1=0: expected a beta1, its momentum, above 0"),
-        (("search_frozen_epochs=0", "search_joint_epochs=0"), "search_joint_epochs=0: expected one of them above 0"),
-    ],
-)
-def test_overrides_that_need_each_other_are_refused_together_alone(overrides, message):
-    for override in overrides:
-        load_regime("demo", "anchor", [override])
-    with pytest.raises(ValueError, match=message):
-        load_regime("demo", "anchor", overrides)
-
-
-def test_fine_tuning_takes_no_other_branchs_values():
-    settings = load_regime("demo", "fine_tune")
-    changed = override_settings(settings, ["fine_tune.num_epochs=3"], ["num_epochs"])
-    assert (settings.num_epochs, changed.num_epochs) == (2, 3) and replace(changed, num_epochs=2) == settings
-    with pytest.raises(InputError, match="with a branch of fine_tune and a key of num_epochs, got"):
-        override_settings(settings, ["anchor.num_epochs=3"], ["num_epochs"])
-    with pytest.raises(InputError, match="and a key of num_epochs, got 'batch_size=3'"):
-        override_settings(settings, ["batch_size=3"], ["num_epochs"])
-
-
-def test_whole_numbers_and_null_are_taken_where_a_regime_has_their_kind():
-    overrides = ["initial_lr=1", "step_size=[1,0.5,1]", "max_patch_mm=null", "seed=null", "iterations_per_epoch=null"]
-    settings = load_regime("demo", "anchor", overrides)
-    keys = ("initial_lr", "step_size", "max_patch_mm", "seed", "iterations_per_epoch")
-    assert [getattr(settings, key) for key in keys] == [1, (1, 0.5, 1), None, None, None]
-
-
 def test_an_epoch_of_no_given_length_is_a_pass_over_the_patches(planned):
     overrides = ("iterations_per_epoch=null", "patches_per_volume=22", "batch_size=4")
     plan(planned.cascade, options(*overrides, plans_name="passes"), ["anchor"])
     settings = PlansFile.read(planned.cascade.plans("anchor", "passes")).configuration["soars"]
     cases = np.mean([len(split["train"]) for split in planned.cascade.splits()])
     assert settings["iterations_per_epoch"] == np.ceil(cases * 22 / 4)
-
-
-def test_overrides_of_a_branch_leave_the_others_alone():
-    overrides = ["num_epochs=3", "detection.sigma_mm=5.5", "small_hard.max_patch_voxels=[32,32,16]"]
-    settings = {branch: load_regime("paper", branch, overrides) for branch in ("anchor", "detection", "small_hard")}
-    assert [values.num_epochs for values in settings.values()] == [3, 3, 3]
-    assert [values.sigma_mm for values in settings.values()] == [8.0, 5.5, 8.0]
-    assert settings["small_hard"].max_patch_voxels == (32, 32, 16)
-    assert settings["anchor"].max_patch_voxels == (64, 128, 128)
-
-
-def test_regimes_name_the_same_keys_and_the_papers_values():
-    table = regimes()
-    assert set(table["paper"]["all"]) == set(table["demo"]["all"]) == set(table["nnunet"]["all"])
-    assert {table[name]["all"]["p_mirror"] for name in table} == {0.0}
-    paper = {branch: load_regime("paper", branch) for branch in ("anchor", "mid_level", "detection", "small_hard")}
-    assert [values.initial_lr for values in paper.values()] == [0.01, 0.01, 0.01, 0.005]
-    assert [values.search_initial_lr for values in paper.values()] == [0.005, 0.005, 0.001, 0.001]
-    # an epoch of small & hard is one pass over the VOI crops, not over 70 patches of each
-    assert [values.patches_per_volume for values in paper.values()] == [70, 70, 70, 1]
-    stated = {
-        "batch_size": 12,
-        "p_scaling": 1.0,
-        "scaling": (0.8, 1.2),
-        "dice_weight": 1.0,
-        "ce_weight": 0.0,
-        "heatmap_foreground_weight": 0.0,
-        "sigma_mm": 8.0,
-        "optimizer": "RAdam",
-        "decoupled_weight_decay": True,
-        "max_patch_voxels": (64, 128, 128),
-        "step_size": (0.5, 0.75, 0.75),
-        "search_frozen_epochs": 20,
-        "search_joint_epochs": 30,
-        "search_batch_size": 2,
-        "search_alpha_share": 0.333,
-        "p_rotation": 0.0,
-        "p_intensity": 0.0,
-        "p_mirror": 0.0,
-    }
-    for branch, values in paper.items():
-        own = {"max_patch_voxels": None} if branch == "small_hard" else {}  # VOIs are cropped to the organs already
-        assert {key: getattr(values, key) for key in stated} == stated | own
-    assert table["paper"]["fine_tune"]["num_epochs"] == 10
-    assert {(values.num_epochs, values.weight_decay, values.beta1) for values in paper.values()} == {(50, 0.005, 0.9)}
-    with pytest.raises(ValueError, match="expected one of paper, nnunet, demo, got 'papers'"):
-        load_regime("papers", "anchor")
 
 
 def test_no_path_travels_with_a_checkpoint(planned, tmp_path):
