@@ -3,22 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from example_grids import GRIDS
 from scipy import ndimage
 from torch.nn import functional
 
-from soars_nnunet.geometry.grid import Grid, box_overlap
 from soars_nnunet.geometry.stitch import Candidate, TierResult, interpolate_box, merge_tiers, tier_argmax
-
-GRIDS = {
-    "upsampled": Grid((30, 28, 32), ((2, 29), (0, 28), (3, 30)), (13, 11, 17), (2.5, 1.0, 1.0)),
-    "network finer": Grid((9, 20, 14), ((0, 9), (4, 20), (1, 14)), (27, 30, 31), (5.0, 1.0, 1.0)),
-    "mixed": Grid((20, 24, 24), ((1, 20), (2, 23), (0, 24)), (31, 9, 24), (3.0, 1.0, 1.0)),
-    "same": Grid((12, 13, 14), ((0, 12), (0, 13), (0, 14)), (12, 13, 14), (1.0, 1.0, 1.0)),
-    "much coarser": Grid((32, 32, 32), ((0, 32), (0, 32), (0, 32)), (3, 4, 5), (1.0, 1.0, 1.0)),
-    "much finer": Grid((8, 8, 8), ((1, 7), (0, 8), (0, 8)), (31, 32, 29), (4.0, 4.0, 4.0)),
-    "one network voxel": Grid((6, 5, 4), ((0, 6), (0, 5), (1, 3)), (1, 1, 1), (1.0, 1.0, 1.0)),
-    "one image voxel": Grid((4, 4, 4), ((2, 3), (1, 2), (3, 4)), (3, 2, 1), (1.0, 1.0, 1.0)),
-}
 
 
 def smooth_softmax(channels, shape, seed, background=1.0, sharpness=6.0):
@@ -141,44 +130,6 @@ def test_interpolate_box_does_not_change_its_input_and_rejects_boxes_outside_the
         interpolate_box(torch.rand(2, 2, 2), grid, grid.crop)
 
 
-@pytest.mark.parametrize("name", GRIDS)
-def test_grid_maps_faces_to_faces_and_back(name):
-    grid = GRIDS[name]
-    faces_net = np.array([[-0.5] * 3, np.array(grid.shape) - 0.5])
-    faces_image = np.array(grid.crop).T - 0.5
-    np.testing.assert_allclose(grid.to_image(faces_net), faces_image)
-    points = np.random.default_rng(0).uniform(-3, 30, size=(50, 3))
-    np.testing.assert_allclose(grid.to_network(grid.to_image(points)), points, atol=1e-9)
-    assert grid.to_image(points[0]).shape == (3,) and grid.to_image(np.zeros((0, 3))).shape == (0, 3)
-    extent = np.array(grid.spacing_mm) * grid.shape
-    np.testing.assert_allclose(extent, np.array(grid.crop_shape) * grid.image_spacing_mm)
-
-
-@pytest.mark.parametrize("name", GRIDS)
-def test_grid_coordinates_agree_with_interpolation(name):
-    """Interpolating the network's own voxel coordinate gives to_network, clamped at the edges."""
-    grid = GRIDS[name]
-    for axis in range(3):
-        ramp = torch.arange(grid.shape[axis]).float().view([-1 if a == axis else 1 for a in range(3)])
-        values = interpolate_box(ramp.expand(grid.shape), grid, grid.crop)
-        points = np.array([lo for lo, _ in grid.crop]) + np.indices(grid.crop_shape).reshape(3, -1).T
-        expected = np.clip(grid.to_network(points)[:, axis], 0, grid.shape[axis] - 1)
-        np.testing.assert_allclose(values.reshape(-1).numpy(), expected, atol=1e-5)
-
-
-def test_grid_from_nnunet_properties():
-    properties = {
-        "shape_before_cropping": (30, 28, 32),
-        "bbox_used_for_cropping": [[2, 29], [0, 28], [3, 30]],
-        "spacing": [2.5, 1.0, 1.0],
-    }
-    assert Grid.from_properties(properties, np.array([13, 11, 17])) == GRIDS["upsampled"]
-    with pytest.raises(ValueError, match="none named bbox_used_for_cropping"):
-        Grid.from_properties({k: v for k, v in properties.items() if not k.startswith("bbox")}, (13, 11, 17))
-    with pytest.raises(ValueError, match="non-empty crop inside"):
-        Grid.from_properties({**properties, "shape_before_cropping": (20, 28, 32)}, (13, 11, 17))
-
-
 def slow_merge(shape, candidates, precedence):
     merged = np.zeros(shape, dtype=np.uint8)
     for voxel in np.ndindex(*shape):
@@ -238,14 +189,3 @@ def test_tier_result_becomes_a_candidate_in_final_labels():
     for wrong in ([0, 1, 2], [1, 1, 1, 1], [0, 1, 2, 300]):
         with pytest.raises(ValueError, match="expected a final label"):
             result.to_candidate(wrong)
-
-
-def test_box_overlap_pastes_what_lies_inside():
-    image = np.zeros((5, 6, 7), dtype=int)
-    box = ((-2, 3), (4, 9), (1, 4))
-    boxed = np.arange(5 * 5 * 3).reshape(5, 5, 3)
-    on_image, on_box = box_overlap(box, image.shape)
-    image[on_image] = boxed[on_box]
-    np.testing.assert_array_equal(image[0:3, 4:6, 1:4], boxed[2:5, 0:2])
-    on_image, on_box = box_overlap(((5, 8), (0, 2), (0, 2)), image.shape)
-    assert image[on_image].size == 0 and boxed[on_box].size == 0
