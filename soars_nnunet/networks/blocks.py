@@ -5,7 +5,10 @@ Tensors are (B, C, Z, Y, X); kernels are (Z, Y, X).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from soars_nnunet.networks.genotype import kernels
 
@@ -18,6 +21,9 @@ class ConvBlock(nn.Sequential):
     ``in_channels`` to ``out_channels``, the others from ``out_channels`` to ``out_channels``.
     Convolutions carry no bias: what follows them, at once or after max-pooling, is either a
     BatchNorm, which would subtract it, or a score convolution, which has a bias of its own.
+
+    The ``ConvDropoutNormReLU`` of dynamic-network-architectures normalises behind its convolution, so that the
+    scores would see other features, and poolings would come behind ReLU instead of before BatchNorm.
 
     Args:
         in_channels: Channels of the input.
@@ -32,7 +38,7 @@ class ConvBlock(nn.Sequential):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kind: str, num_convs: int, first_block: bool = False
+        self, in_channels: int, out_channels: int, kind: str, num_convs: int, *, first_block: bool = False
     ) -> None:
         if num_convs < 1:
             raise ValueError(f"expected at least 1 convolution a block, got num_convs={num_convs}")
@@ -40,8 +46,22 @@ class ConvBlock(nn.Sequential):
         channels = in_channels
         for kernel in kernels(kind) * num_convs:
             if layers or not first_block:
-                layers += [nn.BatchNorm3d(channels), nn.ReLU(inplace=True)]
-            padding = tuple(width // 2 for width in kernel)
-            layers.append(nn.Conv3d(channels, out_channels, kernel, padding=padding, bias=False))
+                layers.append(nn.BatchNorm3d(channels))
+                layers.append(nn.ReLU(inplace=True))
+            layers.append(nn.Conv3d(channels, out_channels, kernel, padding=same_padding(kernel), bias=False))
             channels = out_channels
         super().__init__(*layers)
+
+    def fold_batch_norm(self) -> None:
+        """Make each BatchNorm that follows a convolution part of it; in evaluation mode."""
+        for i in range(1, len(self)):
+            convolution, norm = self[i - 1], self[i]
+            if isinstance(convolution, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
+                self[i - 1] = fuse_conv_bn_eval(convolution, norm)
+                self[i] = nn.Identity()
+
+
+def same_padding(kernel: Sequence[int]) -> tuple[int, int, int]:
+    """Zero padding (Z, Y, X) with which a kernel of odd widths keeps the spatial size."""
+    depth, height, width = kernel
+    return depth // 2, height // 2, width // 2

@@ -43,12 +43,13 @@ def sample_heatmaps(heatmaps: torch.Tensor, vois: Vois) -> torch.Tensor:
     Returns:
         (V, T, z, y, x); 0 outside the patch.
     """
-    shape, sampled = vois.ct.shape[2:], []
+    sampled = []
     for row, points in zip(vois.rows, vois.points, strict=True):
-        axes = [
-            2 * axis[:n] / max(full - 1, 1) - 1 for axis, n, full in zip(points, shape, heatmaps.shape[2:], strict=True)
-        ]
-        grid = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1).to(heatmaps)
+        axes = []
+        for axis_points, count, size in zip(points, vois.ct.shape[2:], heatmaps.shape[2:], strict=True):
+            axes.append(2 * axis_points[:count] / max(size - 1, 1) - 1)  # -1 and 1: centres of the outermost voxels
+        z, y, x = torch.meshgrid(axes, indexing="ij")
+        grid = torch.stack((x, y, z), dim=-1).to(heatmaps)
         sampled.append(functional.grid_sample(heatmaps[row : row + 1], grid[None], align_corners=True))
     return torch.cat(sampled)
 
@@ -67,8 +68,11 @@ class CascadeNetwork(nn.Module):
         self, branches: Mapping[str, Mapping[str, Any]], guided: Sequence[str], trained: Sequence[str]
     ) -> None:
         super().__init__()
-        self.branches = nn.ModuleDict({key: PHNN(**arguments) for key, arguments in branches.items()})
-        self.guided, self.trained = tuple(guided), tuple(trained)
+        self.branches = nn.ModuleDict()
+        for key, arguments in branches.items():
+            self.branches[key] = PHNN(**arguments)
+        self.guided = tuple(guided)
+        self.trained = tuple(trained)
         self.vois: Vois | None = None
         """VOIs of the next batch."""
         for key, network in self.branches.items():
@@ -92,14 +96,16 @@ class CascadeNetwork(nn.Module):
             where the batch has no VOI.
         """
         outputs = {"anchor": self.branches["anchor"](image)}
-        inputs = {True: torch.cat((image, outputs["anchor"][0].softmax(1)[:, 1:].to(image)), dim=1), False: image}
+        anchors = outputs["anchor"][0].softmax(1)[:, 1:]
+        with_anchors = torch.cat((image, anchors.to(image)), dim=1)
         for key in ("mid_level", "detection"):
             if key in self.branches:
-                outputs[key] = self.branches[key](inputs[key in self.guided])
+                outputs[key] = self.branches[key](with_anchors if key in self.guided else image)
         if "small_hard" in self.branches and self.vois is not None:
             channels = self.vois.ct
             if "small_hard" in self.guided:
                 heatmaps = outputs["detection"][0][:, 1:].clamp(0, 1)
-                channels = torch.cat((channels, sample_heatmaps(heatmaps, self.vois).to(channels)), dim=1)
+                sampled = sample_heatmaps(heatmaps, self.vois)
+                channels = torch.cat((channels, sampled.to(channels)), dim=1)
             outputs["small_hard"] = self.branches["small_hard"](channels)
         return outputs

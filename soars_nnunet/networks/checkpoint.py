@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ import torch
 from soars_nnunet.errors import MissingArtifactError
 
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
-CHECKPOINT_GLOBALS = [
+CHECKPOINT_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     np.dtype,
     (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),  # as numpy 1 and numpy 2 name it
     (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+    type(np.dtype("float64")),
+    type(np.dtype("float32")),
+    type(np.dtype("int64")),
+    type(np.dtype("int32")),
+    type(np.dtype("bool")),
 ]
 """What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
 

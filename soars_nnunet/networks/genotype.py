@@ -74,6 +74,9 @@ def published_genotype(tier: str) -> list[str]:
     return genotype
 
 
+KNOWN_BRANCHES = ("anchor", "mid_level", "detection", "small_hard", "baseline")
+"""Branches that a genotype file may have entries of."""
+
 NEAR_TIE = 0.02
 """Lead of gamma below which a block's two best kinds count as tied: about an eighth of the uniform share 1/6 (ours)."""
 
@@ -88,16 +91,22 @@ def genotype_entry(gammas: Sequence[Sequence[float]], facts: dict[str, Any]) -> 
     Raises:
         ValueError: If a gamma is not finite: the search diverged.
     """
-    if not all(math.isfinite(gamma) for row in gammas for gamma in row):
-        raise ValueError("the search diverged: gamma is not finite; lower search_initial_lr or search_alpha_lr")
-    rows = [[round(float(gamma), 6) for gamma in row] for row in gammas]
-    best = [sorted(range(len(KINDS)), key=lambda k, row=row: -row[k]) for row in gammas]
-    return {
-        "kinds": [KINDS[order[0]] for order in best],
-        "margins": [round(row[order[0]] - row[order[1]], 6) for row, order in zip(rows, best, strict=True)],
-        "gammas": [dict(zip(KINDS, row, strict=True)) for row in rows],
-        **facts,
-    }
+    kinds, margins, rounded = [], [], []
+    for row in gammas:
+        if not all(map(math.isfinite, row)):
+            raise ValueError("the search diverged: gamma is not finite; lower search_initial_lr or search_alpha_lr")
+        best, second = _best_two(row)
+        by_kind = {kind: round(float(gamma), 6) for kind, gamma in zip(KINDS, row, strict=True)}
+        kinds.append(best)
+        margins.append(round(by_kind[best] - by_kind[second], 6))
+        rounded.append(by_kind)
+    return {"kinds": kinds, "margins": margins, "gammas": rounded, **facts}
+
+
+def _best_two(gammas: Sequence[float]) -> tuple[str, str]:
+    """Kinds with the largest and the second largest gamma; of equal ones the first."""
+    by_gamma = sorted(zip(gammas, KINDS, strict=True), key=lambda pair: -pair[0])
+    return by_gamma[0][1], by_gamma[1][1]
 
 
 def near_ties(entry: dict[str, Any]) -> list[int]:
@@ -121,20 +130,28 @@ def load_genotypes(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: If the file is absent, not JSON, or holds anything but genotypes of known branches.
     """
-    known = ("anchor", "mid_level", "detection", "small_hard", "baseline")
-    expected = (
-        f'expected JSON such as {{"anchor": {{"kinds": ["2D3", "3D5", "2D3", "3D5"]}}}}, branches {", ".join(known)}'
+    expected = 'expected JSON such as {"anchor": {"kinds": ["2D3", "3D5", "2D3", "3D5"]}}, branches ' + ", ".join(
+        KNOWN_BRANCHES
     )
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"genotype file {path}: {expected}; got {error}") from error
-    entries = table.values() if isinstance(table, dict) else ()
-    if not entries or not set(table) <= set(known) or not all(isinstance(e, dict) and "kinds" in e for e in entries):
+    if not _holds_genotypes(table):
         raise ValueError(f"genotype file {path}: {expected}; got something else")
-    for entry in entries:
+    for entry in table.values():
         validate_genotype(entry["kinds"])
         margins = entry.get("margins", [])
         if not isinstance(margins, list) or not all(isinstance(margin, (int, float)) for margin in margins):
             raise ValueError(f"genotype file {path}: expected margins as a list of numbers, got {margins!r}")
     return table
+
+
+def _holds_genotypes(table: Any) -> bool:
+    """Whether parsed JSON has entries with ``kinds`` for known branches, and nothing else."""
+    if not isinstance(table, dict) or not table:
+        return False
+    for branch, entry in table.items():
+        if branch not in KNOWN_BRANCHES or not isinstance(entry, dict) or "kinds" not in entry:
+            return False
+    return True

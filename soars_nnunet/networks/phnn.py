@@ -10,13 +10,13 @@ P-HNN has no decoder: nothing but class scores is ever upsampled.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from math import prod
 
 import torch
 from dynamic_network_architectures.initialization.weight_init import InitWeights_He
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from soars_nnunet.networks.blocks import ConvBlock
 from soars_nnunet.networks.genotype import NUM_BLOCKS, validate_genotype
@@ -59,18 +59,21 @@ class ProgressiveNetwork(nn.Module):
         num_classes: int,
         features_per_stage: Sequence[int],
         strides: Sequence[Sequence[int]],
+        *,
         deep_supervision: bool,
         constant_background: float | None,
     ) -> None:
         super().__init__()
         _validate(features_per_stage, strides, num_classes, constant_background)
         self.num_classes = num_classes
-        self.strides = tuple(tuple(int(step) for step in stride) for stride in strides)
+        self.strides = tuple(_as_triple(stride) for stride in strides)
         self.deep_supervision = deep_supervision
         self.constant_background = constant_background
         self.blocks = nn.ModuleList(blocks)
         num_scores = num_classes - (constant_background is not None)
-        self.score_convs = nn.ModuleList(nn.Conv3d(width, num_scores, 1) for width in features_per_stage)
+        self.score_convs = nn.ModuleList()
+        for width in features_per_stage:
+            self.score_convs.append(nn.Conv3d(width, num_scores, 1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Segment (or regress) one batch.
@@ -95,30 +98,18 @@ class ProgressiveNetwork(nn.Module):
         features = image
         for i, (block, score_conv, stride) in enumerate(zip(self.blocks, self.score_convs, self.strides, strict=True)):
             features = block(_pool(features, stride))
-            scores.append(
-                score_conv(features) if self.constant_background is None else self._with_constant(features, i)
-            )
+            if self.constant_background is None:
+                scores.append(score_conv(features))
+            else:
+                scores.append(self._with_constant(features, i))
         return scores
-
-    def fold_batch_norm(self) -> None:
-        """Make each BatchNorm that follows a convolution part of it, for prediction alone.
-
-        Outputs stay the same within rounding; the network cannot be trained afterwards, and no checkpoint fits it.
-
-        Raises:
-            RuntimeError: In training mode, where BatchNorm depends on the batch.
-        """
-        if self.training:
-            raise RuntimeError("expected a network in evaluation mode; call eval() first")
-        for block in self.blocks:
-            for i in range(1, len(block)):
-                if isinstance(block[i], nn.BatchNorm3d) and isinstance(block[i - 1], nn.Conv3d):
-                    block[i - 1], block[i] = fuse_conv_bn_eval(block[i - 1], block[i]), nn.Identity()
 
     def _with_constant(self, features: torch.Tensor, i: int) -> torch.Tensor:
         """Scores of block i behind a map of the constant, which enters with the first block; the others add zero."""
-        weight = functional.pad(self.score_convs[i].weight, (0, 0) * 4 + (1, 0))
-        bias = functional.pad(self.score_convs[i].bias, (1, 0), value=0.0 if i else self.constant_background)
+        score_conv = self.score_convs[i]
+        assert isinstance(score_conv, nn.Conv3d) and score_conv.bias is not None
+        weight = functional.pad(score_conv.weight, (0, 0) * 4 + (1, 0))  # one more output channel in front
+        bias = functional.pad(score_conv.bias, (1, 0), value=0.0 if i else self.constant_background)
         return functional.conv3d(features, weight, bias)
 
     def _deepest_sum(self, scores: list[torch.Tensor], size: Sequence[int]) -> torch.Tensor:
@@ -130,10 +121,10 @@ class ProgressiveNetwork(nn.Module):
 
     def _all_sums(self, scores: list[torch.Tensor], size: Sequence[int]) -> list[torch.Tensor]:
         sums: list[torch.Tensor] = []
-        sizes = [size, *(score.shape[2:] for score in scores)]
         for i, score in enumerate(scores):
             for j in range(i, -1, -1):
-                score = _upsample(score, self.strides[j], sizes[j])
+                size_before_pooling = scores[j - 1].shape[2:] if j else size
+                score = _upsample(score, self.strides[j], size_before_pooling)
             sums.append(sums[-1] + score if sums else score)
         return sums[::-1]
 
@@ -168,6 +159,7 @@ class PHNN(ProgressiveNetwork):
         num_classes: int,
         genotype: Sequence[str],
         features_per_stage: Sequence[int] = (16, 32, 64, 128),
+        *,
         n_convs_per_stage: Sequence[int] = (2, 2, 2, 2),
         strides: Sequence[Sequence[int]] = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)),
         deep_supervision: bool = True,
@@ -175,12 +167,33 @@ class PHNN(ProgressiveNetwork):
     ) -> None:
         validate_genotype(genotype)
         validate_widths(features_per_stage, n_convs_per_stage)
-        channels = (input_channels, *features_per_stage)
-        blocks = [
-            ConvBlock(channels[i], channels[i + 1], kind, n_convs_per_stage[i], first_block=i == 0)
-            for i, kind in enumerate(genotype)
-        ]
-        super().__init__(blocks, num_classes, features_per_stage, strides, deep_supervision, constant_background)
+        blocks: list[nn.Module] = []
+        in_channels = input_channels
+        for kind, width, num_convs in zip(genotype, features_per_stage, n_convs_per_stage, strict=True):
+            blocks.append(ConvBlock(in_channels, width, kind, num_convs, first_block=not blocks))
+            in_channels = width
+        super().__init__(
+            blocks,
+            num_classes,
+            features_per_stage,
+            strides,
+            deep_supervision=deep_supervision,
+            constant_background=constant_background,
+        )
+
+    def fold_batch_norm(self) -> None:
+        """Make each BatchNorm that follows a convolution part of it, for prediction alone.
+
+        Outputs stay the same within rounding; the network cannot be trained afterwards, and no checkpoint fits it.
+
+        Raises:
+            RuntimeError: In training mode, where BatchNorm depends on the batch.
+        """
+        if self.training:
+            raise RuntimeError("expected a network in evaluation mode; call eval() first")
+        for block in self.blocks:
+            assert isinstance(block, ConvBlock)
+            block.fold_batch_norm()
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that the convolutions and the sums put out for one sample, for memory estimates.
@@ -193,13 +206,22 @@ class PHNN(ProgressiveNetwork):
         """
         if len(input_size) != 3:
             raise ValueError(f"expected an input size (Z, Y, X), got {tuple(input_size)}")
-        total = prod(input_size) * self.num_classes * (NUM_BLOCKS if self.deep_supervision else 1)
+        num_sums = NUM_BLOCKS if self.deep_supervision else 1
+        total = prod(input_size) * self.num_classes * num_sums
         size = tuple(input_size)
         for block, score_conv, stride in zip(self.blocks, self.score_convs, self.strides, strict=True):
-            size = tuple(-(-extent // step) for extent, step in zip(size, stride, strict=True))
-            widths = [layer.out_channels for layer in (*block, score_conv) if isinstance(layer, nn.Conv3d)]
-            total += prod(size) * sum(widths)
+            size = tuple(-(-extent // step) for extent, step in zip(size, stride, strict=True))  # rounded up
+            channels = 0
+            for layer in chain(block.modules(), score_conv.modules()):
+                if isinstance(layer, nn.Conv3d):
+                    channels += layer.out_channels
+            total += prod(size) * channels
         return total
+
+
+def _as_triple(stride: Sequence[int]) -> tuple[int, int, int]:
+    z, y, x = stride
+    return int(z), int(y), int(x)
 
 
 def _pool(features: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
@@ -209,8 +231,10 @@ def _pool(features: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
 def _upsample(scores: torch.Tensor, stride: tuple[int, ...], size: Sequence[int]) -> torch.Tensor:
     if max(stride) == 1:
         return scores
-    factor = [float(step) for step in stride]
-    scores = functional.interpolate(scores, scale_factor=factor, mode="trilinear", align_corners=False)
+    z, y, x = stride
+    scores = functional.interpolate(
+        scores, scale_factor=[float(z), float(y), float(x)], mode="trilinear", align_corners=False
+    )
     return scores[:, :, : size[0], : size[1], : size[2]]
 
 

@@ -12,7 +12,7 @@ are those of the six branches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,12 +21,18 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
-from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS, kernels
+from soars_nnunet.networks.blocks import same_padding
+from soars_nnunet.networks.genotype import KINDS, kernels
 from soars_nnunet.networks.phnn import ProgressiveNetwork, validate_widths
 
 PLAIN = tuple(kind for kind in KINDS if len(kernels(kind)) == 1)
+"""Kinds of one convolution."""
 PSEUDO = tuple(kind for kind in KINDS if len(kernels(kind)) == 2)
-LARGEST = max(max(kernel) for kind in KINDS for kernel in kernels(kind))
+"""Kinds of an in-plane convolution and one along Z."""
+LARGEST = max(max(kernels(kind)[0]) for kind in KINDS)
+"""Width of the largest kernel."""
+MOMENTUM = 0.1
+"""Share of the batch in the running statistics of the normalisations, torch's default."""
 
 
 class MixedConv(nn.Module):
@@ -46,8 +52,8 @@ class MixedConv(nn.Module):
         self.recompute = True
         self.channels_last = True  # on a CPU
         # without scale and shift: a candidate could otherwise trade its gamma for a scale
-        self.norm = None if raw_input else nn.BatchNorm3d(in_channels, affine=False)
-        self.inner_norm = nn.BatchNorm3d(len(PSEUDO) * out_channels, affine=False)
+        self.norm = None if raw_input else nn.BatchNorm3d(in_channels, affine=False, momentum=MOMENTUM)
+        self.inner_norm = nn.BatchNorm3d(len(PSEUDO) * out_channels, affine=False, momentum=MOMENTUM)
         # by kind and position: "3D5_0" is a plain kernel, "P3D5_1" the one along Z
         self.weights = nn.ParameterDict()
         for kind in KINDS:
@@ -70,44 +76,66 @@ class MixedConv(nn.Module):
         if self.channels_last and features.device.type == "cpu":
             # the weight gradient of a wide 5x5x5 convolution takes half the time (scripts/benchmarks/supernet.py)
             features = features.contiguous(memory_format=torch.channels_last_3d)
-        share = dict(zip(KINDS, gamma, strict=True))
-        first = torch.cat([self._padded(kind, 0) for kind in PSEUDO])
-        plain = torch.stack([share[kind] * self._padded(kind, 0, LARGEST) for kind in PLAIN]).sum(0)
-        along_z = torch.cat([share[kind] * self._padded(kind, 1, LARGEST) for kind in PSEUDO], dim=1)
+        first, plain, along_z = self._merged_kernels(gamma)
+        run: Callable[..., tuple[torch.Tensor, ...]] = self._mix
         if self.recompute and self.training and torch.is_grad_enabled():
             run = partial(checkpoint, self._mix, use_reentrant=False, preserve_rng_state=False, context_fn=_keep_inner)
-        else:
-            run = self._mix
         output, *moments = run(features, first, plain, along_z)
         if self.training:
             self._track(moments, features.numel() // features.shape[1])
         return output
 
+    def _merged_kernels(self, gamma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Kernels of the three convolutions that the six candidates come to.
+
+        Returns:
+            ``first`` (2 O, C, 1, 5, 5), the in-plane convolutions of the pseudo-3D kinds; ``plain``
+            (O, C, 5, 5, 5), the mix of the plain kinds; ``along_z`` (O, 2 O, 5, 1, 1), the mix of the others.
+        """
+        share = dict(zip(KINDS, gamma, strict=True))
+        plain = []
+        for kind in PLAIN:
+            plain.append(share[kind] * self._padded(kind, position=0, depth=LARGEST))
+        first, along_z = [], []
+        for kind in PSEUDO:
+            first.append(self._padded(kind, position=0))
+            along_z.append(share[kind] * self._padded(kind, position=1, depth=LARGEST))
+        return torch.cat(first), torch.stack(plain).sum(0), torch.cat(along_z, dim=1)
+
     def _mix(
         self, features: torch.Tensor, first: torch.Tensor, plain: torch.Tensor, along_z: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """Output (B, O, Z, Y, X), then the batch's mean and inverse deviation of each normalisation."""
-        inputs, moments = (features, ()) if self.norm is None else _normalised(features, self.norm)
+        inputs = features
+        moments: tuple[torch.Tensor, ...] = ()
+        if self.norm is not None:
+            inputs, moments = _normalised(features, self.norm)
         inner, inner_moments = _normalised(_same_conv(inputs, first), self.inner_norm)
         # the costly convolution comes last: recomputing stops before it, at its inputs
-        return _same_conv(inner, along_z) + _same_conv(inputs, plain), *moments, *inner_moments
+        output = _same_conv(inner, along_z) + _same_conv(inputs, plain)
+        return (output, *moments, *inner_moments)
 
     @torch.no_grad()
     def _track(self, moments: Sequence[torch.Tensor], count: int) -> None:
         """Update the running statistics, outside of what is recomputed; ``count`` values a channel."""
-        norms = [norm for norm in (self.norm, self.inner_norm) if norm is not None]
+        norms = [self.inner_norm] if self.norm is None else [self.norm, self.inner_norm]
         for norm, mean, inverse_deviation in zip(norms, moments[::2], moments[1::2], strict=True):
+            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.num_batches_tracked is not None
             variance = (inverse_deviation**-2 - norm.eps) * (count / (count - 1))
-            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
-            norm.running_var.lerp_(variance.to(norm.running_var.dtype), norm.momentum)
+            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), MOMENTUM)
+            norm.running_var.lerp_(variance.to(norm.running_var.dtype), MOMENTUM)
             norm.num_batches_tracked.add_(1)
 
     def _padded(self, kind: str, position: int, depth: int = 1) -> torch.Tensor:
         """Kernel of a candidate, zero-padded to the largest in-plane width and ``depth`` along Z."""
         weight = self.weights[f"{kind}_{position}"]
         in_plane = 1 if position else LARGEST
-        pads = [(full - width) // 2 for full, width in zip((depth, in_plane, in_plane), weight.shape[2:], strict=True)]
-        return functional.pad(weight, [pad for pad in reversed(pads) for _ in range(2)])
+        kernel_z, kernel_y, kernel_x = weight.shape[2:]
+        pad_z = (depth - kernel_z) // 2
+        pad_y = (in_plane - kernel_y) // 2
+        pad_x = (in_plane - kernel_x) // 2
+        return functional.pad(weight, (pad_x, pad_x, pad_y, pad_y, pad_z, pad_z))
 
 
 class MixedBlock(nn.Module):
@@ -116,10 +144,11 @@ class MixedBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, num_convs: int, first_block: bool = False) -> None:
         super().__init__()
         self.alpha = nn.Parameter(torch.zeros(len(KINDS)))
-        self.units = nn.ModuleList(
-            MixedConv(out_channels if i else in_channels, out_channels, raw_input=first_block and i == 0)
-            for i in range(num_convs)
-        )
+        self.units = nn.ModuleList()
+        channels = in_channels
+        for i in range(num_convs):
+            self.units.append(MixedConv(channels, out_channels, raw_input=first_block and i == 0))
+            channels = out_channels
 
     def gamma(self) -> torch.Tensor:
         """(6,), softmax of alpha (eq. 7)."""
@@ -146,34 +175,49 @@ class SuperPHNN(ProgressiveNetwork):
         num_classes: int,
         features_per_stage: Sequence[int] = (16, 32, 64, 128),
         n_convs_per_stage: Sequence[int] = (2, 2, 2, 2),
+        *,
         strides: Sequence[Sequence[int]] = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)),
         deep_supervision: bool = True,
         constant_background: float | None = None,
     ) -> None:
         validate_widths(features_per_stage, n_convs_per_stage)
-        channels = (input_channels, *features_per_stage)
-        blocks = [
-            MixedBlock(channels[i], channels[i + 1], n_convs_per_stage[i], first_block=i == 0)
-            for i in range(NUM_BLOCKS)
-        ]
-        super().__init__(blocks, num_classes, features_per_stage, strides, deep_supervision, constant_background)
+        blocks: list[nn.Module] = []
+        in_channels = input_channels
+        for width, num_convs in zip(features_per_stage, n_convs_per_stage, strict=True):
+            blocks.append(MixedBlock(in_channels, width, num_convs, first_block=not blocks))
+            in_channels = width
+        super().__init__(
+            blocks,
+            num_classes,
+            features_per_stage,
+            strides,
+            deep_supervision=deep_supervision,
+            constant_background=constant_background,
+        )
 
     def gammas(self) -> torch.Tensor:
         """(4, 6), the share of each kind in each block; detached, on the CPU."""
-        return torch.stack([block.gamma() for block in self.blocks]).detach().cpu()
+        return torch.stack([block.gamma() for block in self._mixed_blocks()]).detach().cpu()
 
     def genotype(self) -> list[str]:
         """Kind with the largest alpha of each block (paper sec. 3.2); the first of exact ties."""
-        return [KINDS[int(block.alpha.argmax())] for block in self.blocks]
+        return [KINDS[int(block.alpha.argmax())] for block in self._mixed_blocks()]
 
     def architecture_parameters(self) -> list[nn.Parameter]:
         """The four alphas."""
-        return [block.alpha for block in self.blocks]
+        return [block.alpha for block in self._mixed_blocks()]
 
     def weight_parameters(self) -> Iterator[nn.Parameter]:
         """Everything but the alphas."""
         alphas = {id(alpha) for alpha in self.architecture_parameters()}
-        return (parameter for parameter in self.parameters() if id(parameter) not in alphas)
+        for parameter in self.parameters():
+            if id(parameter) not in alphas:
+                yield parameter
+
+    def _mixed_blocks(self) -> Iterator[MixedBlock]:
+        for block in self.blocks:
+            assert isinstance(block, MixedBlock)
+            yield block
 
 
 def _keep_inner() -> tuple[Any, Any]:
@@ -189,13 +233,14 @@ def _keep_inner() -> tuple[Any, Any]:
 
 def _normalised(features: torch.Tensor, norm: nn.BatchNorm3d) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     """BatchNorm -> ReLU without touching the running statistics; and the batch's mean and inverse deviation."""
-    running = (None, None) if norm.training else (norm.running_mean, norm.running_var)
+    running_mean = None if norm.training else norm.running_mean
+    running_var = None if norm.training else norm.running_var
     output, mean, inverse_deviation = torch.native_batch_norm(
-        features, None, None, *running, norm.training, norm.momentum, norm.eps
+        features, None, None, running_mean, running_var, norm.training, MOMENTUM, norm.eps
     )
     # a compiled checkpoint may keep the output of any operation, so nothing must change it later
     return functional.relu(output, inplace=not torch.compiler.is_compiling()), (mean, inverse_deviation)
 
 
 def _same_conv(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    return functional.conv3d(features, kernel, padding=[width // 2 for width in kernel.shape[2:]])
+    return functional.conv3d(features, kernel, padding=same_padding(kernel.shape[2:]))
