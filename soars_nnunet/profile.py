@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 TIERS = ("anchor", "mid_level", "small_hard")
 """The three strata of the paper (sec. 3.1), in the order in which they are computed."""
@@ -101,7 +101,7 @@ class Profile:
         targets: dict[str, tuple[Organ, ...]] = {}
         for organ in self.organs:
             if organ.target:
-                targets[organ.target] = (*targets.get(organ.target, ()), organ)
+                targets[organ.target] = targets.get(organ.target, ()) + (organ,)
         return targets
 
     def mirrored(self, name: str) -> str:
@@ -113,7 +113,9 @@ class Profile:
         if name in self.by_name:
             return self.by_name[name].mirror or name
         first = self.targets[name][0]
-        return (self.by_name[first.mirror].target if first.mirror else first.target) or name
+        if first.mirror is None:
+            return name
+        return self.by_name[first.mirror].target or name
 
     def resolve(self, name: str) -> Organ | None:
         """Organ that a dataset's label name means, through TG-263 names and aliases, or None."""
@@ -122,9 +124,13 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; ``Profile.from_dict`` reads it back."""
-        organs = [asdict(organ) for organ in self.organs]
-        texts = {"name": self.name, "description": self.description, "source": self.source}
-        return {**texts, "tolerance_sources": dict(self.tolerance_sources), "organs": organs}
+        return {
+            "name": self.name,
+            "description": self.description,
+            "source": self.source,
+            "tolerance_sources": dict(self.tolerance_sources),
+            "organs": [asdict(organ) for organ in self.organs],
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Profile:
@@ -134,15 +140,17 @@ class Profile:
             ProfileError: On missing or unknown keys, or a contradiction.
         """
         try:
-            organs = tuple(
-                Organ(**{**row, "composite": tuple(row.get("composite", ())), "aliases": tuple(row.get("aliases", ()))})
-                for row in data["organs"]
+            organs = tuple(_organ(row) for row in data["organs"])
+            return cls(
+                name=data["name"],
+                organs=organs,
+                description=data.get("description", ""),
+                source=data.get("source", ""),
+                tolerance_sources=dict(data.get("tolerance_sources", {})),
             )
-            texts = (data.get("description", ""), data.get("source", ""), dict(data.get("tolerance_sources", {})))
-            return cls(data["name"], organs, *texts)
+        except ProfileError:
+            raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, ProfileError):
-                raise
             raise ProfileError(
                 f"profile: expected the keys name, organs[name, label, paper_name, tier, ...], got a problem with "
                 f"{error}; compare plans/hn42.json"
@@ -151,8 +159,11 @@ class Profile:
 
 def available_profiles() -> list[str]:
     """Names of the profiles that the package ships."""
-    shipped = (path for path in resources.files("soars_nnunet.plans").iterdir() if path.name.endswith(".json"))
-    return sorted(path.name[:-5] for path in shipped if '"organs"' in path.read_text(encoding="utf-8"))
+    names = []
+    for path in resources.files("soars_nnunet.plans").iterdir():
+        if path.name.endswith(".json") and '"organs"' in path.read_text(encoding="utf-8"):
+            names.append(path.name.removesuffix(".json"))
+    return sorted(names)
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
@@ -162,11 +173,9 @@ def load_profile(name_or_path: str | Path) -> Profile:
         ProfileError: If there is no such profile, or it contradicts itself.
     """
     text = str(name_or_path)
-    if Path(text).suffix == ".json":
-        path: Any = Path(text)
-    else:
-        path = resources.files("soars_nnunet.plans") / f"{text}.json"
-    if not path.is_file() or (Path(text).suffix != ".json" and text not in available_profiles()):
+    is_shipped = Path(text).suffix != ".json"
+    path: Any = resources.files("soars_nnunet.plans") / f"{text}.json" if is_shipped else Path(text)
+    if not path.is_file() or (is_shipped and text not in available_profiles()):
         raise ProfileError(
             f"no profile '{text}': expected one of {', '.join(available_profiles())} or the path of a .json file"
         )
@@ -182,7 +191,18 @@ def normalise(name: str) -> str:
     return re.sub(r"[\s_\-.]+", "", name).lower()
 
 
+def _organ(row: dict[str, Any]) -> Organ:
+    composite = tuple(row.get("composite", ()))
+    aliases = tuple(row.get("aliases", ()))
+    return Organ(**{**row, "composite": composite, "aliases": aliases})
+
+
 def _alias_index(profile: Profile) -> dict[str, str]:
+    """Organ by each of its normalised names.
+
+    Raises:
+        ProfileError: If a name means two organs.
+    """
     index: dict[str, str] = {}
     for organ in profile.organs:
         for alias in (organ.name, organ.paper_name, *organ.aliases):
@@ -193,43 +213,57 @@ def _alias_index(profile: Profile) -> dict[str, str]:
 
 
 def _validate(profile: Profile) -> None:
-    def fail(text: str) -> None:
+    """Check that labels, names, mirrors, targets, composites and tolerances do not contradict each other.
+
+    Raises:
+        ProfileError: At the first contradiction.
+    """
+
+    def fail(text: str) -> NoReturn:
         raise ProfileError(f"profile '{profile.name}': {text}")
 
-    by_label: dict[int, str] = {}
-    names = {organ.name for organ in profile.organs}
     if not profile.organs:
         fail("expected at least one organ, got none")
-    if len(names) != len(profile.organs):
+    by_name = {organ.name: organ for organ in profile.organs}
+    if len(by_name) != len(profile.organs):
         fail("expected every organ once, got a name twice")
+    by_label: dict[int, str] = {}
     for organ in profile.organs:
         if organ.label in by_label:
             fail(f"two organs with one label: {by_label[organ.label]} and {organ.name} both have {organ.label}")
         by_label[organ.label] = organ.name
-        if organ.tier not in TIERS:
-            fail(f"{organ.name}: expected a tier of {', '.join(TIERS)}, got '{organ.tier}'")
-        if (organ.target is not None) != (organ.tier == "small_hard"):
-            fail(f"{organ.name}: a detection target belongs to each small_hard organ and to no other")
-        if problem := _tolerance_problem(organ, profile):
-            fail(f"{organ.name}: {problem}")
-        for other in (*([organ.mirror] if organ.mirror else []), *organ.composite):
-            if other not in names:
-                fail(f"{organ.name} names the unknown organ '{other}'; add it to the profile or remove the reference")
-        if organ.mirror and next(o for o in profile.organs if o.name == organ.mirror).mirror != organ.name:
-            fail(f"{organ.name}: its mirror partner {organ.mirror} does not name it back")
+        problem = _organ_problem(organ, by_name) or _tolerance_problem(organ, profile)
+        if problem:
+            fail(problem)
     if sorted(by_label) != list(range(1, len(by_label) + 1)):
         fail(f"labels must be 1 to {len(by_label)} without gaps, got {sorted(by_label)}")
     if not profile.tier("anchor"):
         fail("expected at least one anchor organ: the other tiers are guided by anchors")
 
 
+def _organ_problem(organ: Organ, by_name: dict[str, Organ]) -> str | None:
+    """What is wrong with an organ's tier, target or references, or None."""
+    if organ.tier not in TIERS:
+        return f"{organ.name}: expected a tier of {', '.join(TIERS)}, got '{organ.tier}'"
+    if (organ.target is not None) != (organ.tier == "small_hard"):
+        return f"{organ.name}: a detection target belongs to each small_hard organ and to no other"
+    mirror = (organ.mirror,) if organ.mirror else ()
+    for other in mirror + organ.composite:
+        if other not in by_name:
+            return f"{organ.name} names the unknown organ '{other}'; add it to the profile or remove the reference"
+    if organ.mirror and by_name[organ.mirror].mirror != organ.name:
+        return f"{organ.name}: its mirror partner {organ.mirror} does not name it back"
+    return None
+
+
 def _tolerance_problem(organ: Organ, profile: Profile) -> str | None:
+    """What is wrong with an organ's tolerance, or None."""
     mm, source = organ.tolerance_mm, organ.tolerance_source
     if mm is None and source is None:
         return None
     if isinstance(mm, bool) or not isinstance(mm, (int, float)) or not 0 < mm < 100:
-        return f"expected a tolerance_mm between 0 and 100, got {mm!r}"
+        return f"{organ.name}: expected a tolerance_mm between 0 and 100, got {mm!r}"
     if source not in profile.tolerance_sources:
         known = ", ".join(profile.tolerance_sources) or "none"
-        return f"expected a tolerance_source out of tolerance_sources ({known}), got {source!r}"
+        return f"{organ.name}: expected a tolerance_source out of tolerance_sources ({known}), got {source!r}"
     return None
