@@ -60,24 +60,35 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True)
+class _Labels:
+    """What the values of all label volumes mean, and how empty organs are judged.
+
+    Attributes:
+        profile: Organs to score.
+        predicted: Label value by name in the predictions; None for the profile's.
+        reference: The same of the references.
+        empty_means_absent: Organs of the reference's list without a voxel are truly absent.
+    """
+
+    profile: Profile
+    predicted: dict[str, int] | None
+    reference: dict[str, int] | None
+    empty_means_absent: bool
+
+
+@dataclass(frozen=True)
 class _Job:
     """One case on its way to a worker.
 
     Attributes:
         files: Its label files.
-        profile: Organs to score.
-        predicted_labels: Label value by name; None for the profile's.
-        reference_labels: The same of the reference.
+        labels: What their values mean.
         not_annotated: Organs that nobody drew in the reference.
-        empty_means_absent: Organs of the reference's list without a voxel are truly absent.
     """
 
     files: CaseFiles
-    profile: Profile
-    predicted_labels: dict[str, int] | None
-    reference_labels: dict[str, int] | None
+    labels: _Labels
     not_annotated: tuple[str, ...]
-    empty_means_absent: bool
 
 
 @dataclass(frozen=True)
@@ -116,17 +127,17 @@ def evaluate_folders(
     options = options or EvaluationOptions()
     prediction, reference = Path(prediction), Path(reference)
     files = pair_files(prediction, reference, options.allow_missing)
-    labels_p = read_label_list(prediction, options.prediction_labels, "prediction", look_above=False)
-    labels_r = read_label_list(reference, options.reference_labels, "reference", look_above=True)
-    values_p, unknown_p = resolve_labels(labels_p, profile)
-    _, unknown_r = resolve_labels(labels_r, profile)
-    listed = read_not_annotated(options.not_annotated, profile, None) if options.not_annotated else {}
-    jobs = []
-    for case in files.cases:
-        absent = tuple(listed.get(case.case, ()))
-        jobs.append(_Job(case, profile, labels_p, labels_r, absent, options.empty_means_absent))
+    labels = _Labels(
+        profile=profile,
+        predicted=read_label_list(prediction, options.prediction_labels, "prediction", look_above=False),
+        reference=read_label_list(reference, options.reference_labels, "reference", look_above=True),
+        empty_means_absent=options.empty_means_absent,
+    )
+    values_p, unknown_p = resolve_labels(labels.predicted, profile)
+    _, unknown_r = resolve_labels(labels.reference, profile)
     scores: list[OrganScore] = []
     targets: list[TargetScore] = []
+    jobs = _jobs(files.cases, labels, options.not_annotated)
     for number, (job, done) in enumerate(_score_all(jobs, options.num_processes), 1):
         scores += done.organs
         targets += done.targets
@@ -147,6 +158,14 @@ def evaluate_folders(
     )
     _warn_left_out(evaluation)
     return evaluation
+
+
+def _jobs(cases: Sequence[CaseFiles], labels: _Labels, not_annotated: Path | None) -> list[_Job]:
+    listed = read_not_annotated(not_annotated, labels.profile, None) if not_annotated else {}
+    jobs = []
+    for files in cases:
+        jobs.append(_Job(files, labels, tuple(listed.get(files.case, ()))))
+    return jobs
 
 
 def _score_all(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, _CaseScores]]:
@@ -175,14 +194,14 @@ def _score_job(job: _Job) -> _CaseScores:
         predicted=pair.predicted,
         reference=pair.reference,
         spacing_mm=pair.header.GetSpacing()[::-1],
-        predicted_labels=job.predicted_labels,
-        reference_labels=job.reference_labels,
+        predicted_labels=job.labels.predicted,
+        reference_labels=job.labels.reference,
         not_annotated=job.not_annotated,
     )
-    organs = score_case(volumes, job.profile, job.empty_means_absent)
+    organs = score_case(volumes, job.labels.profile, job.labels.empty_means_absent)
     path = job.files.prediction
     detected_mm = reported_centers_mm(path.with_name(f"{case_name(path)}.json"), pair.header)
-    targets = score_targets(volumes, job.profile, detected_mm)
+    targets = score_targets(volumes, job.labels.profile, detected_mm)
     return _CaseScores(organs, targets, time.perf_counter() - started)
 
 

@@ -98,7 +98,7 @@ def _tier_table(methods: Methods, metrics: Sequence[str], title: str, notes: Seq
         for key in metrics:
             below.append(Heading(f"{METRICS[key].title} {METRICS[key].unit}"))
             columns.append(_compare_rows(rows_by_method, tier, key, digits=2, spread=False))
-    return _methods_as_rows(title, (tuple(above), tuple(below)), methods, columns, notes)
+    return _methods_as_rows(title, (tuple(above), tuple(below)), methods, columns, notes=notes)
 
 
 def _wide_table(methods: Methods, organs: Sequence[str]) -> Table:
@@ -198,6 +198,7 @@ def _methods_as_rows(
     heads: tuple[tuple[Heading, ...], ...],
     methods: Methods,
     columns: Sequence[_Compared],
+    *,
     notes: Sequence[str] = (),
 ) -> Table:
     """A table with a row a method and a column a quantity."""

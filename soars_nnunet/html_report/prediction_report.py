@@ -1,4 +1,7 @@
-"""The report that soars-cascade-predict writes beside each label file, as the page reads it."""
+"""The report that soars-cascade-predict writes beside each label file, as the page reads it.
+
+Reports of earlier versions lack parts, so all but the organs may be absent. Importing this loads no torch.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from typing import Any
 
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError
-
-JsonValue = Any
-"""A value of the JSON that the page shows as it is."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class PredictionReport:
     profile: str | None
     organs: tuple[ReportedOrgan, ...]
     warnings: tuple[str, ...]
-    targets: Mapping[str, Mapping[str, JsonValue]]
-    models: Mapping[str, Mapping[str, JsonValue]]
+    targets: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, Mapping[str, Any]]
     largest_part: tuple[str, ...]
-    versions: Mapping[str, JsonValue]
-    seconds: Mapping[str, JsonValue]
+    versions: Mapping[str, Any]
+    seconds: Mapping[str, Any]
 
 
 def read_prediction_report(path: Path) -> PredictionReport:
@@ -99,5 +99,5 @@ def read_prediction_report(path: Path) -> PredictionReport:
     )
 
 
-def _is_organ(row: JsonValue) -> bool:
+def _is_organ(row: Any) -> bool:
     return isinstance(row, dict) and {"label", "volume_ml", "status"} <= set(row) and isinstance(row["label"], int)
