@@ -55,6 +55,8 @@ PREPROCESSING_RECORD = "soars/made_from.json"
 class Cascade:
     """A stratified source dataset: its profile, the nnU-Net datasets of its branches, facts of its cases.
 
+    Case names are not in its representation: nnU-Net writes those of a trainer's attributes into model folders.
+
     Attributes:
         source: Name of the source dataset.
         profile: The organs.
@@ -75,9 +77,9 @@ class Cascade:
     labels: dict[str, int]
     num_folds: int = 4
     split_sha256: str = ""
-    cases: tuple[str, ...] = ()
-    empty: dict[str, list[str]] = field(default_factory=dict)
-    not_annotated: dict[str, list[str]] = field(default_factory=dict)
+    cases: tuple[str, ...] = field(default=(), repr=False)
+    empty: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    not_annotated: dict[str, list[str]] = field(default_factory=dict, repr=False)
     patient_pattern: str | None = None
 
     @staticmethod

@@ -80,3 +80,9 @@ def test_nothing_of_one_branch_or_variant_lies_where_another_ones_does(cascade):
             places += [cascade.channels(branch.key, plans, in_sample) for in_sample in (False, True)]
             places.append(cascade.model(branch.key, plans))
     assert len(set(places)) == len(places) == 2 * (2 + 4 * 5)
+
+
+def test_the_text_of_a_record_names_no_case(cascade):
+    """nnU-Net writes the text of whatever a trainer holds into the model folder."""
+    full = replace(cascade, cases=("smith",), empty={"smith": ["Pineal"]}, not_annotated={"smith": ["Larynx"]})
+    assert "Dataset007_Neck" in repr(full) and "smith" not in repr(full)
