@@ -34,22 +34,6 @@ def fine_tuning(cascade, *overrides, name="FineTuned"):
     return SOARSFineTuneTrainer(plans, CONFIGURATION, 0, read_json(folder / "dataset.json"), torch.device("cpu"))
 
 
-def test_heatmaps_are_read_at_the_given_points():
-    z, y, x = torch.meshgrid(*(torch.arange(float(n)) for n in (6, 7, 8)), indexing="ij")
-    heatmaps = torch.stack((z, 10 * y, 100 * x))[None].repeat(2, 1, 1, 1, 1)
-    heatmaps[1] += 1000
-    points = torch.full((2, 3, 4), torch.nan)
-    points[0, 0, :2], points[0, 1, :3], points[0, 2, :4] = torch.tensor([1.5, 2]), torch.tensor([0, 2, 4.25]), 1
-    points[1] = points[0]
-    points[1, 2, :4] = torch.tensor([5, 6, 7, 8.0])
-    sampled = sample_heatmaps(heatmaps, Vois(torch.zeros(2, 1, 2, 3, 4), [0, 1], points))
-    assert sampled.shape == (2, 3, 2, 3, 4)
-    torch.testing.assert_close(sampled[0, :, 1, 2, 3], torch.tensor([2, 42.5, 100]))
-    torch.testing.assert_close(sampled[0, :, 0, 1, 0], torch.tensor([1.5, 20, 100]))
-    torch.testing.assert_close(sampled[1, :, 0, 0, 1], torch.tensor([1001.5, 1000, 1600]))
-    assert (sampled[1, :, :, :, 3] == 0).all()  # outside of the patch
-
-
 def test_side_outputs_weigh_as_in_the_branches(cascade_copy):
     weights = [1.0, 0.5, 0.25, 0.0]
     path = cascade_copy.model("mid_level", DEFAULT_PLANS) / "plans.json"

@@ -9,7 +9,7 @@ from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cli.plan import main as plan_command
-from soars_nnunet.networks.genotype import KINDS, describe_genotype, genotype_entry, load_genotypes
+from soars_nnunet.networks.genotype import KINDS, genotype_entry, load_genotypes
 from soars_nnunet.training.gammas import read_gammas, write_gammas
 from soars_nnunet.training.search import (
     SOARSAnchorSearchTrainer,
@@ -203,20 +203,11 @@ def test_gamma_history_round_trip(tmp_path):
     assert read_gammas(tmp_path / "none.csv").shape == (0, 4, 6)
 
 
-def test_published_genotypes_have_no_margins():
-    assert describe_genotype("anchor", {"kinds": ["2D3"] * 4}) == "anchor: genotype 2D3 2D3 2D3 2D3"
-
-
 def test_one_genotype_a_branch(cascade_copy, tmp_path, capsys):
     path = tmp_path / "genotype.json"
     path.write_text('{"anchor": {"kinds": ["2D3", "2D3", "2D3", "2D3"]}}')
     assert plan_command(["-d", "7", "--genotype", str(path), str(path)]) == 2
     assert "anchor is named twice" in capsys.readouterr().err
-
-
-def test_a_diverged_search_finds_nothing():
-    with pytest.raises(ValueError, match="diverged"):
-        genotype_entry(np.full((4, 6), np.nan), {})
 
 
 def test_patient_on_both_sides_is_refused(cascade_copy):
