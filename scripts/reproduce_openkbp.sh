@@ -10,7 +10,7 @@
 # Sides are swapped in half of the patches, which doubles what paired organs can learn from.
 # "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
 # cross-validation of the training cases; "as predicted" and "CT only" do neither, and run on all of the patient's box, as no anchors bound the latter.
-# "large" and "fast" are "as predicted" with --large-tiles and --fast; their scores are in large.txt and fast.txt, times on the screen.
+# "large" and "fast" are "as predicted" with --tiling large and --fast; their scores are in large.txt and fast.txt, times on the screen.
 set -euo pipefail
 [ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \
     || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]" >&2; exit 2; }
@@ -31,34 +31,11 @@ regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' "${settings[@]}"
 
 raw="$nnUNet_raw/Dataset007_OpenKBP"
 mkdir -p "$raw"/{imagesTr,labelsTr,imagesTs,labelsTs} "$nnUNet_preprocessed" "$nnUNet_results"
-python - "$raw" "$data" ${partial:+"$partial"} <<'PY'
-import json
-import sys
-from pathlib import Path
-
-raw, data, *partial = map(Path, sys.argv[1:])
-
-
-def cases_of(dataset: Path) -> list[str]:
-    return sorted(path.name.removesuffix(".nii.gz") for path in (dataset / "labelsTr").glob("*.nii.gz"))
-
-
-parts = {(data, case): "Ts" if index % 5 == 2 else "Tr" for index, case in enumerate(cases_of(data))}
-parts |= {(dataset, case): "Tr" for dataset in partial for case in cases_of(dataset)}
-for (dataset, case), part in parts.items():
-    for kind, name in (("images", f"{case}_0000.nii.gz"), ("labels", f"{case}.nii.gz")):
-        link = raw / f"{kind}{part}" / name
-        if not link.exists():
-            link.symlink_to(dataset / f"{kind}Tr" / name)
-facts = json.loads((data / "dataset.json").read_text())
-facts["numTraining"] = len(list((raw / "labelsTr").iterdir()))
-(raw / "dataset.json").write_text(json.dumps(facts, indent=2))
-print(f"{facts['numTraining']} training cases, {len(list((raw / 'labelsTs').iterdir()))} test cases")
-PY
+python -m scripts.experiments.openkbp_dataset "$raw" "$data" ${partial:+"$partial"}
 
 step "soars-stratify, soars-plan"
 [ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] \
-    || soars-stratify -d 7 -p openkbp7 --folds 2 ${partial:+--unannotated "$partial/cases.json"}
+    || soars-stratify -d 7 -p openkbp7 --folds 2 ${partial:+--not-annotated "$partial/cases.json"}
 soars-plan -d 7 "${regime[@]}" --genotype scripts/experiments/openkbp_genotype.json
 side_by_side "071 0 SOARSAnchorTrainer" "071 1 SOARSAnchorTrainer"
 step "soars-channels"
@@ -76,9 +53,9 @@ predict() { # output, options
     soars-evaluate -p "$out/$1" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/$1.txt"
 }
 predict final --tta
-predict cascade --no-postprocessing --everywhere
-predict large --no-postprocessing --large-tiles
+predict cascade --no-postprocessing --tiling everywhere
+predict large --no-postprocessing --tiling large
 predict fast --no-postprocessing --fast
-predict ct_only --no-postprocessing --everywhere --plans-name CTOnly
+predict ct_only --no-postprocessing --tiling everywhere --plans-name CTOnly
 python -m scripts.experiments.openkbp_table "$out"
 step "done"

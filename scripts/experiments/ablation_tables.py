@@ -12,8 +12,9 @@ from scripts import markdown
 from scripts.experiments.paired import case_means, mean
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.evaluation.evaluation_file import read_evaluation
-from soars_nnunet.evaluation.mean_std import MISSING, format_mean_std
+from soars_nnunet.evaluation.mean_std import format_mean_std
 from soars_nnunet.evaluation.organ_scores import OrganScore
+from soars_nnunet.evaluation.scores import Summary
 
 PAPER = Path(__file__).with_name("paper_tables.json")
 """The paper's own figures."""
@@ -107,8 +108,8 @@ class AblationTables:
             for column in columns:
                 cells.append(mean_and_spread(found[column][target]))
             for metric, row in columns:
-                pair = theirs[target][row][metric] if target in theirs else None
-                cells.append(format_mean_std(pair[0], pair[1]) if pair else MISSING)
+                mean_mm, std_mm = theirs[target][row][metric] if target in theirs else (None, None)
+                cells.append(format_mean_std(mean_mm, std_mm))
             lines.append(markdown.row(cells))
         shared = [target for target in targets if target in theirs]
         if shared:
@@ -194,6 +195,6 @@ def detected(path: Path, metric: str) -> dict[str, list[float]]:
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean ± sample SD; the SD of one value is unknown."""
-    spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
-    return format_mean_std(np.mean(values), spread)
+    """Mean ± sample SD; the mean alone of one value."""
+    summary = Summary.of(values)
+    return format_mean_std(summary.mean, summary.std)

@@ -11,9 +11,9 @@ finds around the patient differs, too.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,8 +24,10 @@ import torch
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from torch.nn import functional
 
+from scripts import markdown
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.evaluation import surface
 from soars_nnunet.geometry.grid import Grid, box_overlap
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.label_map import read_label_map
@@ -36,7 +38,7 @@ from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.stitching import precedence_by_label
-from soars_nnunet.prediction.tiling import Tiling
+from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 
 
 def nnunets_input(
@@ -64,8 +66,9 @@ def full_argmax(probabilities: torch.Tensor, grid: Grid) -> tuple[np.ndarray, np
     channels, best = np.zeros(grid.image_shape, np.uint8), np.ones(grid.image_shape, np.float32)
     inside = tuple(slice(lo, hi) for lo, hi in grid.crop)
     full = functional.interpolate(probabilities[None], grid.crop_shape, mode="trilinear", align_corners=False)[0]
-    best[inside], winner = (part.cpu().numpy() for part in full.max(0))
-    channels[inside] = winner
+    highest, winner = full.max(0)
+    best[inside] = highest.cpu().numpy()
+    channels[inside] = winner.cpu().numpy()
     return channels, best
 
 
@@ -74,15 +77,20 @@ def proposals(
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray, np.ndarray]]:
     """Of every tier and VOI: first voxel, final labels (Z, Y, X) and their probability."""
     by_name = predictor.profile.by_name
+    branches = predictor.manifest.branches
     for tier, softmax in found.tiers.items():
-        final = np.array([0, *(by_name[name].label for name in predictor.manifest.branches[tier].classes)])
+        final = [0]
+        for name in branches[tier].classes:
+            final.append(by_name[name].label)
         channels, best = full_argmax(softmax.values, softmax.grid)
-        yield (0, 0, 0), final[channels], best
+        yield (0, 0, 0), np.array(final)[channels], best
     for voi in found.vois:
-        organs = [by_name[name] for name in predictor.manifest.branches["small_hard"].classes]
-        final = np.array([0, *(organ.label if organ.target == voi.target else 0 for organ in organs)])
+        final = [0]
+        for name in branches["small_hard"].classes:
+            organ = by_name[name]
+            final.append(organ.label if organ.target == voi.target else 0)
         channels, best = full_argmax(voi.softmax.values, voi.softmax.grid)
-        yield tuple(lo for lo, _ in voi.box), final[channels], best
+        yield tuple(first for first, _ in voi.box), np.array(final)[channels], best
 
 
 def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: bool = False) -> np.ndarray:
@@ -98,8 +106,8 @@ def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: 
             instead.enter_context(patch.object(BranchModel, "tiled_box", whole_scan_box))
         found = predictor.infer(scan)
     for offset, labels, probability in proposals(predictor, found):
-        z, y, x = ((lo, lo + size) for lo, size in zip(offset, labels.shape, strict=True))
-        on_image, on_box = box_overlap((z, y, x), merged.shape)
+        box = tuple((first, first + size) for first, size in zip(offset, labels.shape, strict=True))
+        on_image, on_box = box_overlap(box, merged.shape)
         labels, probability = labels[on_box], probability[on_box]
         ours = np.where(labels > 0, 2 * (precedence[labels] - precedence.min() + 1) + probability, 0)
         wins = ours > score[on_image]
@@ -110,8 +118,7 @@ def straightforward(predictor: CascadePredictor, image: sitk.Image, whole_scan: 
 
 def dice(first: np.ndarray, second: np.ndarray, label: int) -> float:
     """DSC of a label; NaN where neither has it."""
-    a, b = first == label, second == label
-    return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b) or np.nan)
+    return surface.dice(first == label, second == label)
 
 
 def renumbered(reference: Path, predictor: CascadePredictor) -> np.ndarray:
@@ -124,8 +131,54 @@ def renumbered(reference: Path, predictor: CascadePredictor) -> np.ndarray:
     return table
 
 
-def main() -> None:
-    """Parse, predict both ways, print what differs."""
+@dataclass(frozen=True)
+class Agreement:
+    """How the two paths agree in one case.
+
+    Attributes:
+        foreground: Voxels that either path calls an organ.
+        share: Of these, those with the same label; 0 to 1.
+        organ: Whose DSC differs most.
+        largest: Difference of that organ's DSC.
+        mean_dice: Mean DSC of the annotated organs, by the cascade and by the straightforward path.
+    """
+
+    foreground: int
+    share: float
+    organ: str
+    largest: float
+    mean_dice: tuple[float, float]
+
+    @classmethod
+    def of(cls, ours: np.ndarray, plain: np.ndarray, truth: np.ndarray, labels: Mapping[str, int]) -> "Agreement":
+        """Compare two label volumes with each other and with a reference of the same labels.
+
+        Args:
+            ours: Labels (Z, Y, X) of the cascade.
+            plain: Labels (Z, Y, X) of the straightforward path.
+            truth: Labels (Z, Y, X) of the reference.
+            labels: Label by organ.
+        """
+        first, second, gaps = [], [], {}
+        for organ, label in labels.items():
+            if not label or not (truth == label).any():
+                continue
+            first.append(dice(ours, truth, label))
+            second.append(dice(plain, truth, label))
+            gaps[organ] = abs(first[-1] - second[-1])
+        worst = max(gaps, key=gaps.__getitem__)
+        foreground = (ours > 0) | (plain > 0)
+        share = float((ours == plain)[foreground].mean())
+        means = float(np.mean(first)), float(np.mean(second))
+        return cls(int(foreground.sum()), share, worst, gaps[worst], means)
+
+    def cells(self) -> list[str]:
+        """Of the printed table."""
+        return [str(self.foreground), f"{100 * self.share:.4f}", f"{self.largest:.5f}", self.organ]
+
+
+def parse() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-d", "--dataset", required=True, type=int)
     parser.add_argument("-i", "--input", required=True, type=Path, help="folder of CTs")
@@ -133,39 +186,37 @@ def main() -> None:
         "-r", "--reference", required=True, type=Path, help="folder of label maps, beside their dataset.json"
     )
     parser.add_argument("--plans-name", default=DEFAULT_PLANS)
-    parser.add_argument("--large-tiles", action="store_true")
+    parser.add_argument("--tiling", choices=TILING_KINDS, default="default", help="of the cascade")
     parser.add_argument("--whole-scan", action="store_true")
     parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, predict both ways, print what differs."""
+    options = parse()
     manifest = Cascade.load(options.dataset).manifest(options.plans_name)
-    tiling = Tiling("large" if options.large_tiles else "default")
     everywhere = PredictionOptions(device=options.device, tiling=Tiling("everywhere"), postprocess=False)
-    ours = CascadePredictor(manifest, replace(everywhere, tiling=tiling))
+    ours = CascadePredictor(manifest, replace(everywhere, tiling=Tiling(options.tiling)))
     plain = CascadePredictor(manifest, everywhere)
-    print(
-        "| case | foreground voxels | agree % | largest DSC difference | organ |",
-        "|---" * 5 + "|",
-        sep="\n",
-        flush=True,
-    )
-    ours_of = renumbered(options.reference, ours)
-    shares, largest, means = [], [], []
+    header = ["case", "foreground voxels", "agree %", "largest DSC difference", "organ"]
+    print("\n".join(markdown.heading(header)), flush=True)
+    label_of = renumbered(options.reference, ours)
+    done = []
     for case, path in list_cts(options.input):
         image = read_ct(path)
         first = sitk.GetArrayFromImage(ours.predict(image, case)[0])
         second = straightforward(plain, image, options.whole_scan)
-        truth = ours_of[sitk.GetArrayFromImage(read_label_map(next(options.reference.glob(f"{case}.*"))))]
-        foreground = (first > 0) | (second > 0)
-        shares.append(float((first == second)[foreground].mean()))
-        drawn = {organ: label for organ, label in ours.labels.items() if label and (truth == label).any()}
-        scores = {organ: [dice(found, truth, label) for found in (first, second)] for organ, label in drawn.items()}
-        means.append(np.mean(list(scores.values()), axis=0))
-        gaps = {organ: abs(one - other) for organ, (one, other) in scores.items()}
-        organ = max(gaps, key=gaps.get)
-        largest.append(gaps[organ])
-        print(f"| {case} | {foreground.sum()} | {100 * shares[-1]:.4f} | {largest[-1]:.5f} | {organ} |", flush=True)
-    print(f"least agreement {100 * min(shares):.4f} %, largest difference of an organ's DSC {max(largest):.5f}")
-    print("mean DSC {:.4f}, straightforward {:.4f}".format(*np.mean(means, axis=0)))
+        reference = read_label_map(next(options.reference.glob(f"{case}.*")))
+        truth = label_of[sitk.GetArrayFromImage(reference)]
+        agreement = Agreement.of(first, second, truth, ours.labels)
+        print(markdown.row([case] + agreement.cells()), flush=True)
+        done.append(agreement)
+    least = min(agreement.share for agreement in done)
+    largest = max(agreement.largest for agreement in done)
+    print(f"least agreement {100 * least:.4f} %, largest difference of an organ's DSC {largest:.5f}")
+    mean_ours, mean_plain = np.mean([agreement.mean_dice for agreement in done], axis=0)
+    print(f"mean DSC {mean_ours:.4f}, straightforward {mean_plain:.4f}")
 
 
 if __name__ == "__main__":

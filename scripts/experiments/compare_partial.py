@@ -13,12 +13,14 @@ folders of its own in OUT; finished steps are kept.
 """
 
 import argparse
-import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.experiments.paired import mean_of, paired_table, validation_dice
+from scripts.experiments.paired import Dice, mean_of, paired_table, validation_dice
+from scripts.experiments.raw_datasets import cases_of, file_entries, use_folders, write_reference_dataset
 from scripts.experiments.runner import Runner, add_options, parse
+from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile
@@ -27,70 +29,80 @@ from soars_nnunet.stratification.stratify import stratify
 
 ARMS = {"left out": 101, "added, masked": 102, "added, unmasked": 103}
 """Source dataset of each arm."""
-
-
-def cases_of(dataset: Path) -> list[str]:
-    """Cases of a raw dataset."""
-    ending = read_json(dataset / "dataset.json")["file_ending"]
-    return sorted(path.name.removesuffix(ending) for path in (dataset / "labelsTr").glob(f"*{ending}"))
-
-
-def write_source(complete: Path, partial: Path | None, name: str) -> None:
-    """Raw dataset that refers to the files of others."""
-    facts = read_json(complete / "dataset.json")
-    ending = facts["file_ending"]
-    listed = {
-        case: {
-            "images": [str(folder.resolve() / "imagesTr" / f"{case}_0000{ending}")],
-            "label": str(folder.resolve() / "labelsTr" / f"{case}{ending}"),
-        }
-        for folder in filter(None, (complete, partial))
-        for case in cases_of(folder)
-    }
-    folder = Path(os.environ["nnUNet_raw"]) / name
-    write_json(folder / "dataset.json", {**facts, "numTraining": len(listed), "dataset": listed})
+FINISHED = "validation/summary.json"
 
 
 def prepare(arm: str, options: argparse.Namespace) -> None:
     """Stratify an arm's dataset; only complete cases are validated."""
     number = ARMS[arm]
     name = f"Dataset{number}_{arm.title().replace(', ', '').replace(' ', '')}"
-    partial = None if arm == "left out" else options.partial
-    write_source(options.complete, partial, name)
-    listed = options.partial / "cases.json" if arm == "added, masked" else None
-    profile = load_profile(options.profile)
-    ids = [500 + 10 * (number - 100) + index for index in range(5)]
-    stratify(number, profile, ids, options.folds, None, print, listed, arm == "added, unmasked", baseline=True)
-    more = cases_of(partial) if partial else []
-    splits = split_patients(cases_of(options.complete), options.folds)
-    splits = [{"train": sorted([*split["train"], *more]), "val": split["val"]} for split in splits]
+    complete = cases_of(options.complete)
+    entries = file_entries(options.complete, complete)
+    more = [] if arm == "left out" else cases_of(options.partial)
+    if more:
+        entries |= file_entries(options.partial, more)
+    write_reference_dataset(raw_folder() / name, options.complete, entries)
+    stratify(
+        number,
+        load_profile(options.profile),
+        ids=[500 + 10 * (number - 100) + index for index in range(5)],
+        num_folds=options.folds,
+        progress=print,
+        unannotated=options.partial / "cases.json" if arm == "added, masked" else None,
+        empty_means_absent=arm == "added, unmasked",
+        baseline=True,
+    )
+    splits = []
+    for split in split_patients(complete, options.folds):
+        splits.append({"train": sorted(split["train"] + more), "val": split["val"]})
     write_json(Cascade.load(number).preprocessed("baseline") / "splits_final.json", splits)
 
 
-def score(arm: str, options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
-    """DSC by seed, organ and case: every complete case by the network that did not train on it."""
-    number = ARMS[arm]
-    prepared = options.output / f"prepared_{number}.json"
+def require_prepared(arm: str, options: argparse.Namespace) -> None:
+    """Prepare an arm's dataset, unless that is done; exit if it was made from others."""
+    record = options.output / f"prepared_{ARMS[arm]}.json"
     made_from = {name: str(getattr(options, name)) for name in ("complete", "partial", "profile", "folds")}
-    if not prepared.is_file():
+    if not record.is_file():
         prepare(arm, options)
-        write_json(prepared, made_from)
-    elif read_json(prepared) != made_from:
-        sys.exit(f"error: {options.output} holds datasets made from others ({prepared}); choose another folder")
+        write_json(record, made_from)
+    elif read_json(record) != made_from:
+        sys.exit(f"error: {options.output} holds datasets made from others ({record}); choose another folder")
+
+
+def score(arm: str, options: argparse.Namespace) -> list[Dice]:
+    """DSC by seed, organ and case: every complete case by the network that did not train on it."""
+    require_prepared(arm, options)
     output = options.output / arm.replace(", ", "_").replace(" ", "_")
     kept = {name: getattr(options, name) for name in ("device", "jobs", "set", "plan")}
-    runner = Runner(argparse.Namespace(dataset=number, output=output, **kept))
+    runner = Runner(argparse.Namespace(dataset=ARMS[arm], output=output, **kept))
     labels = read_json(runner.cascade.raw("baseline") / "dataset.json")["labels"]
-    plans = [f"Seed{seed}" if seed else DEFAULT_PLANS for seed in range(options.seeds)]
-    for seed, name in enumerate(plans):
+    plans = []
+    for seed in range(options.seeds):
+        name = f"Seed{seed}" if seed else DEFAULT_PLANS
         runner.plan(name, ["baseline"], ["final_validation=true", f"seed={seed}"])
+        plans.append(name)
     trainings = [(name, fold) for name in plans for fold in range(options.folds)]
-    finished = "validation/summary.json"
-    folders = runner.map(lambda training: runner.train("baseline", *training, finished=finished), trainings)
-    return [
-        validation_dice(folders[start : start + options.folds], labels)
-        for start in range(0, len(folders), options.folds)
-    ]
+    runner.map(lambda training: runner.train("baseline", training[0], training[1], finished=FINISHED), trainings)
+    by_seed = []
+    for name in plans:
+        folders = [runner.folder("baseline", name, fold) for fold in range(options.folds)]
+        by_seed.append(validation_dice(folders, labels))
+    return by_seed
+
+
+def tables(dice: Mapping[str, Sequence[Dice]]) -> str:
+    """Markdown: the mean over seeds, then each seed alone.
+
+    Args:
+        dice: By arm, DSC of each seed.
+    """
+    parts = [paired_table({arm: mean_of(trainings) for arm, trainings in dice.items()})]
+    seeds = len(next(iter(dice.values())))
+    if seeds > 1:
+        for seed in range(seeds):
+            parts.append(f"Seed {seed} alone:")
+            parts.append(paired_table({arm: trainings[seed] for arm, trainings in dice.items()}))
+    return "\n\n".join(parts)
 
 
 def main() -> None:
@@ -103,14 +115,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each arm and fold")
     add_options(parser, dataset=False)
     options = parse(parser)
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        os.environ[name] = str((options.output / name).resolve())
-    dice = {arm: score(arm, options) for arm in ARMS}
-    parts = [paired_table({arm: mean_of(trainings) for arm, trainings in dice.items()})]
-    if options.seeds > 1:
-        for seed in range(options.seeds):
-            parts += [f"Seed {seed} alone:", paired_table({arm: trainings[seed] for arm, trainings in dice.items()})]
-    text = "\n\n".join(parts)
+    use_folders(options.output)
+    text = tables({arm: score(arm, options) for arm in ARMS})
     (options.output / "partial.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

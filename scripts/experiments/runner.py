@@ -23,7 +23,7 @@ from soars_nnunet.training.base import design
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-EVERYWHERE = ("--everywhere",)
+EVERYWHERE = ("--tiling", "everywhere")
 """Runs networks on all tiles of the patient's box, so that all arms of a comparison see the same ones."""
 HALF_STEPS = ("--step-size", "0.5")
 """Tiles half a patch apart, as in nnU-Net's validation."""
