@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from soars_nnunet.regime import regimes
 
 from scripts import markdown
 from scripts.experiments.paired import Dice, evaluation_dice, mean_of, paired_table
@@ -32,6 +31,7 @@ from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.evaluation.evaluation_file import read_evaluation
+from soars_nnunet.settings.table import regimes
 
 GUIDING = ("anchor", "detection")
 ALIKE = EVERYWHERE + HALF_STEPS
