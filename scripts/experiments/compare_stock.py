@@ -26,12 +26,11 @@ from pathlib import Path
 import SimpleITK as sitk
 import torch
 
-from scripts.experiments.compare_inference import dice
-from scripts.experiments.compare_partial import cases_of
 from scripts.experiments.paired import paired_table
+from scripts.experiments.raw_datasets import cases_of, file_entries, use_folders, write_reference_dataset
 from scripts.experiments.runner import add_options, parse
 from soars_nnunet.branches import BRANCHES
-from soars_nnunet.cascade.environment import trainer_folder
+from soars_nnunet.cascade.environment import raw_folder, trainer_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
@@ -39,6 +38,7 @@ from soars_nnunet.cli import cascade_predict as cascade_predict_command
 from soars_nnunet.cli import channels as channels_command
 from soars_nnunet.cli import plan as plan_command
 from soars_nnunet.cli import stratify as stratify_command
+from soars_nnunet.evaluation import surface
 from soars_nnunet.images.label_map import read_label_map
 from soars_nnunet.profile import Profile
 
@@ -102,25 +102,19 @@ def train_for(seconds: float, dataset: str, fold: int | str, trainer_name: str, 
 
 def write_datasets(options: argparse.Namespace) -> tuple[Path, Path]:
     """Raw dataset of the training cases; returns folders of the held-out CTs and labels."""
-    facts = read_json(options.data / "dataset.json")
-    ending, cases = facts["file_ending"], cases_of(options.data)
+    ending = read_json(options.data / "dataset.json")["file_ending"]
+    cases = cases_of(options.data)
     held_out = cases[2::5]
-    listed = {
-        case: {
-            "images": [str(options.data.resolve() / "imagesTr" / f"{case}_0000{ending}")],
-            "label": str(options.data.resolve() / "labelsTr" / f"{case}{ending}"),
-        }
-        for case in cases
-        if case not in held_out
-    }
-    raw = Path(os.environ["nnUNet_raw"]) / f"Dataset{DATASET:03d}_Compared"
-    write_json(raw / "dataset.json", {**facts, "numTraining": len(listed), "dataset": listed})
-    folders = raw / "imagesTs", raw / "labelsTs"
-    for folder, kind, suffix in zip(folders, ("imagesTr", "labelsTr"), ("_0000", ""), strict=True):
+    training = [case for case in cases if case not in held_out]
+    raw = raw_folder() / f"Dataset{DATASET:03d}_Compared"
+    write_reference_dataset(raw, options.data, file_entries(options.data, training))
+    ct, reference = raw / "imagesTs", raw / "labelsTs"
+    for folder in (ct, reference):
         folder.mkdir(exist_ok=True)
-        for case in held_out:
-            shutil.copy(options.data / kind / f"{case}{suffix}{ending}", folder)
-    return folders
+    for case in held_out:
+        shutil.copy(options.data / "imagesTr" / f"{case}_0000{ending}", ct)
+        shutil.copy(options.data / "labelsTr" / f"{case}{ending}", reference)
+    return ct, reference
 
 
 def train_folds(
@@ -128,83 +122,131 @@ def train_folds(
 ) -> list[int]:
     """Train folds at the same time; returns their iterations."""
     cores = max(1, (os.cpu_count() or 1) // len(folds))
-    environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(cores)}
     environment.setdefault("nnUNet_n_proc_DA", str(max(1, cores - 1)))
     print(f"[{time.strftime('%H:%M:%S')}] {trainer}: {seconds:.0f} s", flush=True)
-    logs = [options.output / f"train_{trainer}_{fold}.log" for fold in folds]
-    running = []
-    for fold, log in zip(folds, logs, strict=True):
-        command = [sys.executable, "-m", MODULE, "--train", dataset, str(fold), trainer, str(seconds), options.device]
-        command.append(str(log.with_suffix(".json")))
+    running, records = [], []
+    for fold in folds:
+        log = options.output / f"train_{trainer}_{fold}.log"
+        record = log.with_suffix(".json")
+        command = [sys.executable, "-m", MODULE, "--train", dataset, str(fold), trainer, str(seconds)]
+        command += [options.device, str(record)]
         with open(log, "w", encoding="utf-8") as file:
             running.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment))
-    if any([process.wait() for process in running]):
+        records.append(record)
+    codes = [process.wait() for process in running]
+    if any(codes):
         sys.exit(f"error: a training of {trainer} failed, see {options.output}")
-    return [read_json(log.with_suffix(".json")) for log in logs]
+    return [read_json(record) for record in records]
 
 
-def step(command: Callable[[list[str]], int], *arguments: str) -> float:
+def step(command: Callable[[list[str]], int], arguments: list[str]) -> float:
     """Run one of the project's commands in this process; returns its seconds, exits where it fails."""
-    print(f"[{time.strftime('%H:%M:%S')}] {command.__name__} {' '.join(arguments)}", flush=True)
+    print(f"[{time.strftime('%H:%M:%S')}] {command.__module__} {' '.join(arguments)}", flush=True)
     started = time.monotonic()
-    if code := command(list(arguments)):
+    code = command(arguments)
+    if code:
         sys.exit(code)
     return time.monotonic() - started
 
 
-def run(options: argparse.Namespace, *command: str) -> float:
+def run(options: argparse.Namespace, command: list[str]) -> float:
     """Run one of nnU-Net's commands, with a log; returns its seconds, exits where it fails."""
     print(f"[{time.strftime('%H:%M:%S')}] {' '.join(command)}", flush=True)
-    started, log = time.monotonic(), options.output / f"{command[0]}.log"
+    started = time.monotonic()
+    log = options.output / f"{command[0]}.log"
     with open(log, "w", encoding="utf-8") as file:
-        if subprocess.run(command, stdout=file, stderr=file, check=False).returncode:
-            sys.exit(f"error: {command[0]} failed, see {log}")
+        done = subprocess.run(command, stdout=file, stderr=file, check=False)
+    if done.returncode:
+        sys.exit(f"error: {command[0]} failed, see {log}")
     return time.monotonic() - started
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the trainings took.
+
+    Attributes:
+        cascade_s: Seconds that the cascade trained.
+        between_s: Seconds of its out-of-fold channels and mid-level's plan, which stock nnU-Net trained, too.
+        iterations: Of each training, by what was trained.
+    """
+
+    cascade_s: float
+    between_s: float
+    iterations: dict[str, list[int]]
+
+    def sentence(self) -> str:
+        """Times and iterations."""
+        counts = []
+        for name, done in self.iterations.items():
+            counts.append(f"{name} {' and '.join(str(count) for count in done)}")
+        return (
+            f"Iterations: {'; '.join(counts)}. The cascade trained {self.cascade_s:.0f} s, channels and plan took "
+            f"{self.between_s:.0f} s; stock nnU-Net trained {self.cascade_s + self.between_s:.0f} s."
+        )
+
+
+NUMBER = ["-d", str(DATASET)]
+"""Option of every command."""
+
+
+def plan_both(options: argparse.Namespace, settings: list[str]) -> Cascade:
+    """Stratify; plan the anchors and, beside that, stock nnU-Net."""
+    folds = ["--folds", str(options.folds)]
+    step(stratify_command.main, NUMBER + ["-p", options.profile] + folds)
+    command = ["nnUNetv2_plan_and_preprocess"] + NUMBER + ["-c", CONFIGURATION, "-np", "4"]
+    with ThreadPoolExecutor(1) as beside:
+        stock = beside.submit(run, options, command)
+        step(plan_command.main, NUMBER + ["--branches", "anchor"] + settings)
+        stock.result()
+    return Cascade.load(DATASET)
+
+
+def train_both(options: argparse.Namespace, cascade: Cascade, settings: list[str]) -> Trained:
+    """Train the cascade, then stock nnU-Net for as long."""
+    budget = 60 * options.minutes
+    share = budget * options.anchor_share
+    folds = range(options.folds)
+    iterations = {}
+    anchors, guided = cascade.datasets["anchor"], cascade.datasets["mid_level"]
+    iterations["anchor"] = train_folds(options, anchors, BRANCHES["anchor"].trainer, share, folds)
+    between = step(channels_command.main, NUMBER + ["--device", options.device])
+    between += step(plan_command.main, NUMBER + ["--branches", "mid_level"] + settings)
+    torch.cuda.empty_cache()  # the trainings need it
+    iterations["mid-level"] = train_folds(options, guided, BRANCHES["mid_level"].trainer, budget - share, folds)
+    iterations["stock"] = train_folds(options, cascade.source, STOCK_TRAINER, budget + between, ["all"])
+    return Trained(budget, between, iterations)
 
 
 def compare(options: argparse.Namespace, ct: Path, reference: Path) -> str:
     """Plan, train, predict, score; returns a table."""
-    number = ["-d", str(DATASET)]
-    settings = [*options.plan, *(["--set", *options.set] if options.set else [])]
-    step(stratify_command.main, *number, "-p", options.profile, "--folds", str(options.folds))
-    cascade = Cascade.load(DATASET)
-    with ThreadPoolExecutor(1) as beside:
-        stock = beside.submit(run, options, "nnUNetv2_plan_and_preprocess", *number, "-c", CONFIGURATION, "-np", "4")
-        step(plan_command.main, *number, "--branches", "anchor", *settings)
-        stock.result()
-
-    budget, anchors, guided = 60 * options.minutes, BRANCHES["anchor"].trainer, BRANCHES["mid_level"].trainer
-    device, folds = ["--device", options.device], range(options.folds)
-    share = budget * options.anchor_share
-    iterations = {"anchor": train_folds(options, cascade.datasets["anchor"], anchors, share, folds)}
-    between = step(channels_command.main, *number, *device)
-    between += step(plan_command.main, *number, "--branches", "mid_level", *settings)
-    torch.cuda.empty_cache()  # the trainings need it
-    iterations["mid-level"] = train_folds(options, cascade.datasets["mid_level"], guided, budget - share, folds)
-    iterations["stock"] = train_folds(options, cascade.source, STOCK_TRAINER, budget + between, ["all"])
-
-    outputs = {"stock nnU-Net": options.output / "stock", "cascade": options.output / "cascade"}
-    theirs = ["nnUNetv2_predict", *number, "-i", str(ct), "-o", str(outputs["stock nnU-Net"]), "-c", CONFIGURATION]
-    theirs += ["-f", "all", "-tr", STOCK_TRAINER, "--disable_tta", "-device", options.device]
-    stock_seconds = run(options, *theirs)
-    ours = step(cascade_predict_command.main, *number, "-i", str(ct), "-o", str(outputs["cascade"]), *device)
-    tta = step(
-        cascade_predict_command.main, *number, "-i", str(ct), "-o", str(options.output / "tta"), *device, "--tta"
-    )
-    outputs["cascade, mirrored as well"] = options.output / "tta"
-    counts = "; ".join(f"{name} {' and '.join(map(str, done))}" for name, done in iterations.items())
-    return (
-        f"Iterations: {counts}. The cascade trained {budget:.0f} s, channels and plan took {between:.0f} s; "
-        f"stock nnU-Net trained {budget + between:.0f} s. Prediction: {ours:.0f} s, mirrored as well {tta:.0f} s, "
-        f"stock {stock_seconds:.0f} s with imports.\n\n"
-        + paired_table({name: scores(folder, reference, cascade.profile) for name, folder in outputs.items()})
-    )
+    settings = list(options.plan)
+    if options.set:
+        settings += ["--set"] + options.set
+    cascade = plan_both(options, settings)
+    trained = train_both(options, cascade, settings)
+    stock, ours, mirrored = (options.output / name for name in ("stock", "cascade", "tta"))
+    command = ["nnUNetv2_predict"] + NUMBER + ["-i", str(ct), "-o", str(stock), "-c", CONFIGURATION, "-f", "all"]
+    command += ["-tr", STOCK_TRAINER, "--disable_tta", "-device", options.device]
+    stock_s = run(options, command)
+    predict = NUMBER + ["-i", str(ct), "--device", options.device]
+    ours_s = step(cascade_predict_command.main, predict + ["-o", str(ours)])
+    mirrored_s = step(cascade_predict_command.main, predict + ["-o", str(mirrored), "--tta"])
+    times = f"Prediction: {ours_s:.0f} s, mirrored as well {mirrored_s:.0f} s, stock {stock_s:.0f} s with imports."
+    outputs = {"stock nnU-Net": stock, "cascade": ours, "cascade, mirrored as well": mirrored}
+    table = paired_table({name: scores(folder, reference, cascade.profile) for name, folder in outputs.items()})
+    return f"{trained.sentence()} {times}\n\n{table}"
 
 
 def organ_labels(folder: Path, profile: Profile) -> dict[str, int]:
     """Label by TG-263 name of the profile's organs that a folder's dataset.json has, however it spells them."""
-    known = {profile.resolve(name): label for name, label in read_json(folder / "dataset.json")["labels"].items()}
-    return {organ.name: label for organ, label in known.items() if organ is not None}
+    found = {}
+    for name, label in read_json(folder / "dataset.json")["labels"].items():
+        organ = profile.resolve(name)
+        if organ is not None:
+            found[organ.name] = label
+    return found
 
 
 def scores(predicted: Path, reference: Path, profile: Profile) -> dict[str, dict[str, float]]:
@@ -217,16 +259,21 @@ def scores(predicted: Path, reference: Path, profile: Profile) -> dict[str, dict
         for name, cases in found.items():
             mask = truth == truth_labels[name]
             if mask.any():
-                cases[path.name] = dice(ours == labels[name], mask, True)
+                cases[path.name] = surface.dice(ours == labels[name], mask)
     return found
+
+
+def train_from_command_line(arguments: list[str]) -> None:
+    """What ``train_folds`` starts in a process of its own: train, and write the number of iterations."""
+    dataset, fold, trainer, seconds, device, record = arguments
+    number = int(fold) if fold.isdigit() else fold
+    write_json(Path(record), train_for(float(seconds), dataset, number, trainer, torch.device(device)))
 
 
 def main() -> None:
     """Parse, compare, print."""
     if sys.argv[1:2] == ["--train"]:
-        dataset, fold, trainer, seconds, device, record = sys.argv[2:]
-        number = int(fold) if fold.isdigit() else fold
-        write_json(Path(record), train_for(float(seconds), dataset, number, trainer, torch.device(device)))
+        train_from_command_line(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="raw nnU-Net dataset")
@@ -236,10 +283,10 @@ def main() -> None:
     parser.add_argument("--anchor-share", type=float, default=0.5, help="of the cascade's time, for its anchors")
     add_options(parser, dataset=False)
     options = parse(parser)
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        os.environ[name] = str((options.output / name).resolve())
+    use_folders(options.output)
     os.environ["nnUNet_extTrainer"] = trainer_folder()
-    text = compare(options, *write_datasets(options))
+    ct, reference = write_datasets(options)
+    text = compare(options, ct, reference)
     (options.output / "stock.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

@@ -17,12 +17,14 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from scripts import markdown
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.evaluation.mean_std import format_mean_std
 from soars_nnunet.evaluation.scores import Summary
@@ -31,6 +33,45 @@ from soars_nnunet.evaluation.text_files import write_texts
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 
 METRICS = ("dsc", "hd95_mm", "surface_dsc", "hd_mm", "asd_mm")
+SHOWN = {"dsc": 3, "hd95_mm": 2, "surface_dsc": 3}
+"""Decimals of the metrics in the table."""
+TOLERANCES = Path(__file__).with_name("deepmind_tolerances.json")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One organ of one patient, drawn by both observers.
+
+    Attributes:
+        patient: Name of the patient's folder.
+        organ: In the set's own spelling ``-Lt``.
+        first: Mask file of the first observer, who is the reference.
+        second: Mask file of the second observer.
+    """
+
+    patient: str
+    organ: str
+    first: Path
+    second: Path
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Both masks of a pair, cropped to the box of their union.
+
+    Attributes:
+        truth: First observer's, bool (Z, Y, X).
+        other: Second observer's, bool (Z, Y, X).
+        spacing_mm: Voxel size (Z, Y, X), mm.
+    """
+
+    truth: np.ndarray
+    other: np.ndarray
+    spacing_mm: tuple[float, ...]
+
+
+Scorer = Callable[[Masks, float], list[float]]
+"""Another implementation's scores of a pair at a tolerance in mm, in the order of ``METRICS``."""
 
 
 def organ_files(folder: Path) -> dict[str, Path]:
@@ -41,29 +82,38 @@ def organ_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def masks(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Masks (Z, Y, X) of both files, cropped to the box of their union, and the spacing (Z, Y, X) in mm."""
-    images = [read_label_map(path) for path in (first, second)]
-    check_same_grid(images[1], first, str(second))
-    arrays = [sitk.GetArrayFromImage(image) > 0 for image in images]
-    union = arrays[0] | arrays[1]
-    extent = [np.flatnonzero(union.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    box = tuple(slice(n[0], n[-1] + 1) if n.size else slice(0, 0) for n in extent)
-    return arrays[0][box], arrays[1][box], images[0].GetSpacing()[::-1]
+def read_masks(first: Path, second: Path) -> Masks:
+    """Masks of both files; both empty where no observer has a voxel."""
+    truth_image, other_image = read_label_map(first), read_label_map(second)
+    check_same_grid(other_image, first, str(second))
+    truth = sitk.GetArrayFromImage(truth_image) > 0
+    other = sitk.GetArrayFromImage(other_image) > 0
+    box = box_of(truth | other)
+    return Masks(truth[box], other[box], truth_image.GetSpacing()[::-1])
 
 
-def pairs(root: Path, observers: list[str]) -> Iterator[tuple[str, str, Path, Path]]:
-    """Patient, organ and both observers' files; says what one of them lacks."""
-    first, second = (root / name for name in observers)
+def box_of(mask: np.ndarray) -> tuple[slice, slice, slice]:
+    """Bounding box of a mask (Z, Y, X); without extent where it is empty."""
+    sides = []
+    for others in ((1, 2), (0, 2), (0, 1)):
+        occupied = np.flatnonzero(mask.any(axis=others))
+        sides.append(slice(occupied[0], occupied[-1] + 1) if occupied.size else slice(0, 0))
+    return sides[0], sides[1], sides[2]
+
+
+def pairs(root: Path, observers: Sequence[str]) -> Iterator[Pair]:
+    """Every organ that both observers drew; says what one of them lacks."""
+    first, second = root / observers[0], root / observers[1]
     patients = sorted(path.name for path in first.glob("*") if (second / path.name).is_dir())
     if not patients:
         sys.exit(f"error: {root}: expected patients of both {' and '.join(observers)}, found none; check the path")
     for patient in patients:
-        ours, theirs = (organ_files(folder / patient / "segmentations") for folder in (first, second))
+        ours = organ_files(first / patient / "segmentations")
+        theirs = organ_files(second / patient / "segmentations")
         for organ in sorted(ours.keys() ^ theirs.keys()):
             print(f"warning: {patient}: only one observer has {organ}", file=sys.stderr)
         for organ in sorted(ours.keys() & theirs.keys()):
-            yield patient, organ, ours[organ], theirs[organ]
+            yield Pair(patient, organ, ours[organ], theirs[organ])
 
 
 REFERENCE = """
@@ -88,14 +138,17 @@ class Reference:
 
     def __init__(self, python: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([python, "-c", REFERENCE], **pipes)
+        self.process = subprocess.Popen(
+            [python, "-c", REFERENCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
-    def scores(self, first: np.ndarray, second: np.ndarray, spacing_mm: tuple[float, ...], tolerance: float) -> list:
-        """Scores of one pair."""
+    def scores(self, masks: Masks, tolerance_mm: float) -> list[float]:
+        """Scores of one pair, in the order of ``METRICS``."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise ValueError("expected pipes to the reference interpreter, got none")
         path = Path(self.folder.name) / "masks.npz"
-        np.savez(path, first=first, second=second)
-        self.process.stdin.write(json.dumps([str(path), spacing_mm, tolerance]) + "\n")
+        np.savez(path, first=masks.truth, second=masks.other)
+        self.process.stdin.write(json.dumps([str(path), masks.spacing_mm, tolerance_mm]) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
@@ -103,7 +156,7 @@ class Reference:
         return json.loads(line)
 
 
-def monai_scores(first: np.ndarray, second: np.ndarray, spacing_mm: tuple[float, ...], tolerance: float) -> list[float]:
+def monai_scores(masks: Masks, tolerance_mm: float) -> list[float]:
     """MONAI's scores of one pair, in the order of ``METRICS``."""
     import torch
     from monai.metrics import (
@@ -113,19 +166,45 @@ def monai_scores(first: np.ndarray, second: np.ndarray, spacing_mm: tuple[float,
         compute_surface_dice,
     )
 
-    both = [torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in (second, first)]
-    options = {"include_background": True, "spacing": spacing_mm}
+    truth = torch.from_numpy(np.ascontiguousarray(masks.truth))[None, None]
+    other = torch.from_numpy(np.ascontiguousarray(masks.other))[None, None]
+    options = {"include_background": True, "spacing": masks.spacing_mm}
     found = (
-        compute_dice(*both, include_background=True),
-        compute_hausdorff_distance(*both, percentile=95, **options),
-        compute_surface_dice(*both, [tolerance], use_subvoxels=True, **options),
-        compute_hausdorff_distance(*both, **options),
-        compute_average_surface_distance(*both, symmetric=True, **options),
+        compute_dice(other, truth, include_background=True),
+        compute_hausdorff_distance(other, truth, percentile=95, **options),
+        compute_surface_dice(other, truth, [tolerance_mm], use_subvoxels=True, **options),
+        compute_hausdorff_distance(other, truth, **options),
+        compute_average_surface_distance(other, truth, symmetric=True, **options),
     )
     return [value.item() for value in found]
 
 
-def differences(name: str, rows: list[dict]) -> str:
+def score_all(found: Iterator[Pair], others: Mapping[str, Scorer]) -> list[dict]:
+    """A row a pair: patient, organ, tolerance, our scores and those of other implementations; says what is left out."""
+    tolerances = read_json(TOLERANCES)["tolerance_mm"]
+    rows = []
+    for pair in found:
+        if pair.organ not in tolerances:
+            print(f"warning: {pair.patient}: {pair.organ} is no organ of the set, left out", file=sys.stderr)
+            continue
+        masks = read_masks(pair.first, pair.second)
+        if not masks.truth.size:
+            print(f"warning: {pair.patient}: {pair.organ} is empty with both observers, left out", file=sys.stderr)
+            continue
+        tolerance_mm = tolerances[pair.organ]
+        scores = compare_masks(masks.other, masks.truth, masks.spacing_mm, tolerance_mm)
+        row = {"patient": pair.patient, "organ": pair.organ, "tolerance_mm": tolerance_mm}
+        for metric in METRICS:
+            row[metric] = getattr(scores, metric)
+        for name, scorer in others.items():
+            for metric, value in zip(METRICS, scorer(masks, tolerance_mm), strict=True):
+                row[f"{metric}_{name}"] = value
+        rows.append(row)
+        print(f"{pair.patient} {pair.organ}", file=sys.stderr, flush=True)
+    return rows
+
+
+def differences(name: str, rows: Sequence[dict]) -> str:
     """Largest and mean difference of our scores from another implementation's."""
     parts = []
     for metric in METRICS:
@@ -134,24 +213,36 @@ def differences(name: str, rows: list[dict]) -> str:
     return f"\n\nours minus {name} over {len(rows)} pairs of masks, largest size (mean): {', '.join(parts)}"
 
 
-def table(rows: list[dict], observers: list[str]) -> str:
+def table(rows: Sequence[dict], observers: Sequence[str]) -> str:
     """Markdown: mean ± standard deviation over the patients, a row an organ, then the mean over organs."""
-    organs = list(dict.fromkeys(row["organ"] for row in rows))
-    forms = (("dsc", 3), ("hd95_mm", 2), ("surface_dsc", 3))
-    lines = ["| organ | n | tolerance mm | DSC | HD95 mm | surface DSC |", "|---" * 6 + "|"]
-    means: dict[str, list[float]] = {metric: [] for metric, _ in forms}
-    for organ in organs:
-        group = [row for row in rows if row["organ"] == organ]
-        cells = []
-        for metric, digits in forms:
+    groups: dict[str, list[dict]] = {}
+    for row in rows:
+        groups.setdefault(row["organ"], []).append(row)
+    lines = [f"{observers[1]} against {observers[0]}, mean ± standard deviation over patients", ""]
+    lines += markdown.heading(["organ", "n", "tolerance mm", "DSC", "HD95 mm", "surface DSC"])
+    means: dict[str, list[float]] = {metric: [] for metric in SHOWN}
+    for organ, group in groups.items():
+        cells = [organ, str(len(group)), f"{group[0]['tolerance_mm']:.2f}"]
+        for metric, digits in SHOWN.items():
             summary = Summary.of([row[metric] for row in group if np.isfinite(row[metric])])
-            means[metric] += [summary.mean] if summary.mean is not None else []
+            if summary.mean is not None:
+                means[metric].append(summary.mean)
             cells.append(format_mean_std(summary.mean, summary.std, digits))
-        lines.append(f"| {organ} | {len(group)} | {group[0]['tolerance_mm']:.2f} | {' | '.join(cells)} |")
-    cells = [f"{np.mean(means[metric]):.{digits}f}" for metric, digits in forms]
-    lines.append(f"| mean over organs | {len(organs)} | | {' | '.join(cells)} |")
-    title = f"{observers[1]} against {observers[0]}, mean ± standard deviation over patients"
-    return "\n".join([title, "", *lines])
+        lines.append(markdown.row(cells))
+    cells = ["mean over organs", str(len(groups)), ""]
+    for metric, digits in SHOWN.items():
+        cells.append(f"{np.mean(means[metric]):.{digits}f}")
+    lines.append(markdown.row(cells))
+    return "\n".join(lines)
+
+
+def csv_text(rows: Sequence[dict]) -> str:
+    """All rows as CSV."""
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return lines.getvalue()
 
 
 def main() -> None:
@@ -163,36 +254,18 @@ def main() -> None:
     parser.add_argument("--reference-python", help="interpreter with google-deepmind/surface-distance")
     parser.add_argument("--monai", action="store_true", help="score by MONAI too")
     options = parser.parse_args()
-    tolerances = read_json(Path(__file__).with_name("deepmind_tolerances.json"))["tolerance_mm"]
-    reference = Reference(options.reference_python) if options.reference_python else None
-    rows: list[dict] = []
-    for patient, organ, first, second in pairs(options.folder, options.observers):
-        if organ not in tolerances:
-            print(f"warning: {patient}: {organ} is no organ of the set, left out", file=sys.stderr)
-            continue
-        truth, other, spacing_mm = masks(first, second)
-        if not truth.size:
-            print(f"warning: {patient}: {organ} is empty with both observers, left out", file=sys.stderr)
-            continue
-        scores = compare_masks(other, truth, spacing_mm, tolerances[organ])
-        values = {metric: getattr(scores, metric) for metric in METRICS}
-        rows.append({"patient": patient, "organ": organ, "tolerance_mm": tolerances[organ], **values})
-        others = {"surface_distance": reference.scores} if reference else {}
-        others |= {"monai": monai_scores} if options.monai else {}
-        for name, score in others.items():
-            found = score(truth, other, spacing_mm, tolerances[organ])
-            rows[-1] |= {f"{metric}_{name}": value for metric, value in zip(METRICS, found, strict=True)}
-        print(f"{patient} {organ}", file=sys.stderr, flush=True)
+    others: dict[str, Scorer] = {}
+    if options.reference_python:
+        others["surface_distance"] = Reference(options.reference_python).scores
+    if options.monai:
+        others["monai"] = monai_scores
+    rows = score_all(pairs(options.folder, options.observers), others)
     text = table(rows, options.observers)
-    for name in ("surface_distance", "monai"):
-        text += differences(name, rows) if f"dsc_{name}" in rows[0] else ""
+    for name in others:
+        text += differences(name, rows)
     print(text)
     if options.output:
-        lines = io.StringIO()
-        writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_texts(options.output, "interobserver", {"csv": lines.getvalue(), "md": text + "\n"})
+        write_texts(options.output, "interobserver", {"csv": csv_text(rows), "md": text + "\n"})
 
 
 if __name__ == "__main__":

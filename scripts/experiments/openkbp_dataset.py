@@ -2,7 +2,8 @@
 
     python -m scripts.experiments.openkbp_dataset RAW COMPLETE [PARTIAL]
 
-RAW is the folder of the dataset that is made. COMPLETE and PARTIAL are raw nnU-Net datasets; all cases of PARTIAL train.
+RAW is the folder of the dataset that is made. COMPLETE and PARTIAL are raw nnU-Net datasets. All cases of
+PARTIAL train.
 """
 
 import argparse
