@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_plans, add_spacing
 from soars_nnunet.errors import InputError
 from soars_nnunet.networks.genotype import describe_genotype
+
+if TYPE_CHECKING:
+    from soars_nnunet.planning.remembered import GivenOptions
+
+NOT_FOR_FINE_TUNING = ("regime", "branches", "spacing", "small_hard_spacing", "guidance", "genotype")
+"""Options that --fine-tune does not take: the trained models' plans say it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,24 +66,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write nnU-Net plans and run nnU-Net's preprocessing."""
-    from soars_nnunet.planning.plan import plan
-    from soars_nnunet.planning.remembered import GivenOptions, blamed_on_remembered, merged_genotypes, options_to_plan
-
     cascade = Cascade.load(arguments.dataset)
     if arguments.fine_tune:
         _plan_fine_tuning(cascade, arguments)
-        return
-    entries = merged_genotypes(arguments.genotype or (), cascade)
-    for branch, entry in entries.items():
-        say(describe_genotype(branch, entry))
-    given = GivenOptions(
-        regime=arguments.regime,
-        spacing_mm=arguments.spacing,
-        small_hard_spacing_mm=arguments.small_hard_spacing,
-        guidance=arguments.guidance,
-        overrides=arguments.set,
-        genotypes={branch: entry["kinds"] for branch, entry in entries.items()} or None,
-    )
+    else:
+        _plan_branches(cascade, arguments)
+
+
+def _plan_branches(cascade: Cascade, arguments: argparse.Namespace) -> None:
+    from soars_nnunet.planning.plan import plan
+    from soars_nnunet.planning.remembered import blamed_on_remembered, options_to_plan
+
+    given = _given_options(cascade, arguments)
     options = options_to_plan(cascade, arguments.plans_name, given, arguments.np)
     try:
         plan(cascade, options, arguments.branches, say)
@@ -87,16 +88,40 @@ def run(arguments: argparse.Namespace) -> None:
         raise blamed from error
 
 
+def _given_options(cascade: Cascade, arguments: argparse.Namespace) -> GivenOptions:
+    """What the user typed; says what is known of the genotypes."""
+    from soars_nnunet.planning.remembered import GivenOptions, merged_genotypes
+
+    kinds = {}
+    for branch, entry in merged_genotypes(arguments.genotype or (), cascade).items():
+        say(describe_genotype(branch, entry))
+        kinds[branch] = entry["kinds"]
+    return GivenOptions(
+        regime=arguments.regime,
+        spacing_mm=arguments.spacing,
+        small_hard_spacing_mm=arguments.small_hard_spacing,
+        guidance=arguments.guidance,
+        overrides=arguments.set,
+        genotypes=kinds or None,
+    )
+
+
 def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:
     from soars_nnunet.planning.fine_tuning import plan_fine_tuning
 
-    foreign = ("regime", "branches", "spacing", "small_hard_spacing", "guidance", "genotype")
-    given = [f"--{name.replace('_', '-')}" for name in foreign if getattr(arguments, name) is not None]
+    given = []
+    for name in NOT_FOR_FINE_TUNING:
+        if getattr(arguments, name) is not None:
+            given.append(f"--{name.replace('_', '-')}")
     if given:
         raise InputError(f"--fine-tune takes the trained models' own plans; expected no {', '.join(given)}, only --set")
-    overrides = arguments.set or ()
     plan_fine_tuning(
-        cascade, arguments.fine_tune, arguments.plans_name, overrides, num_processes=arguments.np, progress=say
+        cascade,
+        name=arguments.fine_tune,
+        base=arguments.plans_name,
+        overrides=arguments.set or (),
+        num_processes=arguments.np,
+        progress=say,
     )
 
 
