@@ -1,6 +1,5 @@
-"""A trained branch: equal to nnU-Net's own predictor, and safe against bad model folders."""
+"""A trained branch: equal to nnU-Net's own predictor."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,32 +12,23 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from conftest import OPTIONS, write_weights
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+from prediction.cases import CPU, first_case
 
 from soars_nnunet.cascade.classes import branch_labels, target_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS
-from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, write_channels
-from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.body import grown_box
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.guidance.targets import drawn_labels
-from soars_nnunet.images.ct import read_ct
-from soars_nnunet.images.network_frame import to_network_frame
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction import branch_model as inference
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.sliding_window import BACKGROUND_LOGIT, tiles
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tile, Tiling
-
-CPU = torch.device("cpu")
-
-
-def first_case(cascade, branch):
-    case = cascade.splits(branch)[0]["val"][0]
-    return torch.from_numpy(load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)[0])
 
 
 @pytest.mark.parametrize("folds", [[0], [0, 1]])
@@ -102,38 +92,6 @@ def test_mirrored_prediction_treats_both_sides_alike(untrained_cascade, branch):
     assert (plain.outputs(data) - output).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("branch", ["anchor"])
-def test_preprocessing_from_memory_equals_the_stored_data(untrained_cascade, branch):
-    cascade = untrained_cascade
-    model = BranchModel(cascade.model(branch, DEFAULT_PLANS), [0], CPU)
-    source = cascade.raw(branch).parent / cascade.source
-    cropped = []
-    for case, (ct, _) in training_cases(cascade.source, {"file_ending": ".nii.gz"}).items():
-        assert ct.is_relative_to(source)
-        ct_hu, properties = to_network_frame(read_ct(ct))
-        before = dict(properties)
-        data, grid = model.preprocess(ct_hu, properties)
-        stored, _, stored_properties = load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)
-        np.testing.assert_allclose(data.numpy(), stored, atol=5e-5)
-        assert properties == before
-        assert grid.image_shape == tuple(stored_properties["shape_before_cropping"])
-        cropped.append(grid.crop_shape != grid.image_shape)
-    assert sum(cropped) == 1, "one phantom has a border of zeros, which nnU-Net crops"
-
-
-def test_preprocessing_of_vois_equals_the_stored_data(untrained_cascade):
-    """Crops were written as files, from which nnU-Net preprocessed CT and heat maps."""
-    cascade = untrained_cascade
-    model = BranchModel(cascade.model("small_hard", DEFAULT_PLANS), [0], CPU)
-    for case in cascade.splits("small_hard")[0]["val"][:3]:
-        files = sorted((cascade.raw("small_hard") / "imagesTr").glob(f"{case}_*"))
-        arrays, facts = zip(*(to_network_frame(read_ct(path)) for path in files), strict=True)
-        data, grid = model.preprocess(np.concatenate(arrays), facts[0])
-        stored, _, stored_properties = load_preprocessed(cascade.data("small_hard", DEFAULT_PLANS), case)
-        assert len(data) == len(files) > 2 and grid.image_shape == tuple(stored_properties["shape_before_cropping"])
-        np.testing.assert_allclose(data.numpy(), stored, atol=2e-4)
-
-
 def test_results_that_do_not_fit_are_held_on_the_cpu(untrained_cascade, monkeypatch):
     model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU)
     data = first_case(untrained_cascade, "anchor")
@@ -155,75 +113,11 @@ def test_results_that_do_not_fit_are_held_on_the_cpu(untrained_cascade, monkeypa
         model.outputs(data)
 
 
-@pytest.fixture
-def model_copy(untrained_cascade, tmp_path):
-    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
-    return shutil.copytree(folder, tmp_path / folder.name)
-
-
 def test_prediction_starts_without_the_trainers():
     """Importing nnU-Net's trainer takes as long as everything else."""
     slow = "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"
     code = f"import sys, soars_nnunet.cli.commands, soars_nnunet.prediction.files; sys.exit({slow!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(("key", "value"), [("order_z", 1), ("force_separate_z", False)])
-def test_plans_of_another_preprocessing_are_refused(model_copy, key, value):
-    plans = read_json(model_copy / "plans.json")
-    PlansFile(plans).configuration["resampling_fn_data_kwargs"][key] = value
-    write_json(model_copy / "plans.json", plans)
-    with pytest.raises(MissingArtifactError, match="expected the axes, normalisation and resampling that soars-plan"):
-        BranchModel(model_copy, [0], CPU)
-
-
-class RunsCode:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
-
-
-@pytest.mark.parametrize("key", ["network_weights", "logging", "_best_ema"])
-def test_loading_runs_no_code(model_copy, tmp_path, key):
-    proof, path = tmp_path / "executed", model_copy / "fold_0" / CHECKPOINT
-    checkpoint = torch.load(path, weights_only=False)
-    torch.save({**checkpoint, key: RunsCode(proof)}, path)
-    with pytest.raises(MissingArtifactError, match="fold_0") as refused:
-        BranchModel(model_copy, [0], CPU)
-    assert "\n" not in str(refused.value)
-    assert not proof.exists()
-    torch.load(path, weights_only=False)
-    assert proof.exists(), "the checkpoint would have run code"
-
-
-@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
-def test_truncated_checkpoint_is_named(model_copy, kept):
-    path = model_copy / "fold_1" / CHECKPOINT
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content)) if kept < 1 else kept])
-    with pytest.raises(MissingArtifactError, match=f"fold_1/{CHECKPOINT}.*copy it again") as refused:
-        BranchModel(model_copy, None, CPU)
-    assert "\n" not in str(refused.value)
-
-
-def test_weights_of_another_network_are_refused(model_copy, untrained_cascade):
-    other = untrained_cascade.model("mid_level", DEFAULT_PLANS) / "fold_0" / CHECKPOINT
-    shutil.copyfile(other, model_copy / "fold_0" / CHECKPOINT)
-    with pytest.raises(MissingArtifactError, match="fold_0.*another network's") as refused:
-        BranchModel(model_copy, [0], CPU)
-    assert "\n" not in str(refused.value)
-
-
-def test_missing_folds_and_folders_are_named(model_copy, tmp_path):
-    with pytest.raises(MissingArtifactError, match=r"fold\(s\) \[3\] are not trained, only \[0, 1\]"):
-        BranchModel(model_copy, [0, 3], CPU)
-    shutil.rmtree(model_copy / "fold_0")
-    (model_copy / "fold_1" / CHECKPOINT).rename(model_copy / "fold_1" / "checkpoint_latest.pth")
-    for folder in (model_copy, tmp_path / "nowhere"):
-        with pytest.raises(MissingArtifactError, match="no trained fold"):
-            BranchModel(folder, None, CPU)
 
 
 @pytest.mark.parametrize("plans", [DEFAULT_PLANS, "CTOnly"])
