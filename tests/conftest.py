@@ -121,9 +121,9 @@ def copy_tree(cascade: Cascade, root: Path, set_variable) -> Cascade:
 
 def write_dataset(folder: Path) -> None:
     """Four training and two test phantoms; one stored in another orientation, one padded, one of another spacing."""
-    write_phantom_dataset(folder, 4, 2, SHAPE, SPACING_MM)
+    write_phantom_dataset(folder, num_training=4, num_test=2, shape=SHAPE, spacing_mm=SPACING_MM)
     odd = folder.with_name("odd")
-    write_phantom_dataset(odd, 4, 2, (46, 32, 36), (6.0, 7.5, 6.5))
+    write_phantom_dataset(odd, num_training=4, num_test=2, shape=(46, 32, 36), spacing_mm=(6.0, 7.5, 6.5))
     for kind in ("imagesTr/phantom_003_0000", "labelsTr/phantom_003", "imagesTs/phantom_005_0000"):
         shutil.copyfile(odd / f"{kind}.nii.gz", folder / f"{kind}.nii.gz")
     shutil.rmtree(odd)

@@ -176,12 +176,12 @@ def merge_tiers(
         new, new_p = candidate.labels[on_box], candidate.probability[on_box]
         for start in range(0, len(new), SLAB):
             slab = slice(start, start + SLAB)
-            _merge_into(old[slab], old_p[slab], new[slab].to(device), new_p[slab].to(device), rank)
+            _merge_into(old[slab], old_p[slab], new[slab].to(device), new_p[slab].to(device), rank=rank)
     return merged
 
 
 def _merge_into(
-    old: torch.Tensor, old_p: torch.Tensor, new: torch.Tensor, new_p: torch.Tensor, rank: torch.Tensor
+    old: torch.Tensor, old_p: torch.Tensor, new: torch.Tensor, new_p: torch.Tensor, *, rank: torch.Tensor
 ) -> None:
     """Let ``new`` overwrite ``old`` in place wherever it wins."""
     if not new.any():

@@ -14,7 +14,7 @@ LONE_MARGIN_MM = 5.0
 seldom exactly in the middle, and heads are turned."""
 
 
-def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], profile: Profile, case: str) -> None:
+def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], profile: Profile, *, case: str) -> None:
     """Check by geometry that every left organ lies on the patient's left (larger x in LPS) of its partner.
 
     Args:
@@ -41,7 +41,7 @@ def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], p
             )
 
 
-def check_lone_sides(labels: np.ndarray, image: sitk.Image, profile: Profile, case: str) -> None:
+def check_lone_sides(labels: np.ndarray, image: sitk.Image, profile: Profile, *, case: str) -> None:
     """Check that an organ whose partner is not there lies on its own side of the midline organs' centre.
 
     Args:

@@ -101,15 +101,15 @@ def read_case(
         raise InputError("no contour that can be read")
     if contours.ct is None:
         note("no_ct", "no CT")
-    painted = paint(contours, structures, profile, findings, case.name)
+    painted = paint(contours, structures, profile, findings, case=case.name)
     count = count_labels(painted.labels, len(structures))
     if not count[1:].any():
         raise InputError("no contour of any structure that is to be written")
     image = sitk.GetImageFromArray(painted.labels)
     image.CopyInformation(contours.grid)
     labels = {organ.name: organ.label for organ in profile.organs}
-    check_sides(painted.labels, image, labels, profile, "sides")
-    check_lone_sides(painted.labels, image, profile, "sides")
+    check_sides(painted.labels, image, labels, profile, case="sides")
+    check_lone_sides(painted.labels, image, profile, case="sides")
     voxels = {name: int(count[label]) for name, label in labels.items() if name not in painted.not_annotated}
     return ImportedCase(case.name, contours.ct, image, voxels, painted.not_annotated, findings)
 

@@ -61,7 +61,7 @@ def find_cases(table: PublicSet, source: Path) -> tuple[list[CaseFiles], list[Pa
         if match is None:
             foreign.append(path)
         elif role != "ignored":
-            _add(table, cases, role, match.groupdict(), path)
+            _add(table, cases, path, role, match=match)
     if not cases:
         shown = sorted({path.name for path in foreign})[:SHOWN_FILES]
         raise InputError(
@@ -90,7 +90,8 @@ def _classify(table: PublicSet, path: Path) -> tuple[str, re.Match[str] | None]:
     return "", None
 
 
-def _add(table: PublicSet, cases: dict[str, CaseFiles], role: str, groups: dict[str, str | None], path: Path) -> None:
+def _add(table: PublicSet, cases: dict[str, CaseFiles], path: Path, role: str, *, match: re.Match[str]) -> None:
+    groups = match.groupdict()
     digits = groups.get("number")
     number = int(digits) if digits else None
     name = table.case_name.format(case=groups["case"], number=number)

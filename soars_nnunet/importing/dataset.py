@@ -86,6 +86,7 @@ def import_set(
     source: Path,
     dataset_id: int,
     options: ImportOptions | None = None,
+    *,
     progress: Progress = silent,
 ) -> Import:
     """Write a public set as a raw nnU-Net dataset.

@@ -29,7 +29,7 @@ class Painted:
 
 
 def paint(
-    contours: Contours, structures: Sequence[Structure], profile: Profile, findings: list[Finding], case: str
+    contours: Contours, structures: Sequence[Structure], profile: Profile, findings: list[Finding], *, case: str
 ) -> Painted:
     """Paint a case's contours, the higher precedence over the lower; where it is equal, the later label.
 

@@ -22,6 +22,7 @@ SEED_STRIDE = 100_000
 
 def write_phantom_dataset(
     dataset_folder: Path,
+    *,
     num_training: int,
     num_test: int,
     shape: tuple[int, int, int],

@@ -234,7 +234,7 @@ def _stratify_case(
     labels = sitk.GetArrayViewFromImage(image)
     highest = max(max(cascade.labels.values()), int(labels.max()))
     count = np.bincount(labels.ravel(), minlength=highest + 1)
-    check_sides(labels, image, cascade.labels, cascade.profile, case)
+    check_sides(labels, image, cascade.labels, cascade.profile, case=case)
     for key, folder in staging.items():
         lookup = np.zeros(highest + 1, np.uint8)
         for value, (_, members) in enumerate(branch_labels(cascade, key), 1):

@@ -25,17 +25,17 @@ def volume(left=slice(11, 14), right=slice(2, 5)):
 @pytest.mark.parametrize("orientation", ["LPS", "RAS", "PIL", "SAR", "ASL"])
 def test_sides_are_the_patients_in_every_orientation(orientation):
     image = sitk.DICOMOrient(image_of(volume()), orientation)
-    check_sides(sitk.GetArrayFromImage(image), image, ORGANS, HN42, "case_7")
+    check_sides(sitk.GetArrayFromImage(image), image, ORGANS, HN42, case="case_7")
     swapped = sitk.DICOMOrient(image_of(volume(slice(2, 5), slice(11, 14))), orientation)
     with pytest.raises(InputError, match="case_7: Parotid_L lies 9 mm to the patient's right of Parotid_R"):
-        check_sides(sitk.GetArrayFromImage(swapped), swapped, ORGANS, HN42, "case_7")
+        check_sides(sitk.GetArrayFromImage(swapped), swapped, ORGANS, HN42, case="case_7")
 
 
 def test_an_organ_without_its_partner_says_nothing():
     labels = volume(slice(2, 5), slice(11, 14))
     lone = np.where(labels == 2, 0, labels)
-    check_sides(lone, image_of(lone), ORGANS, HN42, "case_7")
-    check_sides(labels, image_of(labels), {"Parotid_L": 1, "Brainstem": 3}, HN42, "case_7")
+    check_sides(lone, image_of(lone), ORGANS, HN42, case="case_7")
+    check_sides(labels, image_of(labels), {"Parotid_L": 1, "Brainstem": 3}, HN42, case="case_7")
 
 
 def profile_of(*names):
@@ -56,10 +56,10 @@ PAIRED = profile_of("Parotid_L", "Parotid_R", "Brainstem")
 def test_a_lone_organ_on_the_wrong_side_of_the_midline_is_refused(orientation):
     right = np.where(volume() == 1, 0, volume())
     image = sitk.DICOMOrient(image_of(right, (2.0, 1.2, 3.0)), orientation)
-    check_lone_sides(sitk.GetArrayFromImage(image), image, PAIRED, "sides")
+    check_lone_sides(sitk.GetArrayFromImage(image), image, PAIRED, case="sides")
     wrong = sitk.DICOMOrient(image_of(np.where(right == 2, 1, right), (2.0, 1.2, 3.0)), orientation)
     with pytest.raises(InputError, match="sides: Parotid_L lies 9 mm to the patient's right of the midline"):
-        check_lone_sides(sitk.GetArrayFromImage(wrong), wrong, PAIRED, "sides")
+        check_lone_sides(sitk.GetArrayFromImage(wrong), wrong, PAIRED, case="sides")
 
 
 def test_near_the_midline_no_side_is_wrong():
@@ -67,17 +67,17 @@ def test_near_the_midline_no_side_is_wrong():
     labels[:, :, 20] = 3
     near, far = 20 - int(LONE_MARGIN_MM), 20 - int(LONE_MARGIN_MM) - 1
     labels[:, :, near] = 1
-    check_lone_sides(labels, image_of(labels, (1.0, 1.0, 1.0)), PAIRED, "sides")
+    check_lone_sides(labels, image_of(labels, (1.0, 1.0, 1.0)), PAIRED, case="sides")
     labels[:, :, near], labels[:, :, far] = 0, 1
     with pytest.raises(InputError, match="Parotid_L lies 6 mm to the patient's right of the midline organs"):
-        check_lone_sides(labels, image_of(labels, (1.0, 1.0, 1.0)), PAIRED, "sides")
+        check_lone_sides(labels, image_of(labels, (1.0, 1.0, 1.0)), PAIRED, case="sides")
 
 
 def test_without_a_midline_organ_or_with_the_partner_nothing_is_checked():
     swapped = volume(slice(2, 5), slice(11, 14))
-    check_lone_sides(swapped, image_of(swapped), PAIRED, "sides")  # check_sides says it
+    check_lone_sides(swapped, image_of(swapped), PAIRED, case="sides")  # check_sides says it
     lone = np.where(swapped == 1, 1, 0).astype(np.uint8)
-    check_lone_sides(lone, image_of(lone), PAIRED, "sides")
+    check_lone_sides(lone, image_of(lone), PAIRED, case="sides")
 
 
 def test_the_centre_is_in_the_patients_frame():

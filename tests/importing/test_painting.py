@@ -31,7 +31,7 @@ class FakeContours(SimpleNamespace):
 def painted(masks, precedence):
     findings = []
     profile = as_profile(STRUCTURES, dict(zip(NAMES, precedence, strict=True)))
-    done = paint(FakeContours(masks=masks), STRUCTURES, profile, findings, "case_7")
+    done = paint(FakeContours(masks=masks), STRUCTURES, profile, findings, case="case_7")
     return done, [(finding.kind, finding.text, finding.voxels) for finding in findings], findings
 
 

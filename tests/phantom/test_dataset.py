@@ -15,7 +15,15 @@ HN42 = load_profile("hn42")
 
 def test_written_dataset_is_a_raw_nnunet_dataset(tmp_path):
     folder, lines = tmp_path / "Dataset900_Phantom", []
-    write_phantom_dataset(folder, 2, 1, (36, 30, 30), (8.0, 8.0, 8.0), seed=5, progress=lines.append)
+    write_phantom_dataset(
+        folder,
+        num_training=2,
+        num_test=1,
+        shape=(36, 30, 30),
+        spacing_mm=(8.0, 8.0, 8.0),
+        seed=5,
+        progress=lines.append,
+    )
     description = json.loads((folder / "dataset.json").read_text())
     assert description["labels"] == {"background": 0, **{organ.name: organ.label for organ in HN42.organs}}
     assert description["numTraining"] == 2 and description["channel_names"] == {"0": "CT"}
@@ -40,7 +48,7 @@ def test_written_dataset_is_a_raw_nnunet_dataset(tmp_path):
     assert np.array_equal(test_ct, make_phantom(1_000_005, (36, 30, 30), (8.0, 8.0, 8.0)).ct_hu)  # odd: tests only
 
     with pytest.raises(ValueError, match="expected an empty folder .* got 2 other files, e.g. phantom_002.nii.gz"):
-        write_phantom_dataset(folder, 2, 0, (36, 30, 30), (8.0, 8.0, 8.0))
+        write_phantom_dataset(folder, num_training=2, num_test=0, shape=(36, 30, 30), spacing_mm=(8.0, 8.0, 8.0))
 
 
 @pytest.mark.parametrize(
@@ -48,5 +56,7 @@ def test_written_dataset_is_a_raw_nnunet_dataset(tmp_path):
 )
 def test_bad_case_numbers_are_refused_before_writing(tmp_path, training, test, name):
     with pytest.raises(ValueError, match=f"{name}: expected .* got"):
-        write_phantom_dataset(tmp_path / "data", training, test, (8, 8, 8), (30.0, 30.0, 30.0))
+        write_phantom_dataset(
+            tmp_path / "data", num_training=training, num_test=test, shape=(8, 8, 8), spacing_mm=(30.0, 30.0, 30.0)
+        )
     assert not (tmp_path / "data").exists()

@@ -54,7 +54,13 @@ def planned(tmp_path_factory):
         # a spawned worker imports torch and nnU-Net for seconds before it does anything
         threads = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
         patch.setattr(default_preprocessor, "multiprocessing", threads)
-        write_phantom_dataset(root / "nnUNet_raw" / "Dataset042_Neck", 4, 0, (32, 28, 28), (9.0, 9.0, 9.0))
+        write_phantom_dataset(
+            root / "nnUNet_raw" / "Dataset042_Neck",
+            num_training=4,
+            num_test=0,
+            shape=(32, 28, 28),
+            spacing_mm=(9.0, 9.0, 9.0),
+        )
         cascade = stratify(42, load_profile("hn42"), num_folds=2).cascade
         said = []
         keys = plan(cascade, options("num_epochs=7", "anchor.batch_size=3"), progress=said.append)

@@ -80,7 +80,7 @@ def stratified(tmp_path_factory):
     """Two phantoms with all 42 organs at 6 mm, stratified."""
     with pytest.MonkeyPatch.context() as patch:
         raw = point_to(tmp_path_factory.mktemp("stratified"), patch.setenv)
-        write_phantom_dataset(raw / SOURCE, 2, 0, (48, 40, 40), (6.0, 6.0, 6.0))
+        write_phantom_dataset(raw / SOURCE, num_training=2, num_test=0, shape=(48, 40, 40), spacing_mm=(6.0, 6.0, 6.0))
         yield stratify(42, HN42, num_folds=2), raw
 
 
