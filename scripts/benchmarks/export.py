@@ -11,11 +11,10 @@ that are held already, which are given beside. With fewer ``--classes`` the firs
 
 import argparse
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,8 @@ import psutil
 import torch
 from torch.nn import functional
 
+from scripts import markdown
+from scripts.benchmarks.fresh_process import DiedError, as_arguments, run_fresh
 from scripts.benchmarks.random_models import DATASET, STOCK_PLANS, folders
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.record import Cascade
@@ -46,7 +47,8 @@ def logits(labels: np.ndarray, values: list[int]) -> torch.Tensor:
     """(1 + len(values), Z, Y, X) float32: background, then each label."""
     found = torch.empty(1 + len(values), *labels.shape)
     organs = np.isin(labels, values)
-    for channel, mask in enumerate([~organs, *(labels == value for value in values)]):
+    masks = [~organs] + [labels == value for value in values]
+    for channel, mask in enumerate(masks):
         inside = torch.from_numpy(mask.astype(np.float32))[None, None]
         found[channel] = functional.avg_pool3d(inside, 3, 1, 1)[0, 0].mul_(2 * HEIGHT).sub_(HEIGHT)
     return found
@@ -80,7 +82,10 @@ def first_organs(profile: Profile, classes: int) -> list[Organ]:
     tiers: dict[str, list[Organ]] = {}
     for organ in profile.organs:
         tiers.setdefault(organ.tier, []).append(organ)
-    return [organ for organs in tiers.values() for organ in organs[: max(1, round(share * len(organs)))]]
+    chosen = []
+    for organs in tiers.values():
+        chosen += organs[: max(1, round(share * len(organs)))]
+    return chosen
 
 
 def whole_grid(image: tuple[int, ...], shape: tuple[int, ...], spacing_mm: np.ndarray) -> Grid:
@@ -94,8 +99,10 @@ def stock(labels: np.ndarray, organs: list[Organ], image: tuple[int, ...], casca
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     plans = PlansManager(read_json(cascade.plans("baseline", STOCK_PLANS)))
-    names = {"background": 0, **{organ.name: 1 + index for index, organ in enumerate(organs)}}
-    manager = plans.get_label_manager({**read_json(cascade.raw("baseline") / "dataset.json"), "labels": names})
+    names = {"background": 0}
+    for organ in organs:
+        names[organ.name] = len(names)
+    manager = plans.get_label_manager(read_json(cascade.raw("baseline") / "dataset.json") | {"labels": names})
     outputs = logits(labels, [organ.label for organ in organs]).half()  # as nnU-Net's predictor gives them
     properties = {
         "spacing": [mm / voxels for mm, voxels in zip(EXTENT_MM, image, strict=True)],
@@ -108,41 +115,86 @@ def stock(labels: np.ndarray, organs: list[Organ], image: tuple[int, ...], casca
     return measure(lambda: export(outputs, plans, configuration, manager, properties, False, torch.get_num_threads()))
 
 
+@dataclass(frozen=True)
+class Output:
+    """A softmax as a network gives it, and how it goes into the image.
+
+    Attributes:
+        probabilities: (C, Z, Y, X).
+        grid: Of the probabilities.
+        final: Label in the image of each channel; 0 for channels that may not win there.
+        offset: First voxel (Z, Y, X) in the image.
+    """
+
+    probabilities: torch.Tensor
+    grid: Grid
+    final: list[int]
+    offset: tuple[int, ...] = (0, 0, 0)
+
+
+def tier_output(labels: np.ndarray, values: list[int], grid: Grid) -> Output:
+    """Softmax of a tier over the whole volume."""
+    return Output(torch.softmax(logits(labels, values), 0), grid, [0] + values)
+
+
+def voi_output(
+    labels: np.ndarray, values: list[int], own: list[int], step: np.ndarray, spacing_mm: np.ndarray
+) -> Output | None:
+    """Softmax of a target's VOI; None where none of its organs is in the volume.
+
+    Args:
+        labels: Volume (Z, Y, X) on the networks' grid.
+        values: Labels of all small & hard organs.
+        own: Labels of the target's organs.
+        step: Image voxels per voxel of the networks' grid (Z, Y, X).
+        spacing_mm: Of the image (Z, Y, X), mm.
+    """
+    hits = np.argwhere(np.isin(labels, own))
+    if not len(hits) or not set(own) & set(values):
+        return None
+    extent_mm = target_extents_mm(labels, [own], spacing_mm * step)
+    box = voi_box(hits.mean(0) * step, voi_size_mm(extent_mm[None])[0], spacing_mm)
+    inside, shape, offset = [], [], []
+    for (first, end), width in zip(box, step, strict=True):
+        inside.append(slice(max(0, int(first / width)), int(end / width) + 1))
+        shape.append(end - first)
+        offset.append(first)
+    part = labels[tuple(inside)]
+    final = [0]
+    for value in values:
+        final.append(value if value in own else 0)
+    grid = whole_grid(tuple(shape), part.shape, spacing_mm)
+    return Output(torch.softmax(logits(part, values), 0), grid, final, tuple(offset))
+
+
 def ours(labels: np.ndarray, organs: list[Organ], image: tuple[int, ...], cascade: Cascade) -> dict[str, float]:
     """Each tier organ by organ, then VOIs, by precedence."""
     profile = cascade.profile
-    spacing = np.array(EXTENT_MM) / image
+    spacing_mm = np.array(EXTENT_MM) / image
     step = np.array(image) / labels.shape
-    whole = whole_grid(image, labels.shape, spacing)
-    inputs: list[tuple[torch.Tensor, Grid, list[int], tuple[int, ...]]] = []
-    for tier in ("anchor", "mid_level"):
-        values = [organ.label for organ in organs if organ.tier == tier]
-        inputs.append((torch.softmax(logits(labels, values), 0), whole, [0, *values], (0, 0, 0)))
-    values = [organ.label for organ in organs if organ.tier == "small_hard"]
+    whole = whole_grid(image, labels.shape, spacing_mm)
+    by_tier: dict[str, list[int]] = {"anchor": [], "mid_level": [], "small_hard": []}
+    for organ in organs:
+        by_tier[organ.tier].append(organ.label)
+    outputs = [tier_output(labels, by_tier[tier], whole) for tier in ("anchor", "mid_level")]
     for members in profile.targets.values():
         own = [organ.label for organ in members]
-        hits = np.argwhere(np.isin(labels, own))
-        if not len(hits) or not set(own) & set(values):
-            continue
-        extent_mm = target_extents_mm(labels, [own], spacing * step)
-        box = voi_box(hits.mean(0) * step, voi_size_mm(extent_mm[None])[0], spacing)
-        inside = tuple(slice(max(0, int(lo / s)), int(hi / s) + 1) for (lo, hi), s in zip(box, step, strict=True))
-        part = labels[inside]
-        shape = tuple(hi - lo for lo, hi in box)
-        final = [0, *(value if value in own else 0 for value in values)]
-        grid = whole_grid(shape, part.shape, spacing)
-        inputs.append((torch.softmax(logits(part, values), 0), grid, final, tuple(lo for lo, _ in box)))
+        output = voi_output(labels, by_tier["small_hard"], own, step, spacing_mm)
+        if output is not None:
+            outputs.append(output)
 
     def candidates() -> Iterator[Candidate]:
-        for probabilities, grid, final, offset in inputs:
-            yield tier_argmax(probabilities, grid).to_candidate(final, offset)
+        for output in outputs:
+            yield tier_argmax(output.probabilities, output.grid).to_candidate(output.final, output.offset)
 
-    precedence = np.array([0, *(organ.precedence for organ in sorted(profile.organs, key=lambda o: o.label))])
+    precedence = np.zeros(1 + len(profile.organs), int)
+    for organ in profile.organs:
+        precedence[organ.label] = organ.precedence
     return measure(lambda: merge_tiers(image, candidates(), precedence))
 
 
-def main() -> None:
-    """Measure each variant in a fresh process; print a table."""
+def parse() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--grid", type=int, nargs=3, default=[120, 512, 512], metavar=("Z", "Y", "X"))
@@ -150,32 +202,45 @@ def main() -> None:
     parser.add_argument("--classes", type=int, nargs="+", default=[43], help="with the background")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def measure_variant(options: argparse.Namespace) -> dict[str, float]:
+    """One variant in this process."""
+    cascade = Cascade.load(DATASET)
+    spacing_mm = tuple(mm / voxels for mm, voxels in zip(EXTENT_MM, options.grid, strict=True))
+    labels = make_phantom(0, tuple(options.grid), spacing_mm).labels
+    organs = first_organs(cascade.profile, options.classes[0])
+    run = ours if options.variant == "ours" else stock
+    return run(labels, organs, tuple(options.image), cascade)
+
+
+def main() -> None:
+    """Measure each variant in a fresh process; print a table."""
+    options = parse()
     folders(options.work)
     if options.variant:
-        cascade = Cascade.load(DATASET)
-        spacing = tuple(mm / voxels for mm, voxels in zip(EXTENT_MM, options.grid, strict=True))
-        labels = make_phantom(0, tuple(options.grid), spacing).labels
-        organs = first_organs(cascade.profile, options.classes[0])
-        run = {"ours": ours, "stock": stock}[options.variant]
-        print(json.dumps(run(labels, organs, tuple(options.image), cascade)))
+        print(json.dumps(measure_variant(options)))
         return
-    shapes = "x".join(map(str, options.grid)) + " to " + "x".join(map(str, options.image))
-    print("| grids | classes | variant | s | GiB | outputs GiB | labels |", "|---" * 7 + "|", sep="\n", flush=True)
+    grid, image = as_arguments(options.grid), as_arguments(options.image)
+    shapes = f"{'x'.join(grid)} to {'x'.join(image)}"
+    header = ["grids", "classes", "variant", "s", "GiB", "outputs GiB", "labels"]
+    print("\n".join(markdown.heading(header)), flush=True)
     rows = {}
     for classes in options.classes:
         for variant in options.variants:
-            command = [sys.executable, "-m", MODULE, str(options.work)]
-            command += ["--variant", variant, "--classes", str(classes)]
-            command += ["--grid", *map(str, options.grid), "--image", *map(str, options.image)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-            if done.returncode:
-                print(f"| {shapes} | {classes} | {variant} | died ({done.returncode}) | - | - | - |", flush=True)
-                continue
-            row = rows[f"{shapes} {classes} {variant}"] = json.loads(done.stdout.splitlines()[-1])
-            cells = [f"{row['seconds']:.2f}", f"{row['gib']:.2f}", f"{row['held_gib']:.2f}", str(row["organs"])]
-            print(f"| {shapes} | {classes} | {variant} | {' | '.join(cells)} |", flush=True)
-    (options.work / "export.json").write_text(json.dumps(rows, indent=1))
+            arguments = [str(options.work), "--variant", variant, "--classes", str(classes)]
+            arguments += ["--grid"] + grid + ["--image"] + image
+            cells = [shapes, str(classes), variant]
+            try:
+                row = run_fresh(MODULE, arguments)
+            except DiedError as error:
+                cells += [f"died ({error})", "-", "-", "-"]
+            else:
+                rows[f"{shapes} {classes} {variant}"] = row
+                cells += [f"{row['seconds']:.2f}", f"{row['gib']:.2f}", f"{row['held_gib']:.2f}", str(row["organs"])]
+            print(markdown.row(cells), flush=True)
+    (options.work / "export.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ are those of the argmax.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 
 import numpy as np
 import torch
 
+from scripts import markdown
 from soars_nnunet.networks.genotype import published_genotype
 from soars_nnunet.networks.phnn import PHNN
 
@@ -74,6 +75,23 @@ def shape_of(network: PHNN) -> dict:
     return {"features_per_stage": widths, "strides": STRIDES, "deep_supervision": False}
 
 
+def take_turns(
+    chosen: Mapping[str, Way], rounds: int, cuda: bool
+) -> tuple[dict[str, list[float]], dict[str, torch.Tensor]]:
+    """Seconds of every way in every round, after one for compiling and warming up; and the labels that it gives."""
+    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    labels = {}
+    for turn in range(rounds + 1):
+        for name, way in chosen.items():
+            started = time.perf_counter()
+            labels[name] = way()
+            if cuda:
+                torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds, labels
+
+
 @torch.inference_mode()
 def main() -> None:
     """Measure all ways in turns; print a table."""
@@ -94,24 +112,15 @@ def main() -> None:
         print(torch.cuda.get_device_name())
     tiles = torch.rand(BATCH, num_channels, *options.tile, device=options.device)
     chosen = {name: way for name, way in ways(network, options.branch, tiles) if name not in options.skip}
-    seconds: dict[str, list[float]] = {name: [] for name in chosen}
-    labels = {}
-    for turn in range(options.rounds + 1):  # the first one compiles and warms up
-        for name, way in chosen.items():
-            started = time.perf_counter()
-            labels[name] = way()
-            if options.device.startswith("cuda"):
-                torch.cuda.synchronize()
-            if turn:
-                seconds[name].append(time.perf_counter() - started)
-    tile = "x".join(map(str, options.tile))
+    seconds, labels = take_turns(chosen, options.rounds, options.device.startswith("cuda"))
+    tile = "x".join(str(width) for width in options.tile)
     print(f"{options.branch}: {BATCH} tiles of {tile}, {torch.get_num_threads()} threads, {options.device}")
-    print("| way | s | ratio | labels that differ |", "|---" * 4 + "|", sep="\n")
+    print("\n".join(markdown.heading(["way", "s", "ratio", "labels that differ"])))
     base = float(np.median(seconds["plain"]))
     for name, values in seconds.items():
         differing = (labels[name] != labels["plain"]).double().mean().item()
         median = float(np.median(values))
-        print(f"| {name} | {median:.4f} | {median / base:.2f} | {differing:.2e} |")
+        print(markdown.row([name, f"{median:.4f}", f"{median / base:.2f}", f"{differing:.2e}"]))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,13 @@ import re
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 import SimpleITK as sitk
 
+from scripts import markdown
 from scripts.benchmarks.random_models import STOCK_PLANS, STOCK_TRAINER, folders, make_models
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.plans_file import CONFIGURATION
@@ -40,15 +42,22 @@ SIZES = {
 }
 """Voxels and mm (Z, Y, X) of the CTs."""
 ORGANS = load_profile("hn42").organs
+
+
+def organs_of(tiers: Iterable[str]) -> list[str]:
+    """Names of the organs of some tiers."""
+    return [organ.name for organ in ORGANS if organ.tier in tiers]
+
+
 OURS = {
     "cascade": [],
-    "everywhere": ["--everywhere"],
-    "large": ["--large-tiles"],
-    "anchors": ["--roi-subset", *(organ.name for organ in ORGANS if organ.tier == "anchor")],
-    "not_small": ["--roi-subset", *(organ.name for organ in ORGANS if organ.tier != "small_hard")],
+    "everywhere": ["--tiling", "everywhere"],
+    "large": ["--tiling", "large"],
+    "anchors": ["--roi-subset"] + organs_of(["anchor"]),
+    "not_small": ["--roi-subset"] + organs_of(["anchor", "mid_level"]),
 }
 """Further options of each variant of the cascade."""
-VARIANTS = (*OURS, "stock", "phnn")
+VARIANTS = tuple(OURS) + ("stock", "phnn")
 GIB = 2**30
 SAMPLE_S = 0.1
 STAGES = {"Predicting ": "network", "sending off": "export"}
@@ -63,27 +72,29 @@ def draw(work: Path, size: str) -> Path:
     path = folder / "ct_0000.nii.gz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        sitk.WriteImage(make_phantom(1, *SIZES[size]).ct_image(), str(path), True)
+        shape, spacing_mm = SIZES[size]
+        sitk.WriteImage(make_phantom(1, shape, spacing_mm).ct_image(), str(path), True)
     return folder
 
 
 def command_of(variant: str, ct: Path, output: Path, cascade: Cascade, device: str) -> list[str]:
     """The command that a user types."""
     if variant in OURS:
-        options = ["--folds", "0", "--step-size", "0.5", "--device", device, "--overwrite"]
         command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source]
-        return [*command, *options, *OURS[variant]]
+        command += ["--folds", "0", "--step-size", "0.5", "--device", device, "--overwrite"]
+        return command + OURS[variant]
     trainer = STOCK_TRAINER if variant == "stock" else BRANCHES["baseline"].trainer
     plans = STOCK_PLANS if variant == "stock" else DEFAULT_PLANS
-    options = ["-d", cascade.datasets["baseline"], "-c", CONFIGURATION, "-f", "0", "-tr", trainer, "-p", plans]
-    options += ["-device", device, "--disable_tta", "-step_size", "0.5", "-npp", "1", "-nps", "1"]
-    return ["nnUNetv2_predict", "-i", str(ct), "-o", str(output), *options]
+    command = ["nnUNetv2_predict", "-i", str(ct), "-o", str(output), "-d", cascade.datasets["baseline"]]
+    command += ["-c", CONFIGURATION, "-f", "0", "-tr", trainer, "-p", plans]
+    command += ["-device", device, "--disable_tta", "-step_size", "0.5", "-npp", "1", "-nps", "1"]
+    return command
 
 
 def tree_bytes(process: psutil.Process) -> int:
     """Proportional set of a process and its children."""
     total = 0
-    for one in (process, *process.children(recursive=True)):
+    for one in [process] + process.children(recursive=True):
         try:
             total += one.memory_full_info().pss
         except psutil.Error:
@@ -91,53 +102,82 @@ def tree_bytes(process: psutil.Process) -> int:
     return total
 
 
-def measure(command: list[str], limit_gib: float) -> dict:
-    """Run a command: seconds, peak GiB, seconds by stage; ``died`` says why if it did not reach its end."""
-    started = time.monotonic()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
-    )
-    peak, died = 0, ""
+class MemoryWatch:
+    """Samples the memory of a running command, and stops it where it takes too much.
 
-    def watch() -> None:
-        nonlocal peak, died
-        process = psutil.Process(running.pid)
-        while running.poll() is None:
+    Attributes:
+        peak_bytes: Most that was seen.
+        died: Why the command was stopped; empty if it was not.
+    """
+
+    def __init__(self, running: subprocess.Popen, limit_gib: float) -> None:
+        self.peak_bytes = 0
+        self.died = ""
+        self._running, self._limit_gib = running, limit_gib
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the command has ended."""
+        self._thread.join()
+
+    def _watch(self) -> None:
+        process = psutil.Process(self._running.pid)
+        while self._running.poll() is None:
             try:
-                peak = max(peak, tree_bytes(process))
+                self.peak_bytes = max(self.peak_bytes, tree_bytes(process))
             except psutil.Error:
                 break
-            if peak > limit_gib * GIB:
-                died = f"over {limit_gib:g} GiB"
-                for one in (*process.children(recursive=True), process):
+            if self.peak_bytes > self._limit_gib * GIB:
+                self.died = f"over {self._limit_gib:g} GiB"
+                for one in process.children(recursive=True) + [process]:
                     one.kill()
             time.sleep(SAMPLE_S)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+
+def measure(command: list[str], limit_gib: float) -> dict:
+    """Run a command: seconds, peak GiB, seconds by stage; ``died`` says why if it did not reach its end."""
+    started = time.monotonic()
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+    )
+    watch = MemoryWatch(running, limit_gib)
     begun, lines = {"preprocessing": started}, []
-    assert running.stdout is not None
-    for line in running.stdout:
+    for line in running.stdout or ():
         lines.append(line)
         for text, stage in STAGES.items():
-            if line.startswith(text) or (line.strip().startswith(text)):
+            if line.strip().startswith(text.strip()):
                 begun.setdefault(stage, time.monotonic())
     running.wait()
-    watcher.join()
+    watch.join()
+    ended = time.monotonic()
+    died = watch.died
     if running.returncode and not died:
         died = " ".join(lines[-3:])[-300:]
-    ends = [*list(begun.values())[1:], time.monotonic()]
-    stages = {stage: end - start for (stage, start), end in zip(begun.items(), ends, strict=True)}
     found = re.search(r"estimated peak memory ([0-9.]+) GiB", "".join(lines))
-    estimate = float(found[1]) if found else None
     return {
-        "seconds": time.monotonic() - started,
-        "gib": peak / GIB,
-        "estimated_gib": estimate,
-        "stages": stages,
+        "seconds": ended - started,
+        "gib": watch.peak_bytes / GIB,
+        "estimated_gib": float(found[1]) if found else None,
+        "stages": stage_seconds(begun, ended),
         "died": died,
     }
+
+
+def stage_seconds(begun: dict[str, float], ended: float) -> dict[str, float]:
+    """How long each stage took, from the times at which they began, in that order."""
+    ends = list(begun.values())[1:] + [ended]
+    return {stage: end - start for (stage, start), end in zip(begun.items(), ends, strict=True)}
+
+
+def cells_of(size: str, variant: str, row: dict) -> list[str]:
+    """Of the printed table."""
+    shape = "x".join(str(width) for width in SIZES[size][0])
+    died = f" ({row['died']})" if row["died"] else ""
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in row["stages"].items())
+    estimated = str(row["estimated_gib"] or "-")
+    return [shape, variant, f"{row['seconds']:.1f}{died}", f"{row['gib']:.2f}", estimated, stages]
 
 
 def main() -> None:
@@ -155,7 +195,7 @@ def main() -> None:
     options = parser.parse_args()
     folders(options.work)
     cascade = make_models(options.work, options.spacing, options.plan)
-    print("| CT | variant | s | GiB | estimated | s by stage |", "|---" * 6 + "|", sep="\n", flush=True)
+    print("\n".join(markdown.heading(["CT", "variant", "s", "GiB", "estimated", "s by stage"])), flush=True)
     results = options.work / "inference.json"
     rows = read_json(results) if results.is_file() else {}
     for size in options.sizes:
@@ -166,18 +206,7 @@ def main() -> None:
             if variant in OURS and not row["died"]:
                 row["stages"] = read_json(output / "ct.json")["seconds"]
             rows[f"{size} {variant}"] = row
-            stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in row["stages"].items())
-            shape = "x".join(map(str, SIZES[size][0]))
-            died = f" ({row['died']})" if row["died"] else ""
-            cells = [
-                shape,
-                variant,
-                f"{row['seconds']:.1f}{died}",
-                f"{row['gib']:.2f}",
-                row["estimated_gib"] or "-",
-                stages,
-            ]
-            print(f"| {' | '.join(map(str, cells))} |", flush=True)
+            print(markdown.row(cells_of(size, variant, row)), flush=True)
             write_json(results, rows)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from scripts import markdown
 from scripts.benchmarks.inference import measure
 from scripts.experiments.compare_inference import dice
 from soars_nnunet.cascade.manifest import Manifest
@@ -22,8 +23,8 @@ from soars_nnunet.images.label_map import read_label_map
 
 ROWS = {
     "as predicted by default": [],
-    "--everywhere": ["--everywhere"],
-    "--large-tiles": ["--large-tiles"],
+    "--tiling everywhere": ["--tiling", "everywhere"],
+    "--tiling large": ["--tiling", "large"],
     "--fast": ["--fast"],
     "--tta": ["--tta"],
     "--roi-subset (the anchors)": ["--roi-subset"],
@@ -38,7 +39,9 @@ def mean_dice(predicted: Path, reference: Path) -> float:
     for path in sorted(predicted.glob("*.nii.gz")):
         ours = sitk.GetArrayFromImage(read_label_map(path))
         truth = sitk.GetArrayFromImage(read_label_map(reference / path.name))
-        values += [dice(ours, truth, label) for label in labels.values() if label and (truth == label).any()]
+        for label in labels.values():
+            if label and (truth == label).any():
+                values.append(dice(ours, truth, label))
     return float(np.mean(values))
 
 
@@ -54,31 +57,26 @@ def main() -> None:
     options = parser.parse_args()
     manifest = Manifest.load(Cascade.load(options.dataset).manifest(DEFAULT_PLANS))
     anchors = manifest.branches["anchor"].classes
-    command = [
-        "soars-cascade-predict",
-        "-d",
-        str(options.dataset),
-        "-i",
-        str(options.input),
-        "--device",
-        options.device,
-    ]
-    command += ["--no-postprocessing", "--overwrite"]
+    command = ["soars-cascade-predict", "-d", str(options.dataset), "-i", str(options.input)]
+    command += ["--device", options.device, "--no-postprocessing", "--overwrite"]
     runs: dict[str, list[dict]] = {name: [] for name in ROWS}
     for _ in range(options.rounds):
         for index, (name, extra) in enumerate(ROWS.items()):
-            organs = anchors if name.startswith("--roi-subset") else []
-            output = options.output / str(index)
-            runs[name].append(measure([*command, "-o", str(output), *extra, *organs], float("inf")))
-            if runs[name][-1]["died"]:
-                raise SystemExit(f"error: {name} failed: {runs[name][-1]['died']}")
-    print("| row | s | ratio | peak GiB | mean DSC |", "|---" * 5 + "|", sep="\n")
-    seconds = {name: float(np.median([run["seconds"] for run in done])) for name, done in runs.items()}
-    base = next(iter(seconds.values()))
+            arguments = ["-o", str(options.output / str(index))] + extra
+            if name.startswith("--roi-subset"):
+                arguments += anchors
+            done = measure(command + arguments, float("inf"))
+            if done["died"]:
+                raise SystemExit(f"error: {name} failed: {done['died']}")
+            runs[name].append(done)
+    print("\n".join(markdown.heading(["row", "s", "ratio", "peak GiB", "mean DSC"])))
+    base = None
     for index, (name, done) in enumerate(runs.items()):
+        seconds = float(np.median([run["seconds"] for run in done]))
         gib = float(np.median([run["gib"] for run in done]))
+        base = base or seconds
         found = mean_dice(options.output / str(index), options.reference)
-        print(f"| {name} | {seconds[name]:.1f} | {seconds[name] / base:.2f} | {gib:.2f} | {found:.3f} |")
+        print(markdown.row([name, f"{seconds:.1f}", f"{seconds / base:.2f}", f"{gib:.2f}", f"{found:.3f}"]))
 
 
 if __name__ == "__main__":

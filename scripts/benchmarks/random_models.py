@@ -47,28 +47,33 @@ def make_models(work: Path, spacing_mm: list[str], plan: list[str]) -> Cascade:
         return Cascade.load(DATASET)
     dataset = ["-d", str(DATASET)]
     size = ["--shape", "128", "140", "140", "--spacing", "3", "3", "3"]
-    run("soars-phantom", *dataset, "--train", "4", "--test", "0", *size)
-    run("soars-stratify", *dataset, "-p", "hn42", "--folds", "2", "--baseline", "--empty-means-absent")
+    run(["soars-phantom"] + dataset + ["--train", "4", "--test", "0"] + size)
+    run(["soars-stratify"] + dataset + ["-p", "hn42", "--folds", "2", "--baseline", "--empty-means-absent"])
     cascade = Cascade.load(DATASET)
-    spacings = ["--spacing", *spacing_mm, "--small-hard-spacing", *spacing_mm]
+    spacings = ["--spacing"] + spacing_mm + ["--small-hard-spacing"] + spacing_mm
     for branches in (("anchor", "baseline"), ("mid_level", "detection"), ("small_hard",)):
-        run("soars-plan", *dataset, *spacings, *plan)
+        run(["soars-plan"] + dataset + spacings + plan)
         for branch in branches:
             for fold in range(2):
                 write_weights(cascade.datasets[branch], BRANCHES[branch].trainer, DEFAULT_PLANS, fold)
         if branches != ("small_hard",):
-            run("soars-channels", *dataset, "--device", "cpu")
-    baseline = cascade.datasets["baseline"]
-    run("nnUNetv2_extract_fingerprint", "-d", baseline[7:10], "-np", "1", "--clean")
-    stock = ["-overwrite_target_spacing", *spacing_mm, "-overwrite_plans_name", STOCK_PLANS]
-    run("nnUNetv2_plan_experiment", "-d", baseline[7:10], *stock)
-    run("nnUNetv2_preprocess", "-d", baseline[7:10], "-plans_name", STOCK_PLANS, "-c", CONFIGURATION, "-np", "1")
-    write_weights(baseline, STOCK_TRAINER, STOCK_PLANS, 0)
+            run(["soars-channels"] + dataset + ["--device", "cpu"])
+    make_stock_model(cascade.datasets["baseline"], spacing_mm)
     write_json(done, made_from)
     return cascade
 
 
-def run(*command: str) -> None:
+def make_stock_model(dataset: str, spacing_mm: list[str]) -> None:
+    """nnU-Net's own plan of the dataset of all organs, at the cascade's spacing, with random weights of fold 0."""
+    number = ["-d", dataset[7:10]]
+    run(["nnUNetv2_extract_fingerprint"] + number + ["-np", "1", "--clean"])
+    stock = ["-overwrite_target_spacing"] + spacing_mm + ["-overwrite_plans_name", STOCK_PLANS]
+    run(["nnUNetv2_plan_experiment"] + number + stock)
+    run(["nnUNetv2_preprocess"] + number + ["-plans_name", STOCK_PLANS, "-c", CONFIGURATION, "-np", "1"])
+    write_weights(dataset, STOCK_TRAINER, STOCK_PLANS, 0)
+
+
+def run(command: list[str]) -> None:
     """Run a command; its output is shown only if it fails."""
     print(" ".join(command), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

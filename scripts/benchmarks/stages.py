@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Where the time of one CT goes, from file to file, on a CPU or a GPU; networks against the device's limit.
 
-    python -m scripts.benchmarks.stages WORK [--size full] [--device cuda] [--rounds 3] [--large-tiles]
+    python -m scripts.benchmarks.stages WORK [--size full] [--device cuda] [--rounds 3] [--tiling large]
         [--nnunets-preprocessing] [--preprocess-by-branch] [--whole-scan] [--results-on-cpu]
 
 WORK is the folder of benchmarks/inference.py with its random networks and phantom CTs (made if need be). The models are
@@ -25,6 +25,7 @@ import SimpleITK as sitk
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from scripts import markdown
 from scripts.benchmarks.inference import SIZES, draw
 from scripts.benchmarks.random_models import folders, make_models
 from scripts.experiments.compare_inference import nnunets_input, whole_scan_box
@@ -34,7 +35,7 @@ from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.files import predict_files
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
-from soars_nnunet.prediction.tiling import Tiling
+from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 
 NETWORKS = ("anchor", "mid_level", "detection", "small_hard")
 
@@ -60,7 +61,9 @@ def one(predictor: CascadePredictor, ct: Path, labels: Path) -> dict[str, float]
     predicted = time.perf_counter()
     sitk.WriteImage(segmented, str(labels), True)
     ended = time.perf_counter()
-    return {"read": read - started, **report["seconds"], "write": ended - predicted, "all": ended - started}
+    seconds = {"read": read - started}
+    seconds |= report["seconds"]
+    return seconds | {"write": ended - predicted, "all": ended - started}
 
 
 def tflop(predictor: CascadePredictor, image: sitk.Image) -> dict[str, float]:
@@ -103,14 +106,14 @@ def as_often_as_branches(model: BranchModel, channels: Any, properties: dict[str
     return [PREPROCESS(model, channels, properties) for _ in range(branches)][-1]
 
 
-def main() -> None:
-    """Load once, segment several times, print."""
+def parse() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--large-tiles", action="store_true")
+    parser.add_argument("--tiling", choices=TILING_KINDS, default="default")
     text = "resample by skimage, as nnU-Net does, instead of by matrices (to compare with)"
     parser.add_argument("--nnunets-preprocessing", action="store_true", help=text)
     text = "preprocess the CT for each branch instead of once (to compare with)"
@@ -124,52 +127,81 @@ def main() -> None:
     parser.add_argument(
         "--no-command", action="store_true", help="leave out the plain command, which knows none of the above"
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def instead_of_ours(options: argparse.Namespace) -> contextlib.ExitStack:
+    """What the options put in place of our own steps, as long as the context is open."""
+    stack = contextlib.ExitStack()
+    if options.nnunets_preprocessing:
+        stack.enter_context(patch.object(BranchModel, "preprocess", nnunets_input))
+    if options.preprocess_by_branch:
+        stack.enter_context(patch.object(BranchModel, "preprocess", as_often_as_branches))
+    if options.whole_scan:
+        stack.enter_context(patch.object(BranchModel, "tiled_box", whole_scan_box))
+    return stack
+
+
+def print_stages(predictor: CascadePredictor, ct: Path, labels: Path, options: argparse.Namespace) -> float:
+    """Segment the CT --rounds times after one for warming up; print a row a stage, return the seconds of all."""
+    runs = [one(predictor, ct, labels) for _ in range(options.rounds + 1)]
+    device = predictor.device
+    cuda = device.type == "cuda"
+    gib = torch.cuda.max_memory_allocated() / 2**30 if cuda else float("nan")
+    name = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
+    operations = tflop(predictor, read_ct(ct))
+    limit = product_tflops(device)
+    shape = "x".join(str(width) for width in SIZES[options.size][0])
+    print(f"{name}: {shape}, {len(predictor.organs)} organs, peak device memory {gib:.2f} GiB")
+    print(f"a large matrix product runs at {limit:.1f} TFLOP/s")
+    print("\n".join(markdown.heading(["stage", "s", "first s", "TFLOP", "TFLOP/s", "of the limit"])))
+    for stage, first in runs[0].items():
+        seconds = float(np.median([run[stage] for run in runs[1:]]))
+        cells = [stage, f"{seconds:.2f}", f"{first:.2f}"]
+        if stage in NETWORKS and seconds:
+            speed = operations[stage] / seconds
+            cells += [f"{operations[stage]:.2f}", f"{speed:.2f}", f"{speed / limit:.0%}"]
+        else:
+            cells += ["-", "-", "-"]
+        print(markdown.row(cells), flush=True)
+    return seconds
+
+
+def time_command(options: argparse.Namespace, source: str, ct: Path, output: Path) -> float:
+    """Seconds of the plain command, imports and loading included."""
+    command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", source, "--overwrite"]
+    command += ["--folds", "0", "--step-size", "0.5", "--device", options.device, "--tiling", options.tiling]
+    started = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Load once, segment several times, print."""
+    options = parse()
     folders(options.work)
     cascade = make_models(options.work, options.spacing, ["--regime", "paper"])
+    manifest = cascade.manifest(DEFAULT_PLANS)
     ct = draw(options.work, options.size) / "ct_0000.nii.gz"
     output = options.work / "out" / "stages"
     output.mkdir(parents=True, exist_ok=True)
-    device = torch.device(options.device)
-    if options.nnunets_preprocessing:
-        BranchModel.preprocess = nnunets_input  # type: ignore[method-assign]
-    if options.preprocess_by_branch:
-        BranchModel.preprocess = as_often_as_branches  # type: ignore[method-assign]
-    if options.whole_scan:
-        BranchModel.tiled_box = whole_scan_box  # type: ignore[method-assign]
-    started = time.perf_counter()
-    tiling = Tiling("large" if options.large_tiles else "default", step_size=0.5)
-    choices = PredictionOptions(folds=[0], device=device, tiling=tiling, overwrite=True)
-    predictor = CascadePredictor(cascade.manifest(DEFAULT_PLANS), choices)
-    loading = time.perf_counter() - started
-    for model in predictor.models.values() if options.results_on_cpu else ():
-        model.results = torch.device("cpu")
-    runs = [one(predictor, ct, output / "ct.nii.gz") for _ in range(options.rounds + 1)]
-    gib = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else float("nan")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    medians = {stage: float(np.median([run[stage] for run in runs[1:]])) for stage in runs[0]}
-    operations = tflop(predictor, read_ct(ct))
-    limit = product_tflops(device)
-    shape = "x".join(map(str, SIZES[options.size][0]))
-    print(f"{name}: {shape}, {len(predictor.organs)} organs, peak device memory {gib:.2f} GiB")
-    print(f"loading the models {loading:.1f} s; a large matrix product runs at {limit:.1f} TFLOP/s")
-    print("| stage | s | first s | TFLOP | TFLOP/s | of the limit |", "|---" * 6 + "|", sep="\n")
-    for stage, seconds in medians.items():
-        cells = ["-"] * 3
-        if stage in NETWORKS and seconds:
-            speed = operations[stage] / seconds
-            cells = [f"{operations[stage]:.2f}", f"{speed:.2f}", f"{speed / limit:.0%}"]
-        print(f"| {stage} | {seconds:.2f} | {runs[0][stage]:.2f} | {' | '.join(cells)} |", flush=True)
-    if options.cases:
-        together = successive(cascade.manifest(DEFAULT_PLANS), ct, output, options.cases, choices)
-        apart = medians["all"] * options.cases
-        print(f"{options.cases} CTs: {together:.1f} s side by side, {apart:.1f} s one by one ({together / apart:.2f})")
-    if not options.no_command:
-        command = ["soars-cascade-predict", "-i", str(ct), "-o", str(output), "-d", cascade.source, "--overwrite"]
-        command += ["--folds", "0", "--step-size", "0.5", "--device", options.device]
+    tiling = Tiling(options.tiling, step_size=0.5)
+    choices = PredictionOptions(folds=[0], device=torch.device(options.device), tiling=tiling, overwrite=True)
+    with instead_of_ours(options):
         started = time.perf_counter()
-        subprocess.run([*command, *(["--large-tiles"] * options.large_tiles)], check=True)
-        print(f"the plain command took {time.perf_counter() - started:.1f} s")
+        predictor = CascadePredictor(manifest, choices)
+        print(f"loading the models {time.perf_counter() - started:.1f} s")
+        if options.results_on_cpu:
+            for model in predictor.models.values():
+                model.results = torch.device("cpu")
+        seconds = print_stages(predictor, ct, output / "ct.nii.gz", options)
+        if options.cases:
+            together = successive(manifest, ct, output, options.cases, choices)
+            apart = seconds * options.cases
+            ratio = f"({together / apart:.2f})"
+            print(f"{options.cases} CTs: {together:.1f} s side by side, {apart:.1f} s one by one {ratio}")
+    if not options.no_command:
+        print(f"the plain command took {time_command(options, cascade.source, ct, output):.1f} s")
 
 
 if __name__ == "__main__":

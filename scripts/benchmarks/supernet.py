@@ -14,10 +14,18 @@ import argparse
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
+
+from scripts import markdown
+from scripts.benchmarks.fresh_process import run_fresh
+from scripts.benchmarks.six_branches import to_six_branches
+from soars_nnunet.networks.supernet import MixedConv, SuperPHNN
+from soars_nnunet.training.losses import DiceCELoss
 
 MODULE = "scripts.benchmarks.supernet"
 VARIANTS = ("six_branches", "merged", "channels_last", "recomputed")
@@ -25,33 +33,38 @@ SWEEP = [(side, first) for first in (8, 16, 32) for side in (32, 48, 64)]
 """Side of the cubic patch, channels of the first block (doubled in each further block)."""
 
 
-def measure(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds and peak MiB of one variant."""
-    import torch
-
-    from scripts.benchmarks.six_branches import to_six_branches
-    from soars_nnunet.networks.supernet import MixedConv, SuperPHNN
-    from soars_nnunet.training.losses import DiceCELoss
-
-    torch.manual_seed(0)
-    device = torch.device(options.device)
-    cuda = device.type == "cuda"
+def make_network(options: argparse.Namespace) -> torch.nn.Module:
+    """The super-network as the variant runs it, in training mode."""
     net = SuperPHNN(options.channels, options.classes, options.widths)
     if options.variant == "six_branches":
         to_six_branches(net)
-    for unit in (module for module in net.modules() if isinstance(module, MixedConv)):
-        unit.channels_last = options.variant in ("channels_last", "recomputed")
-        unit.recompute = options.variant == "recomputed"
-    net.to(device).train()
-    torch.backends.cudnn.benchmark = True  # as nnU-Net trains
-    image = torch.randn(options.batch, options.channels, *options.patch, device=device)
-    target = torch.randint(0, options.classes, (options.batch, 1, *options.patch), device=device)
-    loss = DiceCELoss()
+    for module in net.modules():
+        if isinstance(module, MixedConv):
+            module.channels_last = options.variant in ("channels_last", "recomputed")
+            module.recompute = options.variant == "recomputed"
+    return net.to(options.device).train()
+
+
+def make_optimizer(net: torch.nn.Module) -> torch.optim.Optimizer:
+    """An optimiser that has made its state."""
     optimizer = torch.optim.RAdam(net.parameters(), lr=1e-3)
     for parameter in net.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()  # makes its state
+    optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return optimizer
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of a step, peak MiB and loss of one variant."""
+    torch.manual_seed(0)
+    cuda = options.device.startswith("cuda")
+    torch.backends.cudnn.benchmark = True  # as nnU-Net trains
+    net = make_network(options)
+    image = torch.randn(options.batch, options.channels, *options.patch, device=options.device)
+    target = torch.randint(0, options.classes, (options.batch, 1, *options.patch), device=options.device)
+    loss = DiceCELoss()
+    optimizer = make_optimizer(net)
     forward = torch.compile(net) if options.compile else net
     base = torch.cuda.memory_allocated() if cuda else resident_bytes()
     seconds = []
@@ -59,7 +72,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         if cuda and step == 1:
             torch.cuda.reset_peak_memory_stats()  # the first step tries algorithms
         started = time.perf_counter()
-        with torch.autocast(device.type, enabled=cuda):
+        with torch.autocast(torch.device(options.device).type, enabled=cuda):
             total = sum(loss(output, target) for output in forward(image)) / 4
         total.backward()
         optimizer.step()
@@ -68,12 +81,19 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
     if options.profile:
-        activity = torch.profiler.ProfilerActivity
-        with torch.profiler.profile(activities=[activity.CPU, *[activity.CUDA] * cuda], record_shapes=True) as profile:
-            sum(loss(output, target) for output in forward(image)).backward()
-        print(profile.key_averages(group_by_input_shape=True).table(sort_by="self_cpu_time_total", row_limit=15))
+        print_profile(lambda: sum(loss(output, target) for output in forward(image)).backward(), cuda)
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"seconds": statistics.median(seconds[1:]), "mib": (peak - base) / 2**20, "loss": total.item()}
+
+
+def print_profile(step: Callable[[], None], cuda: bool) -> None:
+    """Where the time of a step goes."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if cuda:
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities, record_shapes=True) as profile:
+        step()
+    print(profile.key_averages(group_by_input_shape=True).table(sort_by="self_cpu_time_total", row_limit=15))
 
 
 def resident_bytes() -> int:
@@ -82,39 +102,40 @@ def resident_bytes() -> int:
 
 
 def compare(arguments: list[str], rounds: int) -> dict[str, list[float]]:
-    """Alternate the variants in fresh processes; print and return medians by variant."""
+    """Alternate the variants in fresh processes; print and return medians by variant, of ``seconds`` and ``mib``."""
     results: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
     for index in range(rounds):
         for variant in VARIANTS:
-            command = [sys.executable, "-m", MODULE, *arguments, "--variant", variant]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            results[variant].append(json.loads(done.stdout.splitlines()[-1]))
-            row = results[variant][-1]
+            row = run_fresh(MODULE, arguments + ["--variant", variant])
+            results[variant].append(row)
             print(f"round {index + 1} {variant:12} {row['seconds']:.3f} s  {row['mib']:.0f} MiB", flush=True)
-    medians = {
-        what: [statistics.median(row[what] for row in results[variant]) for variant in VARIANTS]
-        for what in ("seconds", "mib")
-    }
-    for what, values in medians.items():
-        row = "  ".join(
-            f"{name} {value:.3f} ({value / values[0]:.3f})" for name, value in zip(VARIANTS, values, strict=True)
-        )
-        print(f"{what}, (ratio to six branches): {row}", flush=True)
+    medians: dict[str, list[float]] = {}
+    for what in ("seconds", "mib"):
+        medians[what] = []
+        parts = []
+        for variant, rows in results.items():
+            median = statistics.median(row[what] for row in rows)
+            medians[what].append(median)
+            parts.append(f"{variant} {median:.3f} ({median / medians[what][0]:.3f})")
+        print(f"{what}, (ratio to six branches): {'  '.join(parts)}", flush=True)
     return medians
 
 
 def sweep(arguments: list[str], rounds: int) -> None:
     """Print a Markdown table of all sizes between the measurements; merged means recomputed too, as the search runs."""
-    print(
-        "| patch | channels | six branches s | MiB | merged s | ratio | MiB | ratio |\n" + "|---" * 8 + "|", flush=True
-    )
+    header = ["patch", "channels", "six branches s", "MiB", "merged s", "ratio", "MiB", "ratio"]
+    print("\n".join(markdown.heading(header)), flush=True)
     for side, first in SWEEP:
         widths = [str(first * 2**block) for block in range(4)]
-        print(f"{side}^3, {'-'.join(widths)}", flush=True)
-        size = ["--patch", *[str(side)] * 3, "--widths", *widths]
-        seconds, mib = compare([*arguments, *size], rounds).values()
-        row = f"| {seconds[0]:.2f} | {mib[0]:.0f} | {seconds[-1]:.2f} | {seconds[-1] / seconds[0]:.2f} "
-        print(f"| {side}^3 | {'-'.join(widths)} {row}| {mib[-1]:.0f} | {mib[-1] / mib[0]:.2f} |", flush=True)
+        name = "-".join(widths)
+        print(f"{side}^3, {name}", flush=True)
+        size = ["--patch"] + [str(side)] * 3 + ["--widths"] + widths
+        medians = compare(arguments + size, rounds)
+        six_s, merged_s = medians["seconds"][0], medians["seconds"][-1]
+        six_mib, merged_mib = medians["mib"][0], medians["mib"][-1]
+        cells = [f"{side}^3", name, f"{six_s:.2f}", f"{six_mib:.0f}", f"{merged_s:.2f}", f"{merged_s / six_s:.2f}"]
+        cells += [f"{merged_mib:.0f}", f"{merged_mib / six_mib:.2f}"]
+        print(markdown.row(cells), flush=True)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import time
 
 import torch
 
+from scripts import markdown
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.networks.genotype import published_genotype
 from soars_nnunet.networks.phnn import PHNN
@@ -51,11 +52,12 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    print("| genotype | contiguous s | channels last s | ratio |\n|---|---|---|---|")
+    print("\n".join(markdown.heading(["genotype", "contiguous s", "channels last s", "ratio"])))
     for branch in ("anchor", "mid_level", "small_hard"):
         genotype = published_genotype(branch)
         before, after = seconds_per_step(genotype, options).values()
-        print(f"| {BRANCHES[branch].suffix} {' '.join(genotype)} | {before:.3f} | {after:.3f} | {after / before:.2f} |")
+        name = f"{BRANCHES[branch].suffix} {' '.join(genotype)}"
+        print(markdown.row([name, f"{before:.3f}", f"{after:.3f}", f"{after / before:.2f}"]))
 
 
 if __name__ == "__main__":
