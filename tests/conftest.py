@@ -30,7 +30,7 @@ from soars_nnunet.phantom.phantom import make_phantom
 from soars_nnunet.planning.options import PlanOptions
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratification.stratify import stratify
+from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 from soars_nnunet.training.base import SOARSTrainer
 
 pytest_plugins = ("html_report.cases",)
@@ -96,7 +96,7 @@ def untrained_cascade(tmp_path_factory):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         write_dataset(root / "nnUNet_raw" / "Dataset007_Tiny")
-        cascade = stratify(7, load_profile("hn42"), num_folds=2, empty_means_absent=True).cascade
+        cascade = stratify(7, load_profile("hn42"), StratifyOptions(num_folds=2, empty_means_absent=True)).cascade
         for branches in (("anchor",), ("mid_level", "detection"), ("small_hard",)):
             assert set(branches) <= set(plan(cascade, OPTIONS))
             for branch in branches:

@@ -25,7 +25,7 @@ from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile
 from soars_nnunet.stratification.splits import split_patients
-from soars_nnunet.stratification.stratify import stratify
+from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 
 ARMS = {"left out": 101, "added, masked": 102, "added, unmasked": 103}
 """Source dataset of each arm."""
@@ -42,16 +42,14 @@ def prepare(arm: str, options: argparse.Namespace) -> None:
     if more:
         entries |= file_entries(options.partial, more)
     write_reference_dataset(raw_folder() / name, options.complete, entries)
-    stratify(
-        number,
-        load_profile(options.profile),
+    choices = StratifyOptions(
         ids=[500 + 10 * (number - 100) + index for index in range(5)],
         num_folds=options.folds,
-        progress=print,
-        unannotated=options.partial / "cases.json" if arm == "added, masked" else None,
+        not_annotated=options.partial / "cases.json" if arm == "added, masked" else None,
         empty_means_absent=arm == "added, unmasked",
         baseline=True,
     )
+    stratify(number, load_profile(options.profile), choices, progress=print)
     splits = []
     for split in split_patients(complete, options.folds):
         splits.append({"train": sorted(split["train"] + more), "val": split["val"]})

@@ -11,7 +11,7 @@ from soars_nnunet.paper import stated
 from soars_nnunet.profile import load_profile
 
 if TYPE_CHECKING:
-    from soars_nnunet.stratification.stratify import Stratification
+    from soars_nnunet.stratification.findings import Stratification
 
 STATES = {
     "Anchor": "written",
@@ -66,19 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write branch datasets and the split; list what dataset and profile do not share."""
-    from soars_nnunet.stratification.stratify import stratify
+    from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 
-    done = stratify(
-        arguments.dataset,
-        load_profile(arguments.profile),
+    options = StratifyOptions(
         ids=arguments.ids,
         num_folds=arguments.folds,
         patient_pattern=arguments.patient_pattern,
-        progress=say,
-        unannotated=arguments.not_annotated,
+        not_annotated=arguments.not_annotated,
         empty_means_absent=arguments.empty_means_absent,
         baseline=arguments.baseline,
     )
+    done = stratify(arguments.dataset, load_profile(arguments.profile), options, progress=say)
     _say_differences(done)
     if done.assumed:
         listed = "that the file does not list " if arguments.not_annotated else ""

@@ -19,7 +19,7 @@ from soars_nnunet.cli import stratify as stratify_command
 from soars_nnunet.errors import InputError
 from soars_nnunet.guidance.crops import write_crops
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratification.stratify import stratify
+from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 from soars_nnunet.training.detection import SOARSDetectionTrainer
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
 
@@ -92,8 +92,8 @@ def test_empty_is_not_drawn_unless_the_user_says_absent(partial, capsys):
     assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2"]) == 0
     assert "taken as there but not drawn" in capsys.readouterr().out
     assert "Parotid_L" in read_json(cascade.preprocessed("mid_level") / NOT_ANNOTATED)["phantom_002"]
-    done = stratify(7, HN42, num_folds=2, empty_means_absent=True)
-    assert "Parotid_L" in done.empty["phantom_002"] and done.undrawn == {}
+    done = stratify(7, HN42, StratifyOptions(num_folds=2, empty_means_absent=True))
+    assert "Parotid_L" in done.empty["phantom_002"] and done.not_annotated == {}
     assert read_json(cascade.preprocessed("mid_level") / NOT_ANNOTATED) == {}
 
 

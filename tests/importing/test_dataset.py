@@ -14,16 +14,18 @@ from soars_nnunet.errors import InputError
 from soars_nnunet.importing.dataset import ImportOptions, import_set
 from soars_nnunet.importing.public_sets import load_set
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratification.stratify import stratify
+from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 
 pytestmark = pytest.mark.usefixtures("nnunet_folders")
 
 
 def test_stratify_takes_an_import_with_its_list(pddca, nnunet_folders):
     done = import_set(load_set("pddca", ["test=all15"]), pddca, 501)
-    result = stratify(501, load_profile("miccai2015"), num_folds=2, unannotated=done.folder / "cases.json")
+    result = stratify(
+        501, load_profile("miccai2015"), StratifyOptions(num_folds=2, not_annotated=done.folder / "cases.json")
+    )
     assert result.unknown == result.absent == [] and result.assumed == result.unused == {}
-    assert result.undrawn == {"0522c0002": ["Glnd_Submand_L", "Glnd_Submand_R"], "0522c0330": ["Bone_Mandible"]}
+    assert result.not_annotated == {"0522c0002": ["Glnd_Submand_L", "Glnd_Submand_R"], "0522c0330": ["Bone_Mandible"]}
 
 
 def test_numbers_and_files_that_differ_are_told(pddca, phantom):

@@ -26,7 +26,7 @@ from soars_nnunet.planning.plan import plan
 from soars_nnunet.planning.planned_settings import mirror_order
 from soars_nnunet.profile import load_profile
 from soars_nnunet.settings.regime import load_regime
-from soars_nnunet.stratification.stratify import stratify
+from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
 from soars_nnunet.training.base import make_optimizer
 from soars_nnunet.training.losses import DiceCELoss
@@ -61,7 +61,7 @@ def planned(tmp_path_factory):
             shape=(32, 28, 28),
             spacing_mm=(9.0, 9.0, 9.0),
         )
-        cascade = stratify(42, load_profile("hn42"), num_folds=2).cascade
+        cascade = stratify(42, load_profile("hn42"), StratifyOptions(num_folds=2)).cascade
         said = []
         keys = plan(cascade, options("num_epochs=7", "anchor.batch_size=3"), progress=said.append)
         yield SimpleNamespace(cascade=cascade, keys=keys, said=said, root=root)

@@ -1,0 +1,101 @@
+"""Files of a branch's raw dataset: its label maps, and the dataset.json that refers to the source's CTs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.raw_cases import CaseFiles
+from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.ct_check import check_ct
+from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
+from soars_nnunet.images.sides import check_sides
+
+
+def write_branch_labels(
+    cascade: Cascade,
+    case: str,
+    files: CaseFiles,
+    folders: Mapping[str, Path],
+    *,
+    not_annotated: Collection[str],
+    ending: str,
+) -> list[str]:
+    """Check one case and write its label map for every branch.
+
+    Args:
+        cascade: The source's labels.
+        case: Its name.
+        files: Its CT and label map.
+        folders: Dataset folder by branch key.
+        not_annotated: Organs whose classes stay empty, whatever the map holds of them.
+        ending: Of label files.
+
+    Returns:
+        Organs without a voxel.
+
+    Raises:
+        InputError: If the label map lies on another grid than the CT, the CT is not usable, or sides are swapped.
+    """
+    image = read_label_map(files.labels)
+    check_same_grid(image, files.ct, case)
+    check_ct(read_ct(files.ct), case)
+    labels = sitk.GetArrayViewFromImage(image)
+    check_sides(labels, image, cascade.labels, cascade.profile, case=case)
+    highest = max(max(cascade.labels.values()), int(labels.max()))
+    for key, folder in folders.items():
+        lookup = _lookup(cascade, key, highest, not_annotated)
+        mapped = sitk.GetImageFromArray(lookup[labels])
+        mapped.CopyInformation(image)
+        path = folder / "labelsTr" / f"{case}{ending}"
+        path.parent.mkdir(exist_ok=True)
+        sitk.WriteImage(mapped, str(path), True)
+    count = count_labels(labels, highest)
+    return [name for name, value in cascade.labels.items() if count[value] == 0]
+
+
+def _lookup(cascade: Cascade, branch: str, highest: int, not_annotated: Collection[str]) -> np.ndarray:
+    """(highest + 1,) uint8: a branch's class by source label; 0 also for classes that are not wholly annotated."""
+    lookup = np.zeros(highest + 1, np.uint8)
+    for value, (_, organs) in enumerate(branch_labels(cascade, branch), 1):
+        if not set(organs).isdisjoint(not_annotated):
+            continue
+        for organ in organs:
+            lookup[cascade.labels[organ]] = value
+    return lookup
+
+
+def write_branch_json(
+    cascade: Cascade, branch: str, folder: Path, cases: Mapping[str, CaseFiles], *, ending: str
+) -> None:
+    """Write the dataset.json of a branch that sees the CTs alone.
+
+    Args:
+        cascade: The stratified dataset.
+        branch: Key of the branch.
+        folder: Where the file is written.
+        cases: Files of the source's cases.
+        ending: Of label files.
+    """
+    data = branch_dataset_json(cascade, branch, (), num_cases=len(cases), ending=ending)
+    name = cascade.datasets[branch]
+    data["dataset"] = {}
+    for case, files in sorted(cases.items()):
+        label = f"$nnUNet_raw/{name}/labelsTr/{case}{ending}"
+        data["dataset"][case] = {"images": [_portable(files.ct)], "label": label}
+    write_json(folder / "dataset.json", data)
+
+
+def _portable(path: Path) -> str:
+    """Path below ``$nnUNet_raw`` where it lies there (links are not followed), else absolute."""
+    try:
+        return f"$nnUNet_raw/{path.absolute().relative_to(raw_folder().absolute())}"
+    except ValueError:
+        return str(path.absolute())

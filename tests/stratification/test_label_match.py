@@ -1,0 +1,33 @@
+"""Labels of a dataset seen from a profile."""
+
+import pytest
+
+from soars_nnunet.errors import InputError
+from soars_nnunet.profile import load_profile
+from soars_nnunet.stratification.label_match import match_labels
+
+HN42 = load_profile("hn42")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"background": 0, "Brainstem": 1, "brain_stem": 2}, "two labels for one organ, at 'brain_stem'"),
+        ({"background": 0, "Brainstem": 1, "Cerebellum": 1}, "two organs with one label"),
+        ({"background": 0, "Brainstem": [1, 2]}, "regions are unusable"),
+    ],
+)
+def test_ambiguous_label_lists_are_refused(labels, message):
+    with pytest.raises(InputError, match=message):
+        match_labels(labels, HN42)
+
+
+def test_ignore_label_is_no_organ():
+    match = match_labels({"background": 0, "Brainstem": 1, "ignore": 2}, HN42)
+    assert (match.labels, match.unknown) == ({"Brainstem": 1}, [])
+
+
+def test_organs_are_found_by_any_spelling_and_the_rest_is_told_apart():
+    match = match_labels({"background": 0, "brain stem": 5, "LeftParotid": 2, "Tumour": 3}, HN42)
+    assert match.labels == {"Brainstem": 5, "Parotid_L": 2} and match.unknown == ["Tumour"]
+    assert match.absent == [organ.name for organ in HN42.organs if organ.name not in match.labels]
