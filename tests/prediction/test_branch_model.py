@@ -23,7 +23,7 @@ from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, write_channels
 from soars_nnunet.geometry.body import grown_box
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
-from soars_nnunet.guidance.targets import drawn_labels
+from soars_nnunet.guidance.targets import annotated_labels
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction import branch_model as inference
 from soars_nnunet.prediction.branch_model import BranchModel
@@ -134,7 +134,7 @@ def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cas
         for upper, lower, mm in model.sides():  # of organs that have a voxel of the network's in both cases or one
             pair, places = [names[int(row)] for row in (upper, lower)], []
             for case in split["train"]:
-                labels, properties = drawn_labels(files[case][1], cascade_copy, ())
+                labels, properties = annotated_labels(cascade_copy, case, files[case][1])
                 centers_mm = organ_centers_mm(labels, [targets[name] for name in pair], properties["spacing"])
                 places.append(centers_mm[0, 2] - centers_mm[1, 2])
             assert mm == pytest.approx(np.median(places), abs=voxel_mm)
