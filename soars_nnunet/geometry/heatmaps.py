@@ -71,7 +71,8 @@ def heatmap_peaks(heatmaps: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.n
         if np.isfinite(heights[row]) and highest == heatmap.min():  # nothing found anywhere: millions of equal voxels
             positions[row] = (np.array(heatmap.shape) - 1) / 2
             continue
-        there = (heatmap.isnan() if highest.isnan() else heatmap == highest).nonzero().cpu().numpy()
+        at_peak = heatmap.isnan() if highest.isnan() else heatmap == highest
+        there = at_peak.nonzero().cpu().numpy()
         if not np.isfinite(heights[row]):
             raise ValueError(f"heat map {row}: expected finite values, got {heights[row]} at voxel {there[0].tolist()}")
         first, last = _largest_group(there)
@@ -91,8 +92,10 @@ def _largest_group(voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mask[tuple((voxels - low).T)] = True
     groups, count = ndimage.label(mask, np.ones((3, 3, 3)))
     largest = int(np.argmax(np.bincount(groups.ravel(), minlength=count + 1)[1:]))
-    members = voxels[groups[tuple((voxels - low).T)] == largest + 1]
-    return members.min(axis=0), members.max(axis=0)
+    z, y, x = ndimage.find_objects(groups)[largest]
+    first = low + (z.start, y.start, x.start)
+    last = low + (z.stop - 1, y.stop - 1, x.stop - 1)
+    return first, last
 
 
 def _centroid(values: np.ndarray) -> np.ndarray:
