@@ -34,6 +34,30 @@ class MirrorOrder:
         """Whether a mirrored patch can be trained on or predicted."""
         return self.classes is not None and self.channels is not None
 
+    @property
+    def known_classes(self) -> tuple[int, ...]:
+        """``classes``, where a patch is to be mirrored.
+
+        Raises:
+            ValueError: If a partner is not among them.
+        """
+        return _known(self.classes)
+
+    @property
+    def known_channels(self) -> tuple[int, ...]:
+        """``channels``, where a patch is to be mirrored.
+
+        Raises:
+            ValueError: If a partner is not among them.
+        """
+        return _known(self.channels)
+
+
+def _known(order: tuple[int, ...] | None) -> tuple[int, ...]:
+    if order is None:
+        raise ValueError("mirroring: expected both sides of every paired organ, got only one of some")
+    return order
+
 
 @dataclass(frozen=True)
 class LossSettings:

@@ -27,8 +27,8 @@ holds for that branch alone.
 def settings_markdown() -> str:
     """The whole page, with the end of its last line."""
     known = dict(rules(RegimeSettings))
-    of_branches = {}
-    of_fine_tuning = {}
+    of_branches: dict[str, Rule] = {}
+    of_fine_tuning: dict[str, Rule] = {}
     for name, rule in known.items():
         if name == "regime":
             continue

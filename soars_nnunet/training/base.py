@@ -24,14 +24,19 @@ from torch._dynamo import OptimizedModule
 
 from soars_nnunet.cascade.plans_file import PlansFile, settings_of
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
-from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN, ProgressiveNetwork
+from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN
+from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.settings.branch_settings import BranchSettings
 from soars_nnunet.settings.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
-from soars_nnunet.training.not_annotated import load_undrawn, mask_summary, on_both_sides, undrawn_mask
+from soars_nnunet.training.not_annotated import load_not_annotated, mask_summary, not_annotated_mask, on_both_sides
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
 
 STOCK_FEATURES = (32, 64, 128, 256)
+"""Channels of each block under stock plans, as in regime ``paper``."""
+
+COUNTS = ("tp_hard", "fp_hard", "fn_hard")
+"""nnU-Net's counts of a validation step, each by class without background."""
 
 
 class SOARSTrainer(nnUNetTrainer):
@@ -42,7 +47,7 @@ class SOARSTrainer(nnUNetTrainer):
     """
 
     branch = "anchor"
-    network_class: type[ProgressiveNetwork] = PHNN
+    network_class: type[PHNN] | type[SuperPHNN] = PHNN
 
     def __init__(
         self,
@@ -65,7 +70,8 @@ class SOARSTrainer(nnUNetTrainer):
         self.initial_lr = settings.initial_lr
         self.weight_decay = settings.weight_decay
         self.num_epochs = settings.num_epochs
-        self.num_iterations_per_epoch = settings.iterations_per_epoch or self.num_iterations_per_epoch
+        if settings.iterations_per_epoch:
+            self.num_iterations_per_epoch = settings.iterations_per_epoch
         self.num_val_iterations_per_epoch = settings.val_iterations_per_epoch
         self.oversample_foreground_percent = settings.organ_centred_patches
         self.probabilistic_oversampling = True
@@ -142,27 +148,31 @@ class SOARSTrainer(nnUNetTrainer):
 
     def _build_loss(self) -> nn.Module:
         loss = self.criterion = self._branch_loss()
+        if not self.enable_deep_supervision:
+            return loss
         weights = np.array(self.settings.side_output_weights)
-        return DeepSupervisionWrapper(loss, tuple(weights / weights.sum())) if self.enable_deep_supervision else loss
+        return DeepSupervisionWrapper(loss, tuple(weights / weights.sum()))
 
     @cached_property
-    def undrawn(self) -> dict[str, tuple[int, ...]]:
+    def not_annotated(self) -> dict[str, tuple[int, ...]]:
         """Labels that nobody drew, by case; empty where every class is drawn or absent."""
-        return load_undrawn(Path(self.preprocessed_dataset_folder_base), self.dataset_json["labels"])
+        return load_not_annotated(Path(self.preprocessed_dataset_folder_base), self.dataset_json["labels"])
 
     @cached_property
-    def undrawn_in_patches(self) -> dict[str, tuple[int, ...]]:
+    def not_annotated_in_patches(self) -> dict[str, tuple[int, ...]]:
         """The same for training patches, which may be mirrored."""
-        return on_both_sides(self.undrawn, self.settings.mirror.classes) if self.settings.p_mirror else self.undrawn
+        if not self.settings.p_mirror:
+            return self.not_annotated
+        return on_both_sides(self.not_annotated, self.settings.mirror.known_classes)
 
-    def mark_undrawn(self, batch: dict, undrawn: dict[str, tuple[int, ...]]) -> None:
+    def mark_not_annotated(self, batch: dict, not_annotated: dict[str, tuple[int, ...]]) -> None:
         """Tell the loss which classes of a batch nobody drew."""
-        self.criterion.undrawn = None
-        if not undrawn:
+        self.criterion.not_annotated = None
+        if not not_annotated:
             return
         num_classes = 1 + len(self.label_manager.foreground_labels)
         cases = [str(case) for case in batch["keys"]]
-        self.criterion.undrawn = undrawn_mask(cases, undrawn, num_classes, self.device)
+        self.criterion.not_annotated = not_annotated_mask(cases, not_annotated, num_classes, self.device)
 
     steps_of_epoch = 0
 
@@ -181,33 +191,33 @@ class SOARSTrainer(nnUNetTrainer):
         if self.settings.lr_decays_by_step and self.lr_scheduler is not None:
             self.lr_scheduler.step(self.current_epoch + self.steps_of_epoch / self.num_iterations_per_epoch)
             self.steps_of_epoch += 1
-        self.mark_undrawn(batch, self.undrawn_in_patches)
+        self.mark_not_annotated(batch, self.not_annotated_in_patches)
         return super().train_step(batch)
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's step; a class that a case leaves open counts nothing there, so such batches go case by case."""
-        self.mark_undrawn(batch, self.undrawn)
-        if self.criterion.undrawn is None:
+        self.mark_not_annotated(batch, self.not_annotated)
+        if self.criterion.not_annotated is None:
             return super().validation_step(batch)
         results = [self._validate_one(batch, row) for row in range(len(batch["keys"]))]
-        return {
-            "loss": np.asarray(np.mean([result["loss"] for result in results])),  # as nnU-Net's: ranks are stacked
-            **{key: sum(result[key] for result in results) for key in ("tp_hard", "fp_hard", "fn_hard")},
-        }
+        total = {"loss": np.asarray(np.mean([result["loss"] for result in results]))}  # as nnU-Net's: ranks are stacked
+        for count in COUNTS:
+            total[count] = sum(result[count] for result in results)
+        return total
 
     def _validate_one(self, batch: dict, row: int) -> dict:
-        target = batch["target"]
         part = slice(row, row + 1)
-        one = {
-            "data": batch["data"][part],
-            "target": [t[part] for t in target] if isinstance(target, list) else target[part],
-            "keys": batch["keys"][part],
-        }
-        self.mark_undrawn(one, self.undrawn)
+        if isinstance(batch["target"], list):
+            target = [scale[part] for scale in batch["target"]]
+        else:
+            target = batch["target"][part]
+        one = {"data": batch["data"][part], "target": target, "keys": batch["keys"][part]}
+        self.mark_not_annotated(one, self.not_annotated)
         result = super().validation_step(one)
-        if self.criterion.undrawn is not None:
-            known = ~self.criterion.undrawn[0, 1:].cpu().numpy()
-            result |= {key: result[key] * known for key in ("tp_hard", "fp_hard", "fn_hard")}
+        if self.criterion.not_annotated is not None:
+            known = ~self.criterion.not_annotated[0, 1:].cpu().numpy()
+            for count in COUNTS:
+                result[count] = result[count] * known
         return result
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
@@ -218,13 +228,14 @@ class SOARSTrainer(nnUNetTrainer):
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
         """Regime's rotation and scaling; none of nnU-Net's mirroring, which flips without swapping left and right."""
         rotation = rotation_range(self.settings) if self.settings.p_rotation else (0.0, 0.0)
-        scaling = self.settings.scaling if self.settings.p_scaling else (1.0, 1.0)
+        largest = max(self.settings.scaling) if self.settings.p_scaling else 1.0
         # larger scales sample from a wider region (batchgeneratorsv2), so the crop grows with the maximum
-        patch = get_patch_size(self.configuration_manager.patch_size, *(rotation,) * 3, (1 / max(*scaling, 1.0), 1.0))
+        scales = (1 / max(largest, 1.0), 1.0)
+        patch = get_patch_size(self.configuration_manager.patch_size, rotation, rotation, rotation, scales)
         self.inference_allowed_mirroring_axes = None
         return rotation, False, patch, None
 
-    def get_training_transforms(  # type: ignore[override]
+    def get_training_transforms(
         self,
         patch_size: Any,
         rotation_for_DA: Any,
@@ -235,9 +246,7 @@ class SOARSTrainer(nnUNetTrainer):
         """Augmentation of the regime: spatial, intensities, guidance, sides."""
         return patch_transforms(tuple(patch_size), deep_supervision_scales, self.settings, self.carries_coordinates)
 
-    def get_validation_transforms(  # type: ignore[override]
-        self, deep_supervision_scales: Any, *args: Any, **kwargs: Any
-    ) -> BasicTransform:
+    def get_validation_transforms(self, deep_supervision_scales: Any, *args: Any, **kwargs: Any) -> BasicTransform:
         """No augmentation."""
         patch_size = tuple(self.configuration_manager.patch_size)
         return patch_transforms(patch_size, deep_supervision_scales, None, self.carries_coordinates)
@@ -257,8 +266,8 @@ class SOARSTrainer(nnUNetTrainer):
             return
         super().perform_actual_validation(save_probabilities)
         summary = Path(self.output_folder) / "validation" / "summary.json"
-        if self.undrawn and self.local_rank == 0 and summary.is_file():
-            masked = mask_summary(summary, self.undrawn, self.dataset_json["file_ending"])
+        if self.not_annotated and self.local_rank == 0 and summary.is_file():
+            masked = mask_summary(summary, self.not_annotated, self.dataset_json["file_ending"])
             dice = masked["foreground_mean"]["Dice"]
             self.print_to_log_file("Without classes that nobody drew in a case: Mean Validation Dice: ", dice)
 
@@ -272,17 +281,22 @@ class SOARSTrainer(nnUNetTrainer):
         Raises:
             RuntimeError: If the folder's ``plans.json`` differs in architecture or regime.
         """
-        existing = Path(self.output_folder_base) / "plans.json"
-        if existing.is_file() and any(Path(self.output_folder_base).glob("fold_*/checkpoint_*.pth")):
-            theirs = self._design(PlansFile.read(existing).named(self.configuration_name))
-            ours = self._design(self.configuration_manager.configuration)
-            differing = [key for key in ours if theirs[key] != ours[key]]
-            if differing:
-                raise RuntimeError(
-                    f"{self.output_folder_base} holds models of other plans (different: {', '.join(differing)}); "
-                    "give the new plans a name of their own (soars-plan --plans-name) or move the folder away"
-                )
+        self._require_own_folder()
         super().on_train_start()
+
+    def _require_own_folder(self) -> None:
+        existing = Path(self.output_folder_base) / "plans.json"
+        checkpoints = Path(self.output_folder_base).glob("fold_*/checkpoint_*.pth")
+        if not existing.is_file() or not any(checkpoints):
+            return
+        theirs = self._design(PlansFile.read(existing).named(self.configuration_name))
+        ours = self._design(self.configuration_manager.configuration)
+        differing = [key for key in ours if theirs[key] != ours[key]]
+        if differing:
+            raise RuntimeError(
+                f"{self.output_folder_base} holds models of other plans (different: {', '.join(differing)}); "
+                "give the new plans a name of their own (soars-plan --plans-name) or move the folder away"
+            )
 
 
 def make_optimizer(settings: BranchSettings, parameters: list, lr: float) -> torch.optim.Optimizer:
@@ -319,9 +333,19 @@ def design(configuration: dict[str, Any]) -> dict[str, Any]:
         configuration: Of the plans JSON.
     """
     settings = settings_of(configuration)
-    values = {} if settings is None else settings.to_json()
-    apart = ("step_size", "reach", "sides")
+    values: dict[str, Any] = {}
+    if settings is not None:
+        values = settings.to_json()
+    for key in list(values):
+        if key in APART or key.startswith("search_"):
+            del values[key]
     return {
-        **{key: configuration.get(key) for key in ("architecture", "patch_size", "spacing")},
-        "soars": {k: v for k, v in values.items() if k not in apart and not k.startswith("search_")},
+        "architecture": configuration.get("architecture"),
+        "patch_size": configuration.get("patch_size"),
+        "spacing": configuration.get("spacing"),
+        "soars": values,
     }
+
+
+APART = ("step_size", "reach", "sides")
+"""Settings of prediction."""

@@ -7,6 +7,7 @@ spatial transform, whatever their number, and centres outside the patch still sh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,19 +30,19 @@ class WithCoordinates:
     def __init__(self, data: Any, spacing_mm: np.ndarray) -> None:
         self.data = data
         self.spacing_mm = spacing_mm
-        self.shape = (data.shape[0] + NUM_COORDINATE_CHANNELS, *data.shape[1:])
+        self.shape = (data.shape[0] + NUM_COORDINATE_CHANNELS,) + tuple(data.shape[1:])
         self.dtype = data.dtype
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Slice with ``[:]`` or four slices, of which the first (channels) must be full."""
-        index = index if isinstance(index, tuple) else (index,)
-        slices = (*index, *(slice(None),) * (4 - len(index)))
-        axes = [
-            np.arange(*s.indices(n), dtype=np.float32) * np.float32(mm)
-            for s, n, mm in zip(slices[1:], self.shape[1:], self.spacing_mm, strict=True)
-        ]
-        coordinates = np.meshgrid(*axes, indexing="ij")
-        return np.concatenate((self.data[slices], np.stack([*coordinates, np.ones_like(coordinates[0])])))
+        given = index if isinstance(index, tuple) else (index,)
+        slices = given + (slice(None),) * (4 - len(given))
+        axes = []
+        for part, size, mm in zip(slices[1:], self.shape[1:], self.spacing_mm, strict=True):
+            start, stop, step = part.indices(size)
+            axes.append(np.arange(start, stop, step, dtype=np.float32) * np.float32(mm))
+        z, y, x = np.meshgrid(axes[0], axes[1], axes[2], indexing="ij")
+        return np.concatenate((self.data[slices], np.stack([z, y, x, np.ones_like(z)])))
 
 
 class CoordinateDataset:
@@ -54,8 +55,8 @@ class CoordinateDataset:
 
     def load_case(self, identifier: str) -> tuple:
         """As nnU-Net's ``load_case``, with four more image channels."""
-        data, *rest = self.dataset.load_case(identifier)
-        return WithCoordinates(data, self.spacing_mm), *rest
+        data, segmentation, earlier_stage, properties = self.dataset.load_case(identifier)
+        return WithCoordinates(data, self.spacing_mm), segmentation, earlier_stage, properties
 
 
 class HeatmapChannelsLoss(HeatmapL2Loss):
@@ -64,6 +65,29 @@ class HeatmapChannelsLoss(HeatmapL2Loss):
     def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of output (B, 1 + T, Z, Y, X) against heat maps (B, T, Z, Y, X)."""
         return super().forward(output[:, 1:], target)
+
+
+@dataclass(frozen=True)
+class LocatedPatch:
+    """A batch of patches and where their voxels lie.
+
+    Attributes:
+        images: (B, C, Z, Y, X) without coordinates.
+        positions_mm: (B, 3, Z, Y, X), mm of the network grid.
+        inside: (B, 1, Z, Y, X) bool, whether a voxel lies in the scan.
+    """
+
+    images: torch.Tensor
+    positions_mm: torch.Tensor
+    inside: torch.Tensor
+
+
+def split_coordinates(data: torch.Tensor) -> LocatedPatch:
+    """Tell images and coordinates of a batch (B, C + 4, Z, Y, X) apart."""
+    sizes = [data.shape[1] - NUM_COORDINATE_CHANNELS, 3, 1]
+    images, coordinates, ones = data.split(sizes, dim=1)
+    # interpolated near the border, coordinates fade with the ones
+    return LocatedPatch(images, coordinates / ones.clamp(min=1e-3), ones > 0.5)
 
 
 def _is_mirrored(positions_mm: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
@@ -89,26 +113,33 @@ class SOARSDetectionTrainer(SOARSTrainer):
     def get_tr_and_val_datasets(self) -> tuple[CoordinateDataset, CoordinateDataset]:
         """nnU-Net's datasets with coordinates; also reads every case's target centres."""
         spacing_mm = np.asarray(self.configuration_manager.spacing)
-        datasets = [CoordinateDataset(dataset, spacing_mm) for dataset in super().get_tr_and_val_datasets()]
-        targets = [(label,) for label in self.label_manager.foreground_labels]
+        training, validation = super().get_tr_and_val_datasets()
+        datasets = CoordinateDataset(training, spacing_mm), CoordinateDataset(validation, spacing_mm)
         for dataset in datasets:
-            for case in set(dataset.identifiers) - set(self.centers_mm):
-                segmentation = dataset.load_case(case)[1][0]
-                self.centers_mm[case] = organ_centers_mm(np.asarray(segmentation), targets, spacing_mm)
-        return datasets[0], datasets[1]
+            self._read_centers(dataset, spacing_mm)
+        return datasets
+
+    def _read_centers(self, dataset: CoordinateDataset, spacing_mm: np.ndarray) -> None:
+        targets = [(label,) for label in self.label_manager.foreground_labels]
+        for case in set(dataset.identifiers) - set(self.centers_mm):
+            segmentation = dataset.load_case(case)[1][0]
+            self.centers_mm[case] = organ_centers_mm(np.asarray(segmentation), targets, spacing_mm.tolist())
 
     def _with_targets(self, batch: dict) -> dict:
-        data = batch["data"].to(self.device, non_blocking=True)
-        images, coordinates, ones = data.split([data.shape[1] - NUM_COORDINATE_CHANNELS, 3, 1], dim=1)
+        patch = split_coordinates(batch["data"].to(self.device, non_blocking=True))
         centers = torch.from_numpy(np.stack([self.centers_mm[str(case)] for case in batch["keys"]]))
-        positions_mm, inside = coordinates / ones.clamp(min=1e-3), ones > 0.5
-        centers = centers.to(data.device, torch.float32)
-        heatmaps = gaussian_heatmaps(positions_mm, centers, self.settings.sigma_mm) * inside
+        centers = centers.to(patch.positions_mm.device, torch.float32)
+        heatmaps = gaussian_heatmaps(patch.positions_mm, centers, self.settings.sigma_mm) * patch.inside
         if self.settings.p_mirror:
-            mirrored = _is_mirrored(positions_mm, inside)
-            order = torch.tensor([index - 1 for index in self.settings.mirror.classes[1:]], device=data.device)
-            heatmaps[mirrored] = heatmaps[mirrored][:, order]
-        return {**batch, "data": images.contiguous(), "target": [heatmaps] * NUM_BLOCKS}
+            mirrored = _is_mirrored(patch.positions_mm, patch.inside)
+            heatmaps[mirrored] = heatmaps[mirrored][:, self._partners]
+        return {**batch, "data": patch.images.contiguous(), "target": [heatmaps] * NUM_BLOCKS}
+
+    @property
+    def _partners(self) -> torch.Tensor:
+        """(T,) row of each target's partner; classes come with the background in front."""
+        partners = [index - 1 for index in self.settings.mirror.known_classes[1:]]
+        return torch.tensor(partners, device=self.device)
 
     def train_step(self, batch: dict) -> dict:
         """nnU-Net's step on heat-map targets computed from the augmented coordinates."""
@@ -117,17 +148,24 @@ class SOARSDetectionTrainer(SOARSTrainer):
     def validation_step(self, batch: dict) -> dict:
         """Loss, and overlap of predicted with true balls (heat map above one half) in place of a Dice per class."""
         batch = self._with_targets(batch)
-        self.mark_undrawn(batch, self.undrawn)
+        self.mark_not_annotated(batch, self.not_annotated)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             output = self.network(batch["data"])
             loss = self.loss(output, batch["target"])
-        found, truth = output[0][:, 1:] > 0.5, batch["target"][0] > 0.5
-        axes = (0, 2, 3, 4)
-        if self.criterion.undrawn is not None:
-            known = ~self.criterion.undrawn[:, 1:, None, None, None]
-            found, truth = found & known, truth & known
-        counts = {"tp_hard": found & truth, "fp_hard": found & ~truth, "fn_hard": ~found & truth}
+        found = output[0][:, 1:] > 0.5
+        truth = batch["target"][0] > 0.5
+        if self.criterion.not_annotated is not None:
+            known = ~self.criterion.not_annotated[:, 1:, None, None, None]
+            found = found & known
+            truth = truth & known
         return {
             "loss": loss.detach().cpu().numpy(),
-            **{key: mask.sum(axes).cpu().numpy() for key, mask in counts.items()},
+            "tp_hard": _by_target(found & truth),
+            "fp_hard": _by_target(found & ~truth),
+            "fn_hard": _by_target(~found & truth),
         }
+
+
+def _by_target(mask: torch.Tensor) -> np.ndarray:
+    """(T,) voxels of a mask (B, T, Z, Y, X)."""
+    return mask.sum((0, 2, 3, 4)).cpu().numpy()

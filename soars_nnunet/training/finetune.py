@@ -9,7 +9,8 @@ of the fine-tuning. Anchors guide the others in-sample here: their own fold trai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -28,60 +29,31 @@ from soars_nnunet.cascade.trained import require_same_grid
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
-from soars_nnunet.geometry.voi import crop_box
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
 from soars_nnunet.networks.checkpoint import load_checkpoint
-from soars_nnunet.training.base import SOARSTrainer, make_optimizer
-from soars_nnunet.training.detection import CoordinateDataset, HeatmapChannelsLoss
-from soars_nnunet.training.losses import DiceCELoss
-from soars_nnunet.training.not_annotated import ByCase, load_undrawn, undrawn_mask
-from soars_nnunet.training.transforms import NUM_COORDINATE_CHANNELS
+from soars_nnunet.training.base import COUNTS, SOARSTrainer, make_optimizer
+from soars_nnunet.training.cascade_loss import CascadeLoss, branch_losses
+from soars_nnunet.training.detection import CoordinateDataset, LocatedPatch, split_coordinates
+from soars_nnunet.training.not_annotated import ByCase, load_not_annotated, not_annotated_mask
+from soars_nnunet.training.voi_crops import CropGeometry, CropInPatch, cut_window, random_window
+
+SEGMENTING = ("anchor", "mid_level")
+"""Branches that label the whole CT."""
 
 
-class CascadeLoss(nn.Module):
-    """Sum of the branches' own losses, each the weighted mean over its four supervised sums; equal branches are ours.
-
-    Args:
-        losses: By branch.
-        weights: Of its four sums, by branch.
-    """
-
-    def __init__(
-        self, losses: Mapping[str, DiceCELoss | HeatmapChannelsLoss], weights: Mapping[str, Sequence[float]]
-    ) -> None:
-        super().__init__()
-        self.branches = nn.ModuleDict(losses)
-        self.weights = {key: np.asarray(own) / np.sum(own) for key, own in weights.items()}
-
-    def forward(self, outputs: Mapping[str, Sequence[torch.Tensor]], targets: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Loss of the outputs by branch against one target a branch, in the same order."""
-        total = torch.zeros((), device=targets[0].device)
-        for (key, sums), target in zip(outputs.items(), targets, strict=True):
-            for weight, output in zip(self.weights[key].tolist(), sums, strict=True):
-                total = total + weight * self.branches[key](output, target)
-        return total
-
-
-class CropGeometry:
-    """A preprocessed VOI crop in the frame of its case's network grid.
+@dataclass(frozen=True)
+class PatchVois:
+    """VOIs of a batch.
 
     Attributes:
-        start: (3,), network voxel (Z, Y, X) of the crop's voxel 0.
-        step: (3,), network voxels per crop voxel.
-        shape: (z, y, x) of the crop.
+        inputs: What the network takes of them.
+        crops: Case name of each.
+        labels: (V, 1, z, y, x).
     """
 
-    def __init__(self, crop: dict[str, Any], shape: Sequence[int], case: dict[str, Any], grid: Grid) -> None:
-        own, stuff, crop_stuff = Grid.from_properties(crop, shape), case["sitk_stuff"], crop["sitk_stuff"]
-        moved = np.subtract(crop_stuff["origin"], stuff["origin"]) @ np.reshape(stuff["direction"], (3, 3))
-        offset = (moved / np.asarray(stuff["spacing"]))[::-1]
-        ends = [grid.to_network(own.to_image(corner) + offset) for corner in (np.zeros(3), np.ones(3))]
-        self.start, self.step, self.shape = ends[0], ends[1] - ends[0], tuple(shape)
-
-    @property
-    def center(self) -> np.ndarray:
-        """(3,), network voxel of the crop's middle."""
-        return self.start + self.step * (np.array(self.shape) - 1) / 2
+    inputs: Vois
+    crops: list[str]
+    labels: torch.Tensor
 
 
 class SOARSFineTuneTrainer(SOARSTrainer):
@@ -143,22 +115,8 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     def _build_loss(self) -> CascadeLoss:
-        losses: dict[str, DiceCELoss | HeatmapChannelsLoss] = {}
-        for key, branch in self.joined.items():
-            own = branch.loss
-            losses[key] = (
-                HeatmapChannelsLoss(own.heatmap_foreground_weight)
-                if key == "detection"
-                else DiceCELoss(
-                    own.dice_weight,
-                    own.ce_weight,
-                    own.dice_background,
-                    include_absent=own.dice_absent_classes,
-                )
-            )
-        self.criterion = None  # of a single branch; there is none
         weights = {key: branch.loss.side_output_weights for key, branch in self.joined.items()}
-        return CascadeLoss(losses, weights)
+        return CascadeLoss(branch_losses(self.joined), weights)
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """The cascade's own split: validation cases are new to all branches of the fold."""
@@ -168,14 +126,19 @@ class SOARSFineTuneTrainer(SOARSTrainer):
     def get_tr_and_val_datasets(self) -> tuple[CoordinateDataset, CoordinateDataset]:
         """nnU-Net's datasets with coordinates; also reads every case's target centres and crops."""
         spacing_mm = np.asarray(self.configuration_manager.spacing)
-        datasets = [CoordinateDataset(dataset, spacing_mm) for dataset in super().get_tr_and_val_datasets()]
+        training, validation = super().get_tr_and_val_datasets()
+        datasets = CoordinateDataset(training, spacing_mm), CoordinateDataset(validation, spacing_mm)
         for dataset in datasets:
-            for case in set(dataset.identifiers) - set(self.grids):
-                _, segmentation, _, properties = dataset.load_case(case)
-                labels = np.asarray(segmentation[0])
-                self.centers_mm[case] = organ_centers_mm(labels.astype(np.int32), self._target_labels, spacing_mm)
-                self.grids[case] = properties, Grid.from_properties(properties, labels.shape)
-        return datasets[0], datasets[1]
+            self._read_cases(dataset)
+        return datasets
+
+    def _read_cases(self, dataset: CoordinateDataset) -> None:
+        spacing_mm = self.configuration_manager.spacing
+        for case in set(dataset.identifiers) - set(self.grids):
+            _, segmentation, _, properties = dataset.load_case(case)
+            labels = np.asarray(segmentation[0])
+            self.centers_mm[case] = organ_centers_mm(labels.astype(np.int32), self._target_labels, spacing_mm)
+            self.grids[case] = properties, Grid.from_properties(properties, labels.shape)
 
     @cached_property
     def centers_mm(self) -> dict[str, np.ndarray]:
@@ -189,30 +152,36 @@ class SOARSFineTuneTrainer(SOARSTrainer):
 
     @cached_property
     def _target_labels(self) -> list[list[int]]:
-        classes = self.joined["detection"].classes if "detection" in self.joined else []
-        return [[self.cascade.labels[organ] for organ in organs] for _, organs in classes]
+        if "detection" not in self.joined:
+            return []
+        targets = []
+        for _, organs in self.joined["detection"].classes:
+            targets.append([self.cascade.labels[organ] for organ in organs])
+        return targets
 
     @cached_property
     def lookups(self) -> dict[str, torch.Tensor]:
         """Label of a segmenting branch by label of the source dataset; 0 for organs of other branches."""
+        # the last entry stands for whatever lies above the organs' labels, such as nnU-Net's ignore label
+        length = max(self.cascade.labels.values()) + 2
         tables = {}
-        for key in ("anchor", "mid_level"):
-            # the last entry stands for whatever lies above the organs' labels, such as nnU-Net's ignore label
-            table = torch.zeros(max(self.cascade.labels.values()) + 2, dtype=torch.long)
-            for value, (_, organs) in enumerate(self.joined[key].classes if key in self.joined else (), 1):
+        for key in SEGMENTING:
+            if key not in self.joined:
+                continue
+            table = torch.zeros(length, dtype=torch.long)
+            for value, (_, organs) in enumerate(self.joined[key].classes, 1):
                 table[[self.cascade.labels[organ] for organ in organs]] = value
             tables[key] = table.to(self.device)
         return tables
 
     @cached_property
-    def undrawn_by_branch(self) -> dict[str, dict[str, tuple[int, ...]]]:
+    def not_annotated_by_branch(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """Labels of each branch that nobody drew, by case (small & hard: by crop)."""
-        return {
-            key: load_undrawn(
-                self.cascade.preprocessed(key), {name: i for i, (name, _) in enumerate(branch.classes, 1)}
-            )
-            for key, branch in self.joined.items()
-        }
+        by_branch: dict[str, dict[str, tuple[int, ...]]] = {}
+        for key, branch in self.joined.items():
+            labels = {name: value for value, (name, _) in enumerate(branch.classes, 1)}
+            by_branch[key] = load_not_annotated(self.cascade.preprocessed(key), labels)
+        return by_branch
 
     @cached_property
     def crops(self) -> dict[str, list[tuple[str, CropGeometry]]]:
@@ -220,14 +189,16 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         if "small_hard" not in self.joined:
             return ByCase()
         split = self.cascade.splits("small_hard")[self.fold]
-        names = {*split["train"], *split["val"]}
-        found: dict[str, list[tuple[str, CropGeometry]]] = ByCase()
+        names = set(split["train"]).union(split["val"])
+        found: ByCase[list[tuple[str, CropGeometry]]] = ByCase()
         for case, (properties, grid) in self.grids.items():
             for target, _ in self.joined["detection"].classes:
                 crop = crop_case(case, target)
-                if crop in names:
-                    data, _, _, own = self._load_crop(crop)
-                    found.setdefault(case, []).append((crop, CropGeometry(own, data.shape[1:], properties, grid)))
+                if crop not in names:
+                    continue
+                data, _, _, own = self._load_crop(crop)
+                geometry = CropGeometry(own, data.shape[1:], properties, grid)
+                found.setdefault(case, []).append((crop, geometry))
         return found
 
     def _load_crop(self, crop: str) -> tuple:
@@ -237,65 +208,79 @@ class SOARSFineTuneTrainer(SOARSTrainer):
 
     def _prepared(self, batch: dict) -> dict:
         """Targets of all branches, and the VOIs handed to the network."""
-        data = batch["data"].to(self.device, non_blocking=True)
-        image, coordinates, ones = data.split([data.shape[1] - NUM_COORDINATE_CHANNELS, 3, 1], dim=1)
-        positions_mm, inside = coordinates / ones.clamp(min=1e-3), ones > 0.5
+        patch = split_coordinates(batch["data"].to(self.device, non_blocking=True))
         labels = batch["target"][0].to(self.device, non_blocking=True).long()
         cases = [str(case) for case in batch["keys"]]
-        targets = {k: table[labels.clamp(0, len(table) - 1)] for k, table in self.lookups.items() if k in self.joined}
-        names = dict.fromkeys(targets, cases)
+        targets = {}
+        names = {}
+        for key, table in self.lookups.items():
+            targets[key] = table[labels.clamp(0, len(table) - 1)]
+            names[key] = cases
         if "detection" in self.joined:
-            centers = torch.from_numpy(np.stack([self.centers_mm[case] for case in cases])).to(positions_mm)
-            heatmaps = gaussian_heatmaps(positions_mm, centers, self.joined["detection"].loss.sigma_mm)
-            targets["detection"], names["detection"] = heatmaps * inside, cases
-            self.network.vois, crops, segmentation = self._vois(cases, positions_mm, inside)
-            if segmentation is not None:
-                targets["small_hard"], names["small_hard"] = segmentation, crops
+            targets["detection"] = self._heatmaps(cases, patch)
+            names["detection"] = cases
+            vois = self._vois(cases, patch)
+            self.network.vois = None
+            if vois is not None:
+                self.network.vois = vois.inputs
+                targets["small_hard"] = vois.labels
+                names["small_hard"] = vois.crops
         for key in targets:
             num_classes = 1 + len(self.joined[key].classes)
-            self.loss.branches[key].undrawn = undrawn_mask(
-                names[key], self.undrawn_by_branch[key], num_classes, self.device
-            )
-        return {**batch, "data": image.contiguous(), "target": list(targets.values())}
+            mask = not_annotated_mask(names[key], self.not_annotated_by_branch[key], num_classes, self.device)
+            self.loss.branches[key].not_annotated = mask
+        return {**batch, "data": patch.images.contiguous(), "target": list(targets.values())}
 
-    def _vois(
-        self, cases: Sequence[str], positions_mm: torch.Tensor, inside: torch.Tensor
-    ) -> tuple[Vois | None, list[str], torch.Tensor | None]:
-        """Some of the VOIs whose middle lies in the patches, the crops' names and their labels (V, 1, z, y, x)."""
-        spacing = np.asarray(self.configuration_manager.spacing)
-        patch, size = np.array(positions_mm.shape[2:]), self.joined["small_hard"].patch_size
-        chosen: list[tuple[int, str, CropGeometry, np.ndarray]] = []
+    def _heatmaps(self, cases: Sequence[str], patch: LocatedPatch) -> torch.Tensor:
+        """(B, T, Z, Y, X), 0 outside of the scan."""
+        centers = torch.from_numpy(np.stack([self.centers_mm[case] for case in cases]))
+        sigma_mm = self.joined["detection"].loss.sigma_mm
+        return gaussian_heatmaps(patch.positions_mm, centers.to(patch.positions_mm), sigma_mm) * patch.inside
+
+    def _vois(self, cases: Sequence[str], patch: LocatedPatch) -> PatchVois | None:
+        """Some of the VOIs whose middle lies in the patches; None if there are none."""
+        chosen = []
         for row, case in enumerate(cases):
-            z, y, x = inside[row, 0].nonzero()[0].tolist()
-            origin = positions_mm[row, :, z, y, x].cpu().numpy() / spacing - np.array([z, y, x])
-            within = [
-                (row, crop, geometry, origin)
-                for crop, geometry in self.crops.get(case, ())
-                if ((geometry.center - origin >= 0) & (geometry.center - origin <= patch - 1)).all()
-            ]
+            within = self._crops_within(row, case, patch)
             order = np.random.permutation(len(within))[: self.settings.vois_per_patch]
             chosen += [within[index] for index in order]
         if not chosen:
-            return None, [], None
-        arrays = [self._crop_arrays(crop, geometry, origin, size) for _, crop, geometry, origin in chosen]
-        ct, segmentation, points = (torch.stack(parts).to(self.device) for parts in zip(*arrays, strict=True))
-        return Vois(ct, [row for row, *_ in chosen], points), [crop for _, crop, *_ in chosen], segmentation
+            return None
+        size = self.joined["small_hard"].patch_size
+        cts, segmentations, points = [], [], []
+        for one in chosen:
+            ct, labels, at = self._crop_arrays(one.crop, one.geometry, one.origin, size)
+            cts.append(ct)
+            segmentations.append(labels)
+            points.append(at)
+        rows = [one.row for one in chosen]
+        inputs = Vois(torch.stack(cts).to(self.device), rows, torch.stack(points).to(self.device))
+        labels = torch.stack(segmentations).to(self.device)
+        return PatchVois(inputs, [one.crop for one in chosen], labels)
+
+    def _crops_within(self, row: int, case: str, patch: LocatedPatch) -> list[CropInPatch]:
+        """Crops of a case whose middle lies in its patch."""
+        spacing_mm = np.asarray(self.configuration_manager.spacing)
+        size = np.array(patch.positions_mm.shape[2:])
+        z, y, x = patch.inside[row, 0].nonzero()[0].tolist()
+        origin = patch.positions_mm[row, :, z, y, x].cpu().numpy() / spacing_mm - np.array([z, y, x])
+        within = []
+        for crop, geometry in self.crops.get(case, ()):
+            one = CropInPatch(row, crop, geometry, origin)
+            if one.is_within(size):
+                within.append(one)
+        return within
 
     def _crop_arrays(
         self, crop: str, geometry: CropGeometry, origin: np.ndarray, size: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """CT (1, z, y, x), labels (1, z, y, x) and patch voxels (3, max(size)) of a random window of a crop."""
-        data, segmentation, *_ = self._load_crop(crop)
-        spare = [have - want for have, want in zip(geometry.shape, size, strict=True)]
-        low = [int(np.random.randint(0, n + 1)) if n > 0 else n // 2 for n in spare]
-        window = tuple((lo, lo + want) for lo, want in zip(low, size, strict=True))
-        ct, labels = (crop_box(array[:1], window, 0) for array in (data, segmentation))
-        points = np.full((3, max(size)), np.nan, np.float32)
-        for axis, (lo, want) in enumerate(zip(low, size, strict=True)):
-            points[axis, :want] = geometry.start[axis] + geometry.step[axis] * (lo + np.arange(want)) - origin[axis]
-        return torch.from_numpy(ct), torch.from_numpy(labels.clip(0).astype(np.int64)), torch.from_numpy(points)
+        data, segmentation, _, _ = self._load_crop(crop)
+        window = random_window(geometry.shape, size)
+        ct, labels = cut_window(data, segmentation, window)
+        return ct, labels, torch.from_numpy(geometry.points(window, origin))
 
-    def mark_undrawn(self, batch: dict, undrawn: dict[str, tuple[int, ...]]) -> None:
+    def mark_not_annotated(self, batch: dict, not_annotated: dict[str, tuple[int, ...]]) -> None:
         """``_prepared`` tells each branch's loss."""
 
     def train_step(self, batch: dict) -> dict:
@@ -308,41 +293,39 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             outputs = self.network(batch["data"])
             loss = self.loss(outputs, batch["target"])
-        counts: dict[str, list[torch.Tensor]] = {"tp_hard": [], "fp_hard": [], "fn_hard": []}
+        counts: dict[str, list[np.ndarray]] = {count: [] for count in COUNTS}
         for (key, sums), target in zip(outputs.items(), batch["target"], strict=True):
-            if key in ("anchor", "mid_level"):
-                found = sums[0].argmax(1, keepdim=True)
-                undrawn = self.loss.branches[key].undrawn
-                for value in range(1, sums[0].shape[1]):
-                    mask, truth = found == value, target == value
-                    if undrawn is not None:
-                        known = ~undrawn[:, value, None, None, None, None]
-                        mask, truth = mask & known, truth & known
-                    parts = (mask & truth, mask & ~truth, ~mask & truth)
-                    for name, part in zip(counts, parts, strict=True):
-                        counts[name].append(part.sum())
-        return {
-            "loss": loss.detach().cpu().numpy(),
-            **{name: torch.stack(values).cpu().numpy() for name, values in counts.items()},
-        }
+            if key not in SEGMENTING:
+                continue
+            overlap = count_overlap(sums[0], target, self.loss.branches[key].not_annotated)
+            for count in COUNTS:
+                counts[count].append(overlap[count])
+        result = {"loss": loss.detach().cpu().numpy()}
+        for count in COUNTS:
+            result[count] = np.concatenate(counts[count])
+        return result
 
     def on_train_end(self) -> None:
         """nnU-Net's end of training; then every branch gets a model folder under the name of these plans."""
         super().on_train_end()
         name = self.plans_manager.plans_name
         for key, network in self.network.branches.items():
-            source = self.cascade.model(key, self.joined[key].plans)
-            target = self.cascade.model(key, name)
-            plans = {**read_json(source / "plans.json"), "plans_name": name}
-            write_json(target / "plans.json", plans)
-            write_json(target / "dataset.json", read_json(source / "dataset.json"))
-            checkpoint = load_checkpoint(source / f"fold_{self.fold}" / CHECKPOINT)
-            checkpoint["network_weights"] = {k: v.detach().cpu() for k, v in network.state_dict().items()}
-            checkpoint["init_args"] = {**checkpoint["init_args"], "plans": plans}
-            with replacing(target / f"fold_{self.fold}" / CHECKPOINT) as temporary:
-                torch.save(checkpoint, temporary)
+            self._write_model(key, network, name)
         trained = ", ".join(BRANCHES[key].suffix for key in self.network.trained)
         self.print_to_log_file(f"Fine-tuned {trained}; next: soars-cascade-predict -d DATASET --plans-name {name}")
+
+    def _write_model(self, key: str, network: nn.Module, name: str) -> None:
+        """An ordinary model of a branch: the trained one's plans and checkpoint with the weights of this graph."""
+        source = self.cascade.model(key, self.joined[key].plans)
+        target = self.cascade.model(key, name)
+        plans = {**read_json(source / "plans.json"), "plans_name": name}
+        write_json(target / "plans.json", plans)
+        write_json(target / "dataset.json", read_json(source / "dataset.json"))
+        checkpoint = load_checkpoint(source / f"fold_{self.fold}" / CHECKPOINT)
+        checkpoint["network_weights"] = {part: value.detach().cpu() for part, value in network.state_dict().items()}
+        checkpoint["init_args"] = {**checkpoint["init_args"], "plans": plans}
+        with replacing(target / f"fold_{self.fold}" / CHECKPOINT) as temporary:
+            torch.save(checkpoint, temporary)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """The cascade is validated as a whole, by the command that predicts with it."""
@@ -350,3 +333,28 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         self.print_to_log_file(
             f"Validate with: soars-cross-validate -d DATASET --plans-name {name} --folds {self.fold}"
         )
+
+
+def count_overlap(
+    output: torch.Tensor, target: torch.Tensor, not_annotated: torch.Tensor | None
+) -> dict[str, np.ndarray]:
+    """nnU-Net's counts of a segmentation, each (C - 1,): by class without background.
+
+    Args:
+        output: (B, C, Z, Y, X) logits.
+        target: (B, 1, Z, Y, X) labels.
+        not_annotated: (B, C) bool, classes that count nothing in a case; None for none.
+    """
+    counts: dict[str, list[torch.Tensor]] = {count: [] for count in COUNTS}
+    found = output.argmax(1, keepdim=True)
+    for value in range(1, output.shape[1]):
+        mask = found == value
+        truth = target == value
+        if not_annotated is not None:
+            known = ~not_annotated[:, value, None, None, None, None]
+            mask = mask & known
+            truth = truth & known
+        counts["tp_hard"].append((mask & truth).sum())
+        counts["fp_hard"].append((mask & ~truth).sum())
+        counts["fn_hard"].append((~mask & truth).sum())
+    return {count: torch.stack(values).cpu().numpy() for count, values in counts.items()}

@@ -21,7 +21,9 @@ def read_gammas(path: Path) -> np.ndarray:
     if not path.is_file():
         return np.zeros((0, NUM_BLOCKS, len(KINDS)))
     with open(path, encoding="utf-8", newline="") as file:
-        rows = [[float(row[kind]) for kind in KINDS] for row in csv.DictReader(file)]
+        rows = []
+        for row in csv.DictReader(file):
+            rows.append([float(row[kind]) for kind in KINDS])
     return np.array(rows).reshape(-1, NUM_BLOCKS, len(KINDS))
 
 
@@ -32,15 +34,17 @@ def write_gammas(path: Path, history: np.ndarray) -> None:
         writer.writerow(HEADER)
         for epoch, blocks in enumerate(history):
             for block, gammas in enumerate(blocks, start=1):
-                writer.writerow([epoch, block, *(f"{gamma:.9g}" for gamma in gammas)])
+                texts = [f"{gamma:.9g}" for gamma in gammas]
+                writer.writerow([epoch, block] + texts)
 
 
 def gamma_lines(gammas: np.ndarray) -> list[str]:
     """Text of gammas (4, 6): one line a block."""
-    return [
-        f"gamma block {block}: " + "  ".join(f"{kind} {gamma:.4f}" for kind, gamma in zip(KINDS, row, strict=True))
-        for block, row in enumerate(gammas, start=1)
-    ]
+    lines = []
+    for block, row in enumerate(gammas, start=1):
+        shares = [f"{kind} {gamma:.4f}" for kind, gamma in zip(KINDS, row, strict=True)]
+        lines.append(f"gamma block {block}: " + "  ".join(shares))
+    return lines
 
 
 def plot_gammas(path: Path, history: np.ndarray, frozen_epochs: int) -> None:

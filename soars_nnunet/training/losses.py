@@ -26,7 +26,7 @@ class DiceCELoss(nn.Module):
     a class that is present. Background counts as such with ``include_background``; otherwise
     cross entropy has to hold them down.
 
-    Organs that are in a case but not drawn (``undrawn``) are unknown, not background: in that case their
+    Organs that are in a case but not drawn (``not_annotated``) are unknown, not background: in that case their
     probability is added to the background's (marginal loss), as are voxels of the target that carry
     them, and their Dice leaves the case out.
 
@@ -54,7 +54,7 @@ class DiceCELoss(nn.Module):
         self.include_background = include_background
         self.smooth = smooth
         self.include_absent = include_absent
-        self.undrawn: torch.Tensor | None = None
+        self.not_annotated: torch.Tensor | None = None
         """(B, C) bool of the next batch, background never; None where every organ is drawn or absent."""
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -70,11 +70,11 @@ class DiceCELoss(nn.Module):
         _check_target(logits, target)
         labels = target.long()
         log_probabilities = logits.float().log_softmax(1)
-        if self.undrawn is not None:
-            log_probabilities = _marginal(log_probabilities, self.undrawn)
+        if self.not_annotated is not None:
+            log_probabilities = _marginal(log_probabilities, self.not_annotated)
             # a contour of such a class, one that is not trusted, is background too
             rows = torch.arange(len(labels), device=labels.device)[:, None, None, None, None]
-            labels = labels.masked_fill(self.undrawn[rows, labels], 0)
+            labels = labels.masked_fill(self.not_annotated[rows, labels], 0)
         log_own = log_probabilities.gather(1, labels)
         loss = log_own.new_zeros(())
         if self.weight_dice:
@@ -98,9 +98,9 @@ class DiceCELoss(nn.Module):
         return -(dice * counts).sum() / counts.sum().clamp_min(1)
 
 
-def _marginal(log_probabilities: torch.Tensor, undrawn: torch.Tensor) -> torch.Tensor:
-    """Move the probability of undrawn classes (B, C) to the background; theirs becomes 0."""
-    unknown = undrawn[:, :, None, None, None]
+def _marginal(log_probabilities: torch.Tensor, not_annotated: torch.Tensor) -> torch.Tensor:
+    """Move the probability of not_annotated classes (B, C) to the background; theirs becomes 0."""
+    unknown = not_annotated[:, :, None, None, None]
     joined = unknown.clone()
     joined[:, 0] = True
     background = log_probabilities.masked_fill(~joined, -torch.inf).logsumexp(1, keepdim=True)
@@ -114,7 +114,7 @@ class HeatmapL2Loss(nn.Module):
     with targets t in [0, 1] that peak at 1. A Gaussian fills a small part of a patch, and plain
     L2 can collapse to an all-zero map; the weight raises the peak against the empty rest.
 
-    Maps of targets whose place is unknown (``undrawn``) count nothing.
+    Maps of targets whose place is unknown (``not_annotated``) count nothing.
 
     Args:
         foreground_weight: Extra weight at the peak; 0 is the paper's plain L2.
@@ -125,7 +125,7 @@ class HeatmapL2Loss(nn.Module):
         if foreground_weight < 0:
             raise ValueError(f"foreground_weight: expected 0 or more, got {foreground_weight}")
         self.foreground_weight = foreground_weight
-        self.undrawn: torch.Tensor | None = None
+        self.not_annotated: torch.Tensor | None = None
         """(B, 1 + T) bool of the next batch, as in ``DiceCELoss``; None where every target is drawn or absent."""
 
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -145,8 +145,8 @@ class HeatmapL2Loss(nn.Module):
         squared_error = (prediction.float() - target).square()
         if self.foreground_weight:
             squared_error = squared_error * (1 + self.foreground_weight * target)
-        if self.undrawn is not None:
-            squared_error = squared_error * ~self.undrawn[:, 1:, None, None, None]
+        if self.not_annotated is not None:
+            squared_error = squared_error * ~self.not_annotated[:, 1:, None, None, None]
         return squared_error.mean()
 
 

@@ -23,7 +23,7 @@ class ByCase(dict[str, Value]):
         return f"values of {len(self)} cases"
 
 
-def load_undrawn(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[int, ...]]:
+def load_not_annotated(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[int, ...]]:
     """Labels not drawn, by case.
 
     Args:
@@ -32,32 +32,39 @@ def load_undrawn(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[int, .
     """
     path = folder / NOT_ANNOTATED
     table = read_json(path) if path.is_file() else {}
-    return ByCase({case: tuple(sorted(labels[name] for name in names)) for case, names in table.items()})
+    by_case: ByCase[tuple[int, ...]] = ByCase()
+    for case, names in table.items():
+        by_case[case] = tuple(sorted(labels[name] for name in names))
+    return by_case
 
 
-def on_both_sides(undrawn: Mapping[str, Sequence[int]], partners: Sequence[int]) -> ByCase[tuple[int, ...]]:
+def on_both_sides(not_annotated: Mapping[str, Sequence[int]], partners: Sequence[int]) -> ByCase[tuple[int, ...]]:
     """Labels not drawn and their partners, by case: which side they are on in a patch that may be mirrored is open."""
-    return ByCase({case: tuple(sorted({*own, *(partners[label] for label in own)})) for case, own in undrawn.items()})
+    by_case: ByCase[tuple[int, ...]] = ByCase()
+    for case, own in not_annotated.items():
+        on_other_side = [partners[label] for label in own]
+        by_case[case] = tuple(sorted(set(own).union(on_other_side)))
+    return by_case
 
 
-def undrawn_mask(
-    cases: Sequence[str], undrawn: Mapping[str, Sequence[int]], num_classes: int, device: torch.device
+def not_annotated_mask(
+    cases: Sequence[str], not_annotated: Mapping[str, Sequence[int]], num_classes: int, device: torch.device
 ) -> torch.Tensor | None:
     """(B, num_classes) bool, true where a class is not drawn in a case of the batch; None if all are."""
-    if not any(case in undrawn for case in cases):
+    if not any(case in not_annotated for case in cases):
         return None
     mask = torch.zeros(len(cases), num_classes, dtype=torch.bool)
     for row, case in enumerate(cases):
-        mask[row, list(undrawn.get(case, ()))] = True
+        mask[row, list(not_annotated.get(case, ()))] = True
     return mask.to(device)
 
 
-def mask_summary(path: Path, undrawn: Mapping[str, Sequence[int]], ending: str) -> dict[str, Any]:
+def mask_summary(path: Path, not_annotated: Mapping[str, Sequence[int]], ending: str) -> dict[str, Any]:
     """Take classes that a case's reference does not show out of nnU-Net's ``summary.json``, in place.
 
     Args:
         path: The file; means are computed again, over the classes that any case knows.
-        undrawn: Labels by case.
+        not_annotated: Labels by case.
         ending: File ending of the label files.
 
     Returns:
@@ -66,14 +73,17 @@ def mask_summary(path: Path, undrawn: Mapping[str, Sequence[int]], ending: str) 
     summary = load_summary_json(str(path))
     for case in summary["metric_per_case"]:
         name = Path(case["reference_file"]).name.removesuffix(ending)
-        for label in undrawn.get(name, ()):
+        for label in not_annotated.get(name, ()):
             case["metrics"][label] = dict.fromkeys(case["metrics"][label], float("nan"))
     for label, means in summary["mean"].items():
         for metric in means:
-            values = [case["metrics"][label][metric] for case in summary["metric_per_case"]]
-            means[metric] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+            means[metric] = _mean([case["metrics"][label][metric] for case in summary["metric_per_case"]])
     for metric in summary["foreground_mean"]:
-        values = [means[metric] for means in summary["mean"].values()]
-        summary["foreground_mean"][metric] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+        summary["foreground_mean"][metric] = _mean([means[metric] for means in summary["mean"].values()])
     save_summary_json(summary, str(path))
     return summary
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of the numbers among the values; NaN if there is none."""
+    return float("nan") if np.isnan(values).all() else float(np.nanmean(values))

@@ -24,9 +24,10 @@ from soars_nnunet.cascade.plans_file import settings_of
 from soars_nnunet.cascade.record import GENOTYPE, PREPROCESSING_RECORD
 from soars_nnunet.cascade.storage import json_hash, read_json, write_json
 from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
+from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
-from soars_nnunet.training.base import make_optimizer
+from soars_nnunet.training.base import SOARSTrainer, make_optimizer
 from soars_nnunet.training.detection import SOARSDetectionTrainer
 from soars_nnunet.training.gammas import gamma_lines, plot_gammas, read_gammas, write_gammas
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
@@ -58,10 +59,11 @@ def split_for_search(
         raise RuntimeError(f"the search needs at least 2 training patients, one for alpha; got {len(patients)}")
     count = min(max(1, round(len(patients) * alpha_share)), len(patients) - 1)
     of_alpha = set(np.random.default_rng(seed).permutation(patients)[:count].tolist())
-    return {
-        "weights": sorted(case for case in cases if patient(case) not in of_alpha),
-        "alpha": sorted(case for case in cases if patient(case) in of_alpha),
-    }
+    shares: dict[str, list[str]] = {"weights": [], "alpha": []}
+    for case in sorted(cases):
+        part = "alpha" if patient(case) in of_alpha else "weights"
+        shares[part].append(case)
+    return shares
 
 
 class WeightsOnlyPolyLR(PolyLRScheduler):
@@ -74,7 +76,7 @@ class WeightsOnlyPolyLR(PolyLRScheduler):
         self.optimizer.param_groups[1]["lr"] = alpha_lr
 
 
-class ArchitectureSearch:
+class ArchitectureSearch(SOARSTrainer):
     """Turns a branch's trainer into its search; combine as ``class Search(ArchitectureSearch, BranchTrainer)``.
 
     Resuming with ``--c`` restores everything: alpha is a parameter of the network, its moments are in the
@@ -82,7 +84,7 @@ class ArchitectureSearch:
     loading in the main process (``nnUNet_n_proc_DA=0``) a resumed search on CPU ends like an uninterrupted one.
     """
 
-    network_class = SuperPHNN
+    network_class: type[PHNN] | type[SuperPHNN] = SuperPHNN
     _loads_alpha_cases = False
 
     def __init__(
@@ -93,7 +95,7 @@ class ArchitectureSearch:
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's signature, inspected by name
     ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)  # type: ignore[call-arg]
+        super().__init__(plans, configuration, fold, dataset_json, device)
         if self.is_ddp:
             raise RuntimeError("the architecture search runs on one GPU: expected -num_gpus 1")
         # by epoch, as a step of alpha and one of the weights would count as two
@@ -104,7 +106,8 @@ class ArchitectureSearch:
         self.initial_lr = settings.search_initial_lr
         self.num_epochs = settings.search_frozen_epochs + settings.search_joint_epochs
         # plans that are not soars-plan's take the regime as it is written, where null stands for a pass
-        self.num_iterations_per_epoch = settings.search_iterations_per_epoch or self.num_iterations_per_epoch
+        if settings.search_iterations_per_epoch:
+            self.num_iterations_per_epoch = settings.search_iterations_per_epoch
 
     def _set_batch_size_and_oversample(self) -> None:
         self.batch_size = self.settings.search_batch_size
@@ -112,8 +115,9 @@ class ArchitectureSearch:
     @classmethod
     def architecture(cls, configuration_manager: ConfigurationManager) -> dict[str, Any]:
         """Widths and strides of the plans; their genotype plays no part."""
-        architecture = super().architecture(configuration_manager)  # type: ignore[misc]
-        return {key: value for key, value in architecture.items() if key != "genotype"}
+        architecture = super().architecture(configuration_manager)
+        architecture.pop("genotype", None)
+        return architecture
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """RAdam, whatever trains the branch, with two groups: weights with its decay, alpha without any."""
@@ -139,13 +143,18 @@ class ArchitectureSearch:
         Raises:
             RuntimeError: If the fold has fewer than two training patients, or trains on a validation patient.
         """
-        training, validation = super().do_split()  # type: ignore[misc]
+        training, validation = super().do_split()
         if self.fold == "all":
             self.print_to_log_file("fold all: no patient is kept out of the search; its validation loss means nothing")
-        elif shared := {self._patient(case) for case in training} & {self._patient(case) for case in validation}:
-            raise RuntimeError(f"{len(shared)} patients are on both sides of fold {self.fold}; make splits by patient")
+        else:
+            self._require_disjoint(training, validation)
         shares = split_for_search(training, self._patient, self.settings.search_alpha_share, self._fold_number)
         return shares["alpha" if self._loads_alpha_cases else "weights"], validation
+
+    def _require_disjoint(self, training: Sequence[str], validation: Sequence[str]) -> None:
+        shared = {self._patient(case) for case in training} & {self._patient(case) for case in validation}
+        if shared:
+            raise RuntimeError(f"{len(shared)} patients are on both sides of fold {self.fold}; make splits by patient")
 
     def _patient(self, case: str) -> str:
         case = source_case(case) if self.branch == "small_hard" else case
@@ -154,23 +163,24 @@ class ArchitectureSearch:
     def get_dataloaders(self) -> tuple:
         """nnU-Net's loaders, built twice: the second training loader draws the patients of alpha."""
         self._loads_alpha_cases = True
-        self.dataloader_alpha, unused = super().get_dataloaders()  # type: ignore[misc]
+        self.dataloader_alpha, unused = super().get_dataloaders()
         self._loads_alpha_cases = False
         if hasattr(unused, "_finish"):
             unused._finish()
-        return super().get_dataloaders()  # type: ignore[misc]
+        return super().get_dataloaders()
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number, so that a resumed search goes on as an uninterrupted one."""
-        seed = np.random.SeedSequence((self.settings.seed, self._fold_number, self.current_epoch))
+        seed = np.random.SeedSequence((self.settings.search_seed, self._fold_number, self.current_epoch))
         state = int(seed.generate_state(1)[0])
         np.random.seed(state)
         torch.manual_seed(state)
-        super().on_train_epoch_start()  # type: ignore[misc]
+        super().on_train_epoch_start()
 
     def train_step(self, batch: dict) -> dict:
         """A step of alpha, once it is no longer frozen, then one of the weights."""
-        weights, alphas = (group["params"] for group in self.optimizer.param_groups)
+        of_weights, of_alpha = self.optimizer.param_groups
+        weights, alphas = of_weights["params"], of_alpha["params"]
         if self.current_epoch >= self.settings.search_frozen_epochs:
             self._step(next(self.dataloader_alpha), alphas, weights)
         return self._step(batch, weights, alphas)
@@ -178,25 +188,27 @@ class ArchitectureSearch:
     def _step(self, batch: dict, moving: list[nn.Parameter], resting: list[nn.Parameter]) -> dict:
         """nnU-Net's step on some parameters: without a gradient the optimiser and the clipping pass over the rest."""
         self.optimizer.zero_grad(set_to_none=True)
-        for parameters, moves in ((moving, True), (resting, False)):
-            for parameter in parameters:
-                parameter.requires_grad_(moves)
-        return super().train_step(batch)  # type: ignore[misc]
+        for parameter in moving:
+            parameter.requires_grad_(True)
+        for parameter in resting:
+            parameter.requires_grad_(False)
+        return super().train_step(batch)
 
     def on_epoch_end(self) -> None:
         """Log gamma, draw its course, then nnU-Net's end of the epoch."""
         folder = Path(self.output_folder)
         gammas = self.network.gammas().numpy()
-        history = np.concatenate((read_gammas(folder / GAMMAS_FILE)[: self.current_epoch], gammas[None]))
+        before = read_gammas(folder / GAMMAS_FILE)[: self.current_epoch]
+        history = np.concatenate((before, gammas[None]))
         write_gammas(folder / GAMMAS_FILE, history)
         plot_gammas(folder / PLOT_FILE, history, self.settings.search_frozen_epochs)
         for line in gamma_lines(gammas):
             self.print_to_log_file(line)
-        super().on_epoch_end()  # type: ignore[misc]
+        super().on_epoch_end()
 
     def on_train_end(self) -> None:
         """nnU-Net's end of training, and ``genotype.json`` for ``soars-plan --genotype``."""
-        super().on_train_end()  # type: ignore[misc]
+        super().on_train_end()
         if hasattr(self.dataloader_alpha, "_finish"):
             self.dataloader_alpha._finish()
         facts = {
@@ -218,15 +230,18 @@ class ArchitectureSearch:
     def _data_hash(self) -> str:
         """Hash of the split and of what the cases were made from (by ``soars-plan``), or of their files' sizes."""
         record = Path(self.preprocessed_dataset_folder) / PREPROCESSING_RECORD
-        files = sorted(Path(self.preprocessed_dataset_folder).iterdir())
-        data = read_json(record) if record.is_file() else [[file.name, file.stat().st_size] for file in files]
+        if record.is_file():
+            data = read_json(record)
+        else:
+            files = sorted(Path(self.preprocessed_dataset_folder).iterdir())
+            data = [[file.name, file.stat().st_size] for file in files]
         return json_hash([self.settings.split_sha256, data])
 
     def _design(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """The planned genotype plays no part in a search, its own values do."""
-        design = super()._design(configuration)  # type: ignore[misc]
-        arguments = (design["architecture"] or {}).get("arch_kwargs", {})
-        widths = {key: value for key, value in arguments.items() if key != "genotype"}
+        design = super()._design(configuration)
+        widths = dict((design["architecture"] or {}).get("arch_kwargs", {}))
+        widths.pop("genotype", None)
         return {**design, "architecture": widths, "soars": settings_of(configuration)}
 
 

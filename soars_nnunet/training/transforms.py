@@ -60,17 +60,24 @@ class OnChannels(BasicTransform):
 
     def __init__(self, transform: BasicTransform, channels: slice, standardise: bool = False) -> None:
         super().__init__()
-        self.transform, self.channels, self.standardise = transform, channels, standardise
+        self.transform = transform
+        self.channels = channels
+        self.standardise = standardise
 
     def apply(self, data_dict: dict[str, Any], **params: Any) -> dict[str, Any]:
         """Change the chosen channels of the image."""
         image = data_dict["image"]
         part = image[self.channels].clone()
-        if len(part):
-            mean, deviation = (part.mean(), part.std().clamp(min=1e-4)) if self.standardise else (0.0, 1.0)
-            image = image.clone()
-            image[self.channels] = self.transform(image=(part - mean) / deviation)["image"] * deviation + mean
-            data_dict["image"] = image
+        if not len(part):
+            return data_dict
+        mean: torch.Tensor | float = 0.0
+        deviation: torch.Tensor | float = 1.0
+        if self.standardise:
+            mean, deviation = part.mean(), part.std().clamp(min=1e-4)
+        image = image.clone()
+        changed = self.transform(image=(part - mean) / deviation)["image"]
+        image[self.channels] = changed * deviation + mean
+        data_dict["image"] = image
         return data_dict
 
 
@@ -88,11 +95,19 @@ class ShiftChannels(ImageOnlyTransform):
     def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
         shifted = torch.zeros_like(img)
         for channel, offsets in enumerate(params["offsets"].tolist()):
-            offset = [max(-n, min(n, o)) for o, n in zip(offsets, img.shape[1:], strict=True)]
-            to = tuple(slice(max(o, 0), n + min(o, 0)) for o, n in zip(offset, img.shape[1:], strict=True))
-            of = tuple(slice(max(-o, 0), n + min(-o, 0)) for o, n in zip(offset, img.shape[1:], strict=True))
-            shifted[(channel, *to)] = img[(channel, *of)]
+            to, of = _overlap(offsets, img.shape[1:])
+            shifted[channel][to] = img[channel][of]
         return shifted
+
+
+def _overlap(offsets: Sequence[int], shape: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a volume that is moved by offsets lies in its own grid, and which of its voxels lie there."""
+    to, of = [], []
+    for offset, size in zip(offsets, shape, strict=True):
+        moved = max(-size, min(size, offset))
+        to.append(slice(max(moved, 0), size + min(moved, 0)))
+        of.append(slice(max(-moved, 0), size + min(-moved, 0)))
+    return tuple(to), tuple(of)
 
 
 class DropChannel(ImageOnlyTransform):
@@ -125,7 +140,8 @@ class MirrorSides(BasicTransform):
 
     def __init__(self, classes: Sequence[int], channels: Sequence[int]) -> None:
         super().__init__()
-        self.classes, self.channels = torch.tensor(classes), list(channels)
+        self.classes = torch.tensor(classes)
+        self.channels = list(channels)
 
     def apply(self, data_dict: dict[str, Any], **params: Any) -> dict[str, Any]:
         """Mirror image, segmentation and coordinates; these then decrease along X, which tells that it was done."""
@@ -141,14 +157,20 @@ class MirrorSides(BasicTransform):
 def intensity_transforms() -> ComposeTransforms:
     """nnU-Net's own intensity augmentation: noise, blur, brightness, contrast, low resolution, gamma."""
     everything = nnUNetTrainer.get_training_transforms((1, 1, 1), (0.0, 0.0), None, (), False).transforms
-    return ComposeTransforms([t for t in everything if isinstance(t, RandomTransform)])
+    of_intensities = [transform for transform in everything if isinstance(transform, RandomTransform)]
+    return ComposeTransforms(of_intensities)
 
 
 def guidance_corruption(probability: float, max_voxels: int) -> ComposeTransforms:
     """Errors of a guiding network: each of blur, shift and a missing organ comes with the given probability."""
     blur = GaussianBlurTransform((0.5, 2.0), synchronize_axes=True, p_per_channel=0.5)
-    kinds = (blur, ShiftChannels(max_voxels), DropChannel())
-    return ComposeTransforms([RandomTransform(kind, probability) for kind in kinds])
+    return ComposeTransforms(
+        [
+            RandomTransform(blur, probability),
+            RandomTransform(ShiftChannels(max_voxels), probability),
+            RandomTransform(DropChannel(), probability),
+        ]
+    )
 
 
 def patch_transforms(
@@ -167,22 +189,11 @@ def patch_transforms(
             ``p_mirror``, ``mirror``); None for validation (no augmentation).
         carry_coordinates: The last four image channels are coordinates.
     """
-    transforms: list[BasicTransform] = [SplitCoordinates()] if carry_coordinates else []
+    transforms: list[BasicTransform] = []
+    if carry_coordinates:
+        transforms.append(SplitCoordinates())
     if settings is not None:
-        transforms.append(
-            SpatialTransform(
-                patch_size,
-                patch_center_dist_from_border=0,
-                random_crop=False,
-                p_rotation=settings.p_rotation,
-                rotation=rotation_range(settings),
-                p_scaling=settings.p_scaling,
-                scaling=tuple(settings.scaling),
-                p_synchronize_scaling_across_axes=1,
-                border_mode_seg="constant",
-                padding_value_seg=-1,
-            )
-        )
+        transforms.append(_spatial_transform(patch_size, settings))
     transforms.append(RemoveLabelTansform(-1, 0))
     if settings is not None:
         transforms += _value_transforms(settings)
@@ -191,6 +202,22 @@ def patch_transforms(
     if deep_supervision_scales is not None:
         transforms.append(DownsampleSegForDSTransform(ds_scales=deep_supervision_scales))
     return ComposeTransforms(transforms)
+
+
+def _spatial_transform(patch_size: tuple[int, ...], settings: BranchSettings) -> SpatialTransform:
+    """Rotation and scaling; labels outside of the scan become -1."""
+    return SpatialTransform(
+        patch_size,
+        patch_center_dist_from_border=0,
+        random_crop=False,
+        p_rotation=settings.p_rotation,
+        rotation=rotation_range(settings),
+        p_scaling=settings.p_scaling,
+        scaling=settings.scaling,
+        p_synchronize_scaling_across_axes=1,
+        border_mode_seg="constant",
+        padding_value_seg=-1,
+    )
 
 
 def _value_transforms(settings: BranchSettings) -> list[BasicTransform]:
@@ -208,7 +235,9 @@ def _value_transforms(settings: BranchSettings) -> list[BasicTransform]:
         transforms.append(RandomTransform(dropout, settings.p_guidance_dropout))
     if settings.p_mirror:
         transforms.append(
-            RandomTransform(MirrorSides(settings.mirror.classes, settings.mirror.channels), settings.p_mirror)
+            RandomTransform(
+                MirrorSides(settings.mirror.known_classes, settings.mirror.known_channels), settings.p_mirror
+            )
         )
     return transforms
 

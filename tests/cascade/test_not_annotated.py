@@ -145,7 +145,7 @@ def test_segmentation_may_predict_what_nobody_drew(cascade_copy):
     moved[:, 0], moved[:, label] = both - 20, both
     change = {}
     for name, cases in keys.items():
-        trainer.mark_undrawn({**batch, "keys": np.array(cases)}, trainer.undrawn_in_patches)
+        trainer.mark_not_annotated({**batch, "keys": np.array(cases)}, trainer.not_annotated_in_patches)
         losses = [float(trainer.loss(o, [torch.zeros_like(t) for t in batch["target"]])) for o in (output, [moved] * 4)]
         change[name] = losses[1] - losses[0]
     assert abs(change["open"]) < 1e-4 < 1 < change["both"] < change["closed"]
@@ -165,7 +165,7 @@ def test_validation_counts_an_open_class_in_the_other_cases(cascade_copy, traine
     closed = made.validation_step({**batch, "keys": np.array([closed_case] * 2)})
     counts = ("tp_hard", "fp_hard", "fn_hard")
     row = int(np.argmax(sum(closed[key] for key in counts)))
-    made.undrawn = {open_case: (row + 1,)}
+    made.not_annotated = {open_case: (row + 1,)}
     opened = made.validation_step({**batch, "keys": np.array([open_case] * 2)})
     mixed = made.validation_step({**batch, "keys": np.array([open_case, closed_case])})
     others = np.arange(len(closed["tp_hard"])) != row
@@ -199,7 +199,7 @@ def test_mirrored_patches_leave_both_sides_open_in_training_alone(cascade_copy):
     labels = trainer.dataset_json["labels"]
     sides = tuple(sorted((labels["Parotid_L"], labels["Parotid_R"])))
     assert trainer.undrawn_in_patches == {case: sides for case in cases}
-    assert trainer.undrawn == {case: (labels["Parotid_L"],) for case in cases}
+    assert trainer.not_annotated == {case: (labels["Parotid_L"],) for case in cases}
     for _ in range(3):
         assert np.isfinite(trainer.train_step(next(trainer.dataloader_train))["loss"])
     finish(trainer)

@@ -21,7 +21,8 @@ from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
-from soars_nnunet.training.finetune import CascadeLoss, SOARSFineTuneTrainer
+from soars_nnunet.training.cascade_loss import CascadeLoss
+from soars_nnunet.training.finetune import SOARSFineTuneTrainer
 
 TINY = ["num_epochs=1", "iterations_per_epoch=2", "val_iterations_per_epoch=1"]
 
@@ -235,7 +236,7 @@ def test_organs_that_nobody_drew_are_left_open(cascade_copy):
     trainer.on_train_start()
     first_with_vois(trainer)
     for key, name in (("anchor", "Eye_L"), ("mid_level", "Larynx"), ("detection", "Pineal"), ("small_hard", "Pineal")):
-        mask = trainer.loss.branches[key].undrawn
+        mask = trainer.loss.branches[key].not_annotated
         classes = ["background", *(organ for organ, _ in trainer.joined[key].classes)]
         assert [classes[i] for i in mask.any(0).nonzero()[:, 0]] == [name] and mask[:, classes.index(name)].all()
     counts = trainer.validation_step(next(trainer.dataloader_val))

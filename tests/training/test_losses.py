@@ -83,13 +83,13 @@ def test_wrong_target_shape_is_refused(loss, shape):
         loss(logits, torch.zeros(shape))
 
 
-def marginal_reference(logits, target, undrawn, include_background):
+def marginal_reference(logits, target, not_annotated, include_background):
     """Dice and cross entropy by definition, in float64, case by case over the classes that the case knows."""
     probabilities = logits.double().softmax(1)
     num_classes = logits.shape[1]
     sums, entropy = torch.zeros(num_classes, 3, dtype=torch.float64), 0
     for case in range(len(logits)):
-        unknown = [c for c in range(1, num_classes) if undrawn[case, c]]
+        unknown = [c for c in range(1, num_classes) if not_annotated[case, c]]
         for c in range(num_classes):
             if c in unknown:
                 continue
@@ -105,16 +105,16 @@ def marginal_reference(logits, target, undrawn, include_background):
 @pytest.mark.parametrize("include_background", [False, True])
 def test_undrawn_classes_count_with_the_background(include_background):
     logits, target = random_batch(5, [0, 1, 2, 3, 4])
-    undrawn = torch.tensor([[False, False, True, False, True], [False, False, False, False, True]])
-    for case, label in undrawn.nonzero().tolist():
+    not_annotated = torch.tensor([[False, False, True, False, True], [False, False, False, False, True]])
+    for case, label in not_annotated.nonzero().tolist():
         target[case][target[case] == label] = 0
     loss = DiceCELoss(include_background=include_background)
-    loss.undrawn = undrawn
-    ours, expected = loss(logits, target), marginal_reference(logits, target, undrawn, include_background)
+    loss.not_annotated = not_annotated
+    ours, expected = loss(logits, target), marginal_reference(logits, target, not_annotated, include_background)
     torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-6)
     gradients = [torch.autograd.grad(value, logits)[0] for value in (ours, expected)]
     torch.testing.assert_close(gradients[0], gradients[1].float(), rtol=1e-4, atol=1e-7)
-    loss.undrawn = None
+    loss.not_annotated = None
     assert (loss(logits, target) - ours).abs() > 0.05
     torch.testing.assert_close(
         DiceCELoss(include_background=include_background)(logits, target), loss(logits, target), rtol=0, atol=0
@@ -123,11 +123,11 @@ def test_undrawn_classes_count_with_the_background(include_background):
 
 def test_contours_of_undrawn_classes_are_background():
     logits, target = random_batch(4, [0, 1, 2, 3])
-    undrawn = torch.tensor([[False, False, True, True], [False, False, False, True]])
+    not_annotated = torch.tensor([[False, False, True, True], [False, False, False, True]])
     loss = DiceCELoss()
-    loss.undrawn = undrawn
+    loss.not_annotated = not_annotated
     cleared = target.clone()
-    for case, label in undrawn.nonzero().tolist():
+    for case, label in not_annotated.nonzero().tolist():
         cleared[case][cleared[case] == label] = 0
     assert (cleared != target).any() and loss(logits, target).isfinite()
     torch.testing.assert_close(loss(logits, target), loss(logits, cleared), rtol=0, atol=0)
@@ -138,13 +138,13 @@ def test_contours_of_undrawn_classes_are_background():
 def test_an_undrawn_class_may_be_predicted_or_not_at_no_cost():
     logits, target = random_batch(4, [0, 1])
     loss = DiceCELoss()
-    loss.undrawn = torch.tensor([[False, False, False, True]] * 2)
+    loss.not_annotated = torch.tensor([[False, False, False, True]] * 2)
     with torch.no_grad():
         moved = logits.clone()
         both = moved[:, [0, 3]].logsumexp(1)
         moved[:, 0], moved[:, 3] = both - 20, both
     torch.testing.assert_close(loss(moved, target), loss(logits, target), rtol=1e-5, atol=1e-5)
-    loss.undrawn = None
+    loss.not_annotated = None
     assert loss(moved, target) > loss(logits, target) + 1
 
 
@@ -152,7 +152,7 @@ def test_undrawn_heat_maps_count_nothing():
     torch.manual_seed(0)
     prediction, target = torch.randn(2, 3, 4, 4, 4, requires_grad=True), torch.rand(2, 3, 4, 4, 4)
     loss = HeatmapL2Loss(5.0)
-    loss.undrawn = torch.tensor([[False, True, False, False], [False, False, False, True]])
+    loss.not_annotated = torch.tensor([[False, True, False, False], [False, False, False, True]])
     loss(prediction, target).backward()
     unknown = [(0, 0), (1, 2)]
     for case in range(2):

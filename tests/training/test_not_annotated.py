@@ -9,28 +9,36 @@ from nnunetv2.evaluation.evaluate_predictions import save_summary_json
 
 from soars_nnunet.cascade.record import NOT_ANNOTATED
 from soars_nnunet.cascade.storage import write_json
-from soars_nnunet.training.not_annotated import ByCase, load_undrawn, mask_summary, on_both_sides, undrawn_mask
+from soars_nnunet.training.not_annotated import (
+    ByCase,
+    load_not_annotated,
+    mask_summary,
+    not_annotated_mask,
+    on_both_sides,
+)
 
 LABELS = {"background": 0, "Brainstem": 1, "Eye_L": 2, "Eye_R": 3}
 
 
 def test_labels_by_case_and_both_sides_of_mirrored_patches(tmp_path):
-    assert load_undrawn(tmp_path, LABELS) == {}
+    assert load_not_annotated(tmp_path, LABELS) == {}
     write_json(tmp_path / NOT_ANNOTATED, {"a": ["Eye_L"], "b": ["Brainstem", "Eye_R"]})
-    assert load_undrawn(tmp_path, LABELS) == {"a": (2,), "b": (1, 3)}
-    assert on_both_sides(load_undrawn(tmp_path, LABELS), [0, 1, 3, 2]) == {"a": (2, 3), "b": (1, 2, 3)}
+    assert load_not_annotated(tmp_path, LABELS) == {"a": (2,), "b": (1, 3)}
+    assert on_both_sides(load_not_annotated(tmp_path, LABELS), [0, 1, 3, 2]) == {"a": (2, 3), "b": (1, 2, 3)}
 
 
 def test_cases_are_not_named_in_debug_information(tmp_path):
     write_json(tmp_path / NOT_ANNOTATED, {"patient_smith": ["Eye_L"]})
-    assert "smith" not in str(load_undrawn(tmp_path, LABELS)) and isinstance(load_undrawn(tmp_path, LABELS), ByCase)
+    assert "smith" not in str(load_not_annotated(tmp_path, LABELS)) and isinstance(
+        load_not_annotated(tmp_path, LABELS), ByCase
+    )
 
 
 def test_mask_of_a_batch():
-    undrawn = {"a": (2,), "b": (1, 3)}
-    mask = undrawn_mask(["b", "c", "a"], undrawn, 4, torch.device("cpu"))
+    not_annotated = {"a": (2,), "b": (1, 3)}
+    mask = not_annotated_mask(["b", "c", "a"], not_annotated, 4, torch.device("cpu"))
     assert mask.tolist() == [[False, True, False, True], [False] * 4, [False, False, True, False]]
-    assert undrawn_mask(["c", "d"], undrawn, 4, torch.device("cpu")) is None
+    assert not_annotated_mask(["c", "d"], not_annotated, 4, torch.device("cpu")) is None
 
 
 def test_summary_is_nnunets_over_the_known_pairs(tmp_path):

@@ -47,7 +47,7 @@ def search(axis, seed, frozen=20, joint=30):
     trainer.num_epochs, trainer.device, trainer.grad_scaler = 2, torch.device("cpu"), None
     trainer.optimizer, _ = trainer.configure_optimizers()
     loss = DiceCELoss()
-    trainer.criterion, trainer.undrawn, trainer.undrawn_in_patches = loss, {}, {}
+    trainer.criterion, trainer.not_annotated, trainer.not_annotated_in_patches = loss, {}, {}
     trainer.loss = lambda outputs, target: sum(loss(output, target) for output in outputs)
     trainer.dataloader_alpha = (batch(axis, generator) for _ in range(joint))
     for step in range(frozen + joint):
