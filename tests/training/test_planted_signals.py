@@ -1,10 +1,13 @@
 """Tasks whose answer is known: the search must move gamma to the kinds that can see the signal."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from soars_nnunet.networks.genotype import KINDS, kernels
 from soars_nnunet.networks.supernet import SuperPHNN
+from soars_nnunet.settings.regime import load_regime
 from soars_nnunet.training.losses import DiceCELoss
 from soars_nnunet.training.search import SOARSAnchorSearchTrainer
 
@@ -24,16 +27,17 @@ def batch(axis, generator):
     return {"data": image, "target": label.long()}
 
 
-SETTINGS = {
-    "search_frozen_epochs": 1,
-    "search_alpha_lr": 0.15,
-    "search_alpha_betas": [0.5, 0.99],
-    "beta1": 0.9,
-    "beta2": 0.99,
-    "weight_decay": 0.0,
-    "decoupled_weight_decay": False,
-    "lr_decays_by_step": False,
-}
+SETTINGS = replace(
+    load_regime("demo", "anchor"),
+    search_frozen_epochs=1,
+    search_alpha_lr=0.15,
+    search_alpha_betas=(0.5, 0.99),
+    beta1=0.9,
+    beta2=0.99,
+    weight_decay=0.0,
+    decoupled_weight_decay=False,
+    lr_decays_by_step=False,
+)
 
 
 def search(axis, seed, frozen=20, joint=30):
