@@ -17,11 +17,11 @@ eval "$(soars-env)"
 plan() {
     soars-plan -d 42 --regime demo --spacing 3 3 3 --small-hard-spacing 2 2 2 -np 2
 }
-step "soars-phantom: 8 training and 3 test phantoms, 2 mm"
+step "soars-phantom: draw 8 training and 3 test phantoms of 2 mm"
 [ -f "$nnUNet_raw/Dataset042_Phantom/dataset.json" ] || soars-phantom -d 42 --train 8 --test 3 --shape 144 120 120 --spacing 2 2 2
-step "soars-stratify"
+step "soars-stratify: one dataset a branch, and the split into folds"
 [ -f "$nnUNet_preprocessed/Dataset042_Phantom/soars_cascade.json" ] || soars-stratify -d 42 -p hn42 --folds 2 --empty-means-absent
-step "soars-plan (3 mm; small & hard 2 mm)"
+step "soars-plan: networks of 3 mm voxels, small & hard of 2 mm"
 plan
 side_by_side "421 0 SOARSAnchorTrainer" "421 1 SOARSAnchorTrainer"
 step "soars-channels: out-of-fold anchor probabilities"
@@ -32,12 +32,12 @@ step "soars-channels: out-of-fold heat maps and VOI crops"
 soars-channels -d 42 --device "$device"
 plan
 side_by_side "422 0 SOARSMidLevelTrainer" "424 0 SOARSSmallHardTrainer"
-step "soars-cascade-predict: phantoms that no model has seen"
+step "soars-cascade-predict: segment the phantoms that no model has seen"
 soars-cascade-predict -i "$nnUNet_raw/Dataset042_Phantom/imagesTs" -o "$out/prediction" --device "$device"
-step "soars-evaluate"
+step "soars-evaluate: score them"
 soars-evaluate -p "$out/prediction" -r "$nnUNet_raw/Dataset042_Phantom/labelsTs" -o "$out" --profile hn42
 python -m scripts.demo_report "$out"
-step "soars-report"
+step "soars-report: pages of scores and slices"
 soars-report -e "$out/evaluation.json"
 soars-report -p "$out/prediction" -i "$nnUNet_raw/Dataset042_Phantom/imagesTs"
 step "done; overlay: $out/overlay.png, tables: $out/evaluation.html, viewers: $out/prediction/*.html"
