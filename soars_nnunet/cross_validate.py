@@ -7,7 +7,9 @@ label volumes also decide, organ by organ, whether prediction keeps only the lar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import SimpleITK as sitk
 import torch
@@ -20,8 +22,8 @@ from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cascade.trained import require_folds, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
-from soars_nnunet.evaluation.centers import reported_centers_mm, score_targets
-from soars_nnunet.evaluation.organ_scores import score_case
+from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
+from soars_nnunet.evaluation.organ_scores import OrganScore, score_case
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.prediction.files import predict_files
@@ -36,15 +38,45 @@ from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 from soars_nnunet.progress import Progress, silent
 
 
+class CrossValidation(NamedTuple):
+    """What a cross-validation found.
+
+    Attributes:
+        evaluation: Scores of the volumes as predicted.
+        effects: Effect of the largest part by organ that any reference has.
+        folder: Of the volumes.
+    """
+
+    evaluation: Evaluation
+    effects: list[ComponentEffect]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class PredictedCase:
+    """A case that models predicted which did not train on it.
+
+    Attributes:
+        name: Of the case.
+        predicted: Its label volume, in the profile's labels; the report lies beside it.
+        reference: Its label map, in the source dataset's labels.
+    """
+
+    name: str
+    predicted: Path
+    reference: Path
+
+
 def cross_validate(
     cascade: Cascade,
     plans: str,
     device: torch.device | str = "cpu",
     tiling: Tiling = DEFAULT_TILING,
+    *,
     mirror: bool = False,
     folds: Sequence[int] | None = None,
     progress: Progress = silent,
-) -> tuple[Evaluation, list[ComponentEffect], Path]:
+) -> CrossValidation:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
     Writes label volumes and reports (without post-processing; finished ones are verified and kept) to
@@ -60,67 +92,83 @@ def cross_validate(
         folds: Only the validation cases of these; None for all.
         progress: Receives one line per case.
 
-    Returns:
-        Scores of the volumes as predicted; the effect of the largest part by organ that any
-        reference has; the folder of the volumes.
-
     Raises:
         MissingArtifactError: If a branch is not planned, a fold unknown, not trained, or trained on another split.
         InputError: If a CT is not usable.
     """
+    manifest = _trained_manifest(cascade, plans, folds)
+    output = manifest.parent / "cross_validation"
+    files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
+    models: dict[str, list[str]] = {}
+    predicted: list[PredictedCase] = []
+    splits = cascade.splits()
+    for fold in range(len(splits)) if folds is None else folds:
+        progress(f"fold {fold}")
+        cases = splits[fold]["val"]
+        cts = [(case, files[case].ct) for case in cases]
+        options = PredictionOptions(folds=[fold], device=device, tiling=tiling, mirror=mirror, postprocess=False)
+        written = predict_files(cts, output, manifest, options, progress=progress)
+        for case, path in zip(cases, written, strict=True):
+            predicted.append(PredictedCase(case, path, files[case].labels))
+        report = read_json(output / f"{cases[0]}.json")
+        for branch, hashes in report["sha256"]["models"].items():
+            models.setdefault(branch, []).extend(hashes)
+    predicted.sort(key=lambda case: case.name)
+    evaluation, effects = _score(predicted, cascade)
+    if folds is None:
+        write_postprocessing(manifest, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
+    return CrossValidation(evaluation, effects, output)
+
+
+def _trained_manifest(cascade: Cascade, plans: str, folds: Sequence[int] | None) -> Path:
+    """Manifest of a cascade all of whose branches are planned, and trained on these folds of the present split."""
     for branch in cascade.branches:
         own = cascade.plans_of(branch.key, plans)
         require_folds(cascade, branch.key, own, folds)
         require_same_split(cascade, branch.key, own)
     manifest = cascade.manifest(plans)
-    if not manifest.is_file() or set(Manifest.load(manifest).branches) != {branch.key for branch in cascade.branches}:
+    expected = {branch.key for branch in cascade.branches}
+    if not manifest.is_file() or set(Manifest.load(manifest).branches) != expected:
         raise MissingArtifactError(
-            f"expected {manifest} with all {len(cascade.branches)} branches; rerun soars-plan with --plans-name {plans}"
+            f"expected {manifest} with all {len(expected)} branches; rerun soars-plan with --plans-name {plans}"
         )
-    output = manifest.parent / "cross_validation"
-    files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
-    models: dict[str, list[str]] = {}
-    written: dict[str, Path] = {}
-    splits = cascade.splits()
-    for fold in range(len(splits)) if folds is None else folds:
-        split = splits[fold]
-        progress(f"fold {fold}")
-        cases = [(case, files[case][0]) for case in split["val"]]
-        options = PredictionOptions(folds=[fold], device=device, tiling=tiling, mirror=mirror, postprocess=False)
-        done = predict_files(cases, output, manifest, options, progress=progress)
-        written |= {case: path for (case, _), path in zip(cases, done, strict=True)}
-        for branch, hashes in read_json(output / f"{cases[0][0]}.json")["sha256"]["models"].items():
-            models.setdefault(branch, []).extend(hashes)
-    pairs = [(case, path, files[case][1]) for case, path in sorted(written.items())]
-    evaluation, effects = _score(pairs, cascade)
-    if folds is None:
-        write_postprocessing(manifest, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
-    return evaluation, effects, output
+    return manifest
 
 
-def _score(pairs: list[tuple[str, Path, Path]], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
+def _score(cases: Sequence[PredictedCase], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
     """Scores of all cases, and what keeping the largest parts changes."""
-    profile, scores, targets = cascade.profile, [], []
-    undrawn = cascade.not_annotated
+    profile = cascade.profile
+    scores: list[OrganScore] = []
+    targets: list[TargetScore] = []
     dices = []
-    for case, predicted, reference in pairs:
-        image_p, image_r = read_label_map(predicted), read_label_map(reference)
-        check_same_grid(image_p, reference, str(predicted))
-        array_p, array_r = (sitk.GetArrayFromImage(image) for image in (image_p, image_r))
-        spacing_mm = image_r.GetSpacing()[::-1]
-        drawn = {name: label for name, label in cascade.labels.items() if name not in undrawn.get(case, ())}
+    for case in cases:
+        predicted, reference = read_label_map(case.predicted), read_label_map(case.reference)
+        check_same_grid(predicted, case.reference, str(case.predicted))
+        annotated = _annotated_labels(cascade, case.name)
         volumes = CaseVolumes(
-            case=case,
-            predicted=array_p,
-            reference=array_r,
-            spacing_mm=spacing_mm,
-            reference_labels={"background": 0, **drawn},
+            case=case.name,
+            predicted=sitk.GetArrayFromImage(predicted),
+            reference=sitk.GetArrayFromImage(reference),
+            spacing_mm=reference.GetSpacing()[::-1],
+            reference_labels={"background": 0, **annotated},
         )
-        scores += score_case(volumes, profile, empty_means_absent=True)  # what nobody drew is left out already
-        detected_mm = reported_centers_mm(predicted.with_name(f"{case}.json"), image_r)
+        # what is not annotated is left out already
+        scores += score_case(volumes, profile, empty_means_absent=True)
+        detected_mm = reported_centers_mm(case.predicted.with_name(f"{case.name}.json"), reference)
         targets += score_targets(volumes, profile, detected_mm)
-        dices.append(component_dices(array_p, array_r, spacing_mm, profile, drawn))
-    folders = (str(pairs[0][1].parent), str(pairs[0][2].parent))
-    effects = component_effects(dices, profile)
-    names = {organ.name: organ.paper_name for organ in profile.organs}
-    return Evaluation(tuple(scores), profile.name, *folders, targets=tuple(targets), paper_names=names), effects
+        dices.append(component_dices(volumes.predicted, volumes.reference, volumes.spacing_mm, profile, annotated))
+    evaluation = Evaluation(
+        scores=tuple(scores),
+        profile=profile.name,
+        prediction=str(cases[0].predicted.parent),
+        reference=str(cases[0].reference.parent),
+        targets=tuple(targets),
+        paper_names={organ.name: organ.paper_name for organ in profile.organs},
+    )
+    return evaluation, component_effects(dices, profile)
+
+
+def _annotated_labels(cascade: Cascade, case: str) -> dict[str, int]:
+    """Source labels of the organs that are annotated in a case."""
+    lacking = cascade.not_annotated.get(case, ())
+    return {name: label for name, label in cascade.labels.items() if name not in lacking}

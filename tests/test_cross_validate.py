@@ -12,7 +12,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.record import DEFAULT_PLANS, POSTPROCESSING
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cli import cross_validate as cross_validate_command
-from soars_nnunet.cross_validate import _score, cross_validate
+from soars_nnunet.cross_validate import PredictedCase, _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.prediction.options import PredictionOptions
@@ -100,7 +100,7 @@ def test_an_organ_that_is_truly_absent_may_not_be_predicted(validated, tmp_path)
     shutil.copyfile(validated[3] / f"{case}.json", tmp_path / f"{case}.json")
 
     def dsc(of):
-        evaluation, _ = _score([(case, paths[1], paths[0])], of)
+        evaluation, _ = _score([PredictedCase(case, paths[1], paths[0])], of)
         return {score.organ: score.dsc for score in evaluation.scores}
 
     assert dsc(cascade)["Pituitary"] == 0 and dsc(cascade)["Pineal"] is None
