@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from itertools import chain
 from pathlib import Path
 
 import SimpleITK as sitk
 
+from soars_nnunet.cascade.storage import replacing, write_json
 from soars_nnunet.phantom.phantom import make_phantom, validate_count, validate_grid
 from soars_nnunet.profile import load_profile
 from soars_nnunet.progress import Progress
@@ -61,8 +60,8 @@ def write_phantom_dataset(
         is_test = index >= num_training
         patient = 2 * (seed * SEED_STRIDE + index) + is_test
         phantom = make_phantom(patient, shape, spacing_mm)
-        _write_image(phantom.ct_image(), folder, image_file)
-        _write_image(phantom.label_image(), folder, label_file)
+        _write_image(phantom.ct_image(), image_file)
+        _write_image(phantom.label_image(), label_file)
         tell(f"synthetic case {index + 1} of {total}: {label_file.relative_to(folder)}")
     _write_dataset_json(folder, num_training)
 
@@ -80,9 +79,7 @@ def _write_dataset_json(folder: Path, num_training: int) -> None:
         "file_ending": ".nii.gz",
         "overwrite_image_reader_writer": "SimpleITKIOWithReorient",
     }
-    partial = folder / ".partial_dataset.json"
-    partial.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / "dataset.json")
+    write_json(folder / "dataset.json", description)
 
 
 def _case_files(folder: Path, index: int, test: bool) -> tuple[Path, Path]:
@@ -92,10 +89,13 @@ def _case_files(folder: Path, index: int, test: bool) -> tuple[Path, Path]:
 
 
 def _refuse_foreign_cases(folder: Path, expected: set[Path]) -> None:
+    """Refuse a folder with other cases; what a killed run left under temporary names is removed."""
     foreign = []
     for subfolder in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
         for path in (folder / subfolder).glob("*"):
-            if path not in expected:
+            if path.name.startswith(".phantom_"):
+                path.unlink()
+            elif path not in expected:
                 foreign.append(path.name)
     if foreign:
         raise ValueError(
@@ -104,11 +104,6 @@ def _refuse_foreign_cases(folder: Path, expected: set[Path]) -> None:
         )
 
 
-def _write_image(image: sitk.Image, folder: Path, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".partial_{path.name}"
-    try:
-        sitk.WriteImage(image, str(partial), useCompression=True)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _write_image(image: sitk.Image, path: Path) -> None:
+    with replacing(path) as temporary:
+        sitk.WriteImage(image, str(temporary), useCompression=True)

@@ -1,10 +1,13 @@
 """Files and folders are whole or not there, whatever happens while they are written."""
 
+import ast
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+import soars_nnunet
 from soars_nnunet.cascade.storage import (
     file_hash,
     json_hash,
@@ -155,3 +158,29 @@ def test_read_json_names_the_file(tmp_path, text):
     path.write_text(text)
     with pytest.raises(MissingArtifactError, match=r"x\.json is not valid JSON"):
         read_json(path)
+
+
+def calls_of(path):
+    """Names of the functions and methods that a module calls."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            names.add(node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", ""))
+    return names
+
+
+def test_no_other_module_writes_files_without_it():
+    """Whoever writes a file does it inside of ``replacing``, or into a folder that is published as a whole."""
+    writers = {"WriteImage", "savefig", "write_text", "write_bytes", "save", "copyfile", "copytree"}
+    ours = {"replacing", "write_text", "write_json", "new_staging", "publish"}
+    in_staging = {"guidance/crop_files.py", "stratification/branch_files.py"}
+    root = Path(soars_nnunet.__file__).parent
+    for path in root.rglob("*.py"):
+        name = path.relative_to(root).as_posix()
+        calls = calls_of(path)
+        if name == "cascade/storage.py":
+            continue
+        assert not calls & {"fsync", "mkstemp", "NamedTemporaryFile"}, name
+        assert "os.replace(" not in path.read_text(encoding="utf-8"), name
+        to_disk = calls & writers - {"save"} if "torch.save" not in path.read_text(encoding="utf-8") else {"save"}
+        assert not to_disk or calls & ours or name in in_staging, f"{name}: {to_disk}"

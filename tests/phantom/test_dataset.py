@@ -60,3 +60,10 @@ def test_bad_case_numbers_are_refused_before_writing(tmp_path, training, test, n
             tmp_path / "data", num_training=training, num_test=test, shape=(8, 8, 8), spacing_mm=(30.0, 30.0, 30.0)
         )
     assert not (tmp_path / "data").exists()
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "imagesTr" / ".phantom_000_0000.99.nii.gz").touch()
+    write_phantom_dataset(tmp_path, num_training=1, num_test=0, shape=(8, 8, 8), spacing_mm=(30.0, 30.0, 30.0))
+    assert [path.name for path in (tmp_path / "imagesTr").iterdir()] == ["phantom_000_0000.nii.gz"]
