@@ -54,7 +54,7 @@ def logits(labels: np.ndarray, values: list[int]) -> torch.Tensor:
     return found
 
 
-def measure(step: Callable[[], np.ndarray]) -> dict[str, float]:
+def measure(step: Callable[[], torch.Tensor | np.ndarray]) -> dict[str, float]:
     """Seconds of a step, memory held before and peak above that."""
     process = psutil.Process()
     before = peak = process.memory_info().rss

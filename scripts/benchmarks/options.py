@@ -65,10 +65,10 @@ def main() -> None:
             arguments = ["-o", str(options.output / str(index))] + extra
             if name.startswith("--roi-subset"):
                 arguments += anchors
-            done = measure(command + arguments, float("inf"))
-            if done["died"]:
-                raise SystemExit(f"error: {name} failed: {done['died']}")
-            runs[name].append(done)
+            row = measure(command + arguments, float("inf"))
+            if row["died"]:
+                raise SystemExit(f"error: {name} failed: {row['died']}")
+            runs[name].append(row)
     print("\n".join(markdown.heading(["row", "s", "ratio", "peak GiB", "mean DSC"])))
     base = None
     for index, (name, done) in enumerate(runs.items()):

@@ -159,7 +159,7 @@ def found_by_all(rows: Iterable[Scores]) -> list[tuple[str, str]]:
 
 def cells_of_table1(scores: Scores, found: Sequence[tuple[str, str]]) -> list[str]:
     """DSC in percent and missed organs of a row; its distances over what all rows found."""
-    dice = [score.dsc for score in scores.values()]
+    dice = [score.dsc for score in scores.values() if score.dsc is not None]
     missed = [key for key, score in scores.items() if score.hd_mm is None]
     cells = [f"{100 * np.mean(dice):.2f}", f"{len(missed)} of {len(scores)}"]
     for metric in DISTANCES:
@@ -174,7 +174,8 @@ def dice_by_case(paths: Mapping[str, Path], tier: str) -> dict[str, dict[str, fl
     for row, scores in shared_scores(paths, tier).items():
         by_organ: dict[str, dict[str, float]] = {}
         for (case, organ), score in scores.items():
-            by_organ.setdefault(organ, {})[case] = score.dsc
+            if score.dsc is not None:
+                by_organ.setdefault(organ, {})[case] = score.dsc
         means[row] = case_means(by_organ)
     return means
 

@@ -81,7 +81,7 @@ def score(arm: str, options: argparse.Namespace) -> list[Dice]:
         plans.append(name)
     trainings = [(name, fold) for name in plans for fold in range(options.folds)]
     runner.map(lambda training: runner.train("baseline", training[0], training[1], finished=FINISHED), trainings)
-    by_seed = []
+    by_seed: list[Dice] = []
     for name in plans:
         folders = [runner.folder("baseline", name, fold) for fold in range(options.folds)]
         by_seed.append(validation_dice(folders, labels))

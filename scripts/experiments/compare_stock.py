@@ -86,7 +86,7 @@ def train_for(seconds: float, dataset: str, fold: int | str, trainer_name: str, 
     while decay.left:
         trainer.on_epoch_start()
         trainer.on_train_epoch_start()
-        outputs = []
+        outputs: list[dict] = []
         while len(outputs) < EPOCH and (decay.left or not outputs):
             decay.step()
             outputs.append(trainer.train_step(next(trainer.dataloader_train)))

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -150,10 +151,10 @@ def make_whole(cascade: Cascade, number: int, output: Path) -> Path:
         The profile.
     """
     profile = cascade.profile.to_dict()
-    organs = []
+    organs: list[dict[str, Any]] = []
     for organ in profile["organs"]:
         if organ["tier"] == "small_hard":
-            changes = {"tier": "anchor", "target": None, "composite": [], "label": len(organs) + 1}
+            changes: dict[str, Any] = {"tier": "anchor", "target": None, "composite": [], "label": len(organs) + 1}
             organs.append(organ | changes)
     path = output / "whole.json"
     write_json(path, profile | {"name": "whole", "organs": organs})

@@ -125,7 +125,7 @@ def _common(arms: Mapping[str, Dice]) -> dict[str, dict[str, dict[str, float]]]:
     """The arms' values of the organs and cases that all of them have; organs without such cases are left out."""
     shared = None
     for organs in arms.values():
-        pairs = set()
+        pairs: set[tuple[str, str]] = set()
         for organ, cases in organs.items():
             pairs.update((organ, case) for case in cases)
         shared = pairs if shared is None else shared & pairs
