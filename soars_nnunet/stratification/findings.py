@@ -41,7 +41,7 @@ class Stratification:
             empty_means_absent: Organs without a voxel are truly absent; otherwise they count as not annotated.
         """
         assumed = [] if empty_means_absent else [name for name in empty if name not in listed]
-        lacking = {*listed, *assumed}
+        lacking = set(listed) | set(assumed)
         _enter(self.empty, case, empty)
         _enter(self.not_annotated, case, [name for name in self.cascade.labels if name in lacking])
         _enter(self.assumed, case, assumed)
@@ -55,7 +55,8 @@ class Stratification:
         """
         never = set(self.cascade.labels)
         for case in cases:
-            never &= {*self.empty.get(case, ()), *self.not_annotated.get(case, ())}
+            without = set(self.empty.get(case, ())) | set(self.not_annotated.get(case, ()))
+            never &= without
         if never:
             listed = ", ".join(name for name in self.cascade.labels if name in never)
             raise InputError(

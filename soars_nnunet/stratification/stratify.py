@@ -84,7 +84,7 @@ def stratify(
     source = find_dataset(dataset)
     dataset_json = _read_dataset_json(source)
     match = match_labels(dataset_json["labels"], profile)
-    branches = _branches_of(source, profile, match.labels, dataset_json, options)
+    branches = _branches_of(source, profile, match.labels, dataset_json, baseline=options.baseline)
     names = branch_dataset_names(source, branches, options.ids)
     cascade = Cascade(source, profile, names, match.labels)
     cases = dict(sorted(training_cases(source, dataset_json).items()))
@@ -121,7 +121,7 @@ def _read_dataset_json(source: str) -> dict[str, Any]:
 
 
 def _branches_of(
-    source: str, profile: Profile, labels: Mapping[str, int], dataset_json: dict[str, Any], options: StratifyOptions
+    source: str, profile: Profile, labels: Mapping[str, int], dataset_json: dict[str, Any], *, baseline: bool
 ) -> list[Branch]:
     """Branches whose tier has organs in the dataset, and the baseline if it is wanted."""
     tiers = {organ.tier for organ in profile.organs if organ.name in labels}
@@ -132,7 +132,7 @@ def _branches_of(
             f"({anchors}), got labels {', '.join(dataset_json['labels'])}; "
             "choose another profile or add aliases to a profile of your own"
         )
-    if options.baseline:
+    if baseline:
         tiers.add("all")
     return [branch for branch in BRANCHES.values() if branch.tier in tiers]
 
