@@ -21,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--raw", action="store_true", help="also write anchor probabilities as nnU-Net channel files, one an organ"
     )
     parser.add_argument("--branches", nargs="+", action="extend", choices=GUIDING, help="only these (default: both)")
-    parser.add_argument("--no-crops", action="store_true", help="leave SmallHard's VOI crops as they are")
+    parser.add_argument(
+        "--no-crops",
+        action="store_true",
+        help="leave SmallHard's VOI crops as they are, of which a dataset has one set, whatever the plans' name",
+    )
     parser.add_argument(
         "--in-sample",
         action="store_true",
