@@ -31,10 +31,11 @@ BANNED = (
     r"--unannotated",
     r"--jittered-crops",
     r"--no-crops",
+    r"--ids\b",
     r"--no-viewer",
 )
 """History, and words and options for which docs have others."""
-NOT_BANNED = {"CHANGELOG.md": BANNED, "commands.md": ("--unannotated", "--no-crops")}
+NOT_BANNED = {"CHANGELOG.md": BANNED, "commands.md": ("--unannotated",)}
 OTHER_OPTIONS = ("--c", "--npz", "--version")
 """Options of nnUNetv2_train and of the front door, which docs mention in running text."""
 OPTION = re.compile(r"--[a-z][a-z-]*")

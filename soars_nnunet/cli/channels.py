@@ -22,11 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--branches", nargs="+", action="extend", choices=GUIDING, help="only these (default: both)")
     parser.add_argument(
-        "--no-crops",
-        action="store_true",
-        help="leave SmallHard's VOI crops as they are, of which a dataset has one set, whatever the plans' name",
-    )
-    parser.add_argument(
         "--in-sample",
         action="store_true",
         help="only anchor probabilities, and by models that trained on the case; to compare",
@@ -42,7 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
     options = ChannelOptions(
         raw=arguments.raw,
         branches=tuple(arguments.branches or GUIDING),
-        crops=not arguments.no_crops,
         in_sample=arguments.in_sample,
         tiling=to_tiling(arguments),
     )

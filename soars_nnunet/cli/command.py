@@ -22,6 +22,9 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT."""
 
+CLOSED_PIPE = 141
+"""Exit code where the reader of the output has gone: 128 and the number of SIGPIPE."""
+
 
 def say(text: str) -> None:
     """Print at once, also where the output is a file or a pipe."""
@@ -59,6 +62,8 @@ def make_main(name: str, add_arguments: AddArguments, run: Run) -> Main:
         _set_up_process()
         try:
             run(arguments)
+        except BrokenPipeError:
+            return _quiet_end()
         except (ValueError, OSError) as error:
             print(f"error: {_one_line(error)}", file=sys.stderr)
             return BAD_INPUT
@@ -76,6 +81,15 @@ def _set_up_process() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("soars_nnunet").setLevel(logging.INFO)
     os.environ["nnUNet_extTrainer"] = trainer_folder()
+
+
+def _quiet_end() -> int:
+    """End as other programs do where the reader of the output has gone, as ``head`` does.
+
+    What is still to be written at exit goes nowhere, so that Python does not complain there.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return CLOSED_PIPE
 
 
 def _one_line(error: Exception) -> str:

@@ -33,14 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the organs: hn42, miccai2015, openkbp7, or the path of a profile's JSON file",
     )
     parser.add_argument(
-        "--ids",
-        nargs="+",
-        action="extend",
-        type=int,
-        metavar="ID",
-        help="dataset ids: A M D S, with --baseline A M D S B",
-    )
-    parser.add_argument(
         "--baseline", action="store_true", help="also write one dataset of all organs, for a network to compare with"
     )
     parser.add_argument(
@@ -69,7 +61,6 @@ def run(arguments: argparse.Namespace) -> None:
     from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 
     options = StratifyOptions(
-        ids=arguments.ids,
         num_folds=arguments.folds,
         patient_pattern=arguments.patient_pattern,
         not_annotated=arguments.not_annotated,

@@ -37,7 +37,6 @@ class ChannelOptions:
     Attributes:
         raw: Also write the anchor channels as ordinary nnU-Net channel files on the CT grid.
         branches: Guiding branches to run; detection is left out while none of its folds is trained.
-        crops: Also write SmallHard's crops, of which a dataset has one set, whatever the plans.
         in_sample: Only store what anchors that trained on each case make of it, for ablations; it lies beside
             the out-of-fold channels.
         tiling: Where the networks run, and on how large tiles; the same as in prediction is best.
@@ -45,7 +44,6 @@ class ChannelOptions:
 
     raw: bool = False
     branches: tuple[str, ...] = ("anchor", "detection")
-    crops: bool = True
     in_sample: bool = False
     tiling: Tiling = DEFAULT_TILING
 
@@ -99,8 +97,7 @@ def make_channels(
         return ["anchor"]
     write_guidance(cascade, "detection", detection_plans, device, tiling=options.tiling, progress=progress)
     _report_detections(cascade, detection_plans, progress)
-    if options.crops:
-        write_crops(cascade, detection_plans, progress)
+    write_crops(cascade, detection_plans, progress)
     return ["anchor", "detection"]
 
 

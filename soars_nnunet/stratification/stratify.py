@@ -39,8 +39,6 @@ class StratifyOptions:
     """Choices of the user.
 
     Attributes:
-        ids: Dataset ids for Anchor, MidLevel, Detection, SmallHard and, if wanted, Baseline; None for
-            ten times the source id plus 1 to 5.
         num_folds: Folds of the cross-validation; the paper uses 4 (sec. 4.1).
         patient_pattern: Regular expression whose first group is the patient in a case name; None if
             every case is a patient of its own.
@@ -49,7 +47,6 @@ class StratifyOptions:
         baseline: Also write a dataset of all organs, for ``SOARSBaselineTrainer`` or any nnU-Net trainer.
     """
 
-    ids: Sequence[int] | None = None
     num_folds: int = NUM_FOLDS
     patient_pattern: str | None = None
     not_annotated: Path | None = None
@@ -79,13 +76,13 @@ def stratify(
 
     Raises:
         InputError: If no organ of the profile is in the dataset, a label map lies on another grid
-            than its CT, left and right organs lie on the wrong sides, or ids are taken.
+            than its CT, left and right organs lie on the wrong sides, or no dataset ids are free.
     """
     source = find_dataset(dataset)
     dataset_json = _read_dataset_json(source)
     match = match_labels(dataset_json["labels"], profile)
     branches = _branches_of(source, profile, match.labels, dataset_json, baseline=options.baseline)
-    names = branch_dataset_names(source, branches, options.ids)
+    names = _present_names(source, branches) or branch_dataset_names(source, branches, progress)
     cascade = Cascade(source, profile, names, match.labels)
     cases = dict(sorted(training_cases(source, dataset_json).items()))
     splits = split_patients(list(cases), options.num_folds, options.patient_pattern)
@@ -105,6 +102,15 @@ def stratify(
     )
     result.cascade.save()
     return result
+
+
+def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | None:
+    """Names of the datasets that the source was stratified into before; None if some branch has none."""
+    if not Cascade.path(source).is_file():
+        return None
+    present = Cascade.load(source).datasets
+    names = {branch.key: present[branch.key] for branch in branches if branch.key in present}
+    return names if len(names) == len(branches) else None
 
 
 def _read_dataset_json(source: str) -> dict[str, Any]:

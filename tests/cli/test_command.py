@@ -1,11 +1,13 @@
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cli import stratify
-from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.command import CLOSED_PIPE, make_main, say
 from soars_nnunet.errors import InputError, MissingArtifactError
 
 
@@ -63,3 +65,11 @@ def test_arguments_of_the_process_are_taken_without_others(monkeypatch, capsys):
     seen = []
     assert make_main("env", add_count, lambda arguments: seen.append(arguments.count))() == 0
     assert seen == [5]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_a_reader_that_has_gone_is_no_error():
+    code = "import sys, time; from soars_nnunet.cli.info import main; time.sleep(0.5); sys.exit(main([]))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == ("", CLOSED_PIPE)

@@ -5,7 +5,6 @@ import csv
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 from guidance.sources import gaussian
 from scipy.ndimage import center_of_mass
 
@@ -14,7 +13,6 @@ from soars_nnunet.cascade.record import DEFAULT_PLANS, DETECTIONS
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels, write_channels
 from soars_nnunet.cli import channels as channels_command
 from soars_nnunet.geometry.grid import Grid
-from soars_nnunet.guidance.channels import make_channels
 from soars_nnunet.guidance.detections import (
     DetectionScore,
     Spread,
@@ -61,13 +59,11 @@ def test_means_are_over_targets_as_in_the_papers_table():
     assert summarise_detections([]) == {} and format_detections([], (3.0, 2.0, 2.5)) == []
 
 
-def test_channels_write_a_row_per_case_and_target_and_spare_the_crops(cascade_copy, capsys):
+def test_channels_write_a_row_per_case_and_target_beside_the_crops(cascade_copy, capsys):
     crops = cascade_copy.raw("small_hard") / "dataset.json"
     before = crops.stat().st_mtime_ns
-    assert channels_command.main(["-d", "7", "--device", "cpu", "--no-crops"]) == 0
-    assert "HD of the 1000 brightest voxels" in capsys.readouterr().out and crops.stat().st_mtime_ns == before
+    assert channels_command.main(["-d", "7", "--device", "cpu"]) == 0
+    assert "HD of the 1000 brightest voxels" in capsys.readouterr().out and crops.stat().st_mtime_ns != before
     path = cascade_copy.channels("detection", DEFAULT_PLANS) / DETECTIONS
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert len(rows) == 4 * len(cascade_copy.profile.targets)
-    make_channels(cascade_copy, DEFAULT_PLANS, torch.device("cpu"))
-    assert crops.stat().st_mtime_ns != before

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -263,12 +264,19 @@ def test_more_than_one_channel_is_refused(raw):
     refused_without_traces(raw, "expected one channel")
 
 
-def test_ids_of_another_dataset_are_refused(raw):
+def test_ids_of_another_dataset_are_passed_over_and_stay_so(raw):
     write_source(raw)
-    (raw / "Dataset422_Chest").mkdir()
-    refused_without_traces(raw, "dataset id 422 is taken by Dataset422_Chest")
-    cascade = stratify(42, HN42, StratifyOptions(ids=(1, 2, 3, 4), num_folds=2)).cascade
-    assert cascade.datasets == {"anchor": "Dataset001_Neck_Anchor", "mid_level": "Dataset002_Neck_MidLevel"}
+    chest = raw / "Dataset422_Chest"
+    chest.mkdir()
+    said = []
+    expected = {"anchor": "Dataset011_Neck_Anchor", "mid_level": "Dataset012_Neck_MidLevel"}
+    assert stratify(42, HN42, StratifyOptions(num_folds=2), said.append).cascade.datasets == expected
+    assert "Dataset422_Chest" in said[0]
+    chest.rmdir()
+    assert stratify(42, HN42, StratifyOptions(num_folds=2)).cascade.datasets == expected
+    for name in expected.values():
+        shutil.rmtree(raw / name)
+    assert stratify(42, HN42, StratifyOptions(num_folds=2)).cascade.datasets == expected, "the record knows them"
 
 
 def test_baseline_holds_every_organ_and_is_no_branch_of_the_cascade(raw):
@@ -284,27 +292,6 @@ def test_baseline_holds_every_organ_and_is_no_branch_of_the_cascade(raw):
         np.testing.assert_array_equal(written == value, volume() == cascade.labels[name])
     splits = [read_json(cascade.preprocessed(key) / "splits_final.json") for key in ("anchor", "baseline")]
     assert splits[0] == splits[1]
-    with pytest.raises(InputError, match="5 different dataset ids"):
-        stratify(42, HN42, StratifyOptions(ids=(1, 2, 3, 4), num_folds=2, baseline=True))
-    assert (
-        stratify(42, HN42, StratifyOptions(ids=(1, 2, 3, 4, 9), num_folds=2, baseline=True)).cascade.datasets[
-            "baseline"
-        ][7:10]
-        == "009"
-    )
-
-
-@pytest.mark.parametrize("ids", [(1, 2, 3), (1, 2, 3, 3), (0, 1, 2, 3), (998, 999, 1000, 1001)])
-def test_unusable_ids_are_refused(raw, ids):
-    write_source(raw)
-    with pytest.raises(InputError, match="4 different dataset ids"):
-        stratify(42, HN42, StratifyOptions(ids=ids, num_folds=2))
-
-
-def test_the_source_itself_is_never_overwritten(raw):
-    write_source(raw)
-    with pytest.raises(InputError, match="taken by Dataset042_Neck"):
-        stratify(42, HN42, StratifyOptions(ids=(42, 1, 2, 3), num_folds=2))
 
 
 def test_default_is_four_folds_and_each_case_is_validated_once(raw):
