@@ -198,7 +198,7 @@ def test_mirrored_patches_leave_both_sides_open_in_training_alone(cascade_copy):
     trainer = trainer_of(cascade_copy, SOARSMidLevelTrainer, "Parotid_L", cases)
     labels = trainer.dataset_json["labels"]
     sides = tuple(sorted((labels["Parotid_L"], labels["Parotid_R"])))
-    assert trainer.undrawn_in_patches == {case: sides for case in cases}
+    assert trainer.not_annotated_in_patches == {case: sides for case in cases}
     assert trainer.not_annotated == {case: (labels["Parotid_L"],) for case in cases}
     for _ in range(3):
         assert np.isfinite(trainer.train_step(next(trainer.dataloader_train))["loss"])
