@@ -103,7 +103,7 @@ def marginal_reference(logits, target, not_annotated, include_background):
 
 
 @pytest.mark.parametrize("include_background", [False, True])
-def test_undrawn_classes_count_with_the_background(include_background):
+def test_not_annotated_classes_count_with_the_background(include_background):
     logits, target = random_batch(5, [0, 1, 2, 3, 4])
     not_annotated = torch.tensor([[False, False, True, False, True], [False, False, False, False, True]])
     for case, label in not_annotated.nonzero().tolist():
@@ -121,7 +121,7 @@ def test_undrawn_classes_count_with_the_background(include_background):
     )
 
 
-def test_contours_of_undrawn_classes_are_background():
+def test_contours_of_not_annotated_classes_are_background():
     logits, target = random_batch(4, [0, 1, 2, 3])
     not_annotated = torch.tensor([[False, False, True, True], [False, False, False, True]])
     loss = DiceCELoss()
@@ -135,7 +135,7 @@ def test_contours_of_undrawn_classes_are_background():
     assert loss(perfect, target).item() == pytest.approx(-1, abs=1e-4)
 
 
-def test_an_undrawn_class_may_be_predicted_or_not_at_no_cost():
+def test_a_class_that_is_not_annotated_may_be_predicted_or_not_at_no_cost():
     logits, target = random_batch(4, [0, 1])
     loss = DiceCELoss()
     loss.not_annotated = torch.tensor([[False, False, False, True]] * 2)
@@ -148,7 +148,7 @@ def test_an_undrawn_class_may_be_predicted_or_not_at_no_cost():
     assert loss(moved, target) > loss(logits, target) + 1
 
 
-def test_undrawn_heat_maps_count_nothing():
+def test_not_annotated_heat_maps_count_nothing():
     torch.manual_seed(0)
     prediction, target = torch.randn(2, 3, 4, 4, 4, requires_grad=True), torch.rand(2, 3, 4, 4, 4)
     loss = HeatmapL2Loss(5.0)
