@@ -156,7 +156,9 @@ def _score(cases: Sequence[PredictedCase], cascade: Cascade) -> tuple[Evaluation
         scores += score_case(volumes, profile, empty_means_absent=True)
         detected_mm = reported_centers_mm(case.predicted.with_name(f"{case.name}.json"), reference)
         targets += score_targets(volumes, profile, detected_mm)
-        dices.append(component_dices(volumes.predicted, volumes.reference, volumes.spacing_mm, profile, annotated))
+        dices.append(
+            component_dices(volumes.predicted, volumes.reference, volumes.spacing_mm, profile, labels=annotated)
+        )
     evaluation = Evaluation(
         scores=tuple(scores),
         profile=profile.name,

@@ -12,14 +12,15 @@ import soars_nnunet
 FILES = sorted(Path(soars_nnunet.__file__).parent.rglob("*.py"))
 MAX_FUNCTION_LINES = 60
 MAX_PARAMETERS = 8
+MAX_POSITIONAL = 4
 MAX_NESTING = 4
 MAX_FILE_LINES = 400
 MAX_COMPREHENSIONS = 33
 MAX_STARRED = 7.5
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
-OVERRIDES_OF_NNUNET = {"get_training_transforms"}
-"""Methods whose parameters nnU-Net chooses."""
+SIGNATURES_OF_NNUNET = {"get_training_transforms", "build_network_architecture", "run_case"}
+"""Methods whose parameters nnU-Net chooses, beside a trainer's ``__init__``."""
 
 
 def functions(path):
@@ -32,6 +33,15 @@ def parameters(function):
     named = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
     further = [argument for argument in (given.vararg, given.kwarg) if argument]
     return len([name for name in named if name not in ("self", "cls")]) + len(further)
+
+
+def positional(function):
+    given = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    return [name for name in given if name not in ("self", "cls")]
+
+
+def is_of_nnunet(function):
+    return function.name in SIGNATURES_OF_NNUNET or positional(function)[:2] == ["plans", "configuration"]
 
 
 def nesting(node, depth=0):
@@ -64,8 +74,10 @@ def test_functions_are_short_shallow_and_take_few_arguments():
             lines = function.end_lineno - function.lineno + 1
             if lines > MAX_FUNCTION_LINES:
                 wrong.append(f"{name}: {lines} lines")
-            if parameters(function) > MAX_PARAMETERS and function.name not in OVERRIDES_OF_NNUNET:
+            if parameters(function) > MAX_PARAMETERS and not is_of_nnunet(function):
                 wrong.append(f"{name}: {parameters(function)} parameters")
+            if len(positional(function)) > MAX_POSITIONAL and not is_of_nnunet(function):
+                wrong.append(f"{name}: {len(positional(function))} positional parameters")
             if nesting(function) > MAX_NESTING:
                 wrong.append(f"{name}: {nesting(function)} levels")
     assert wrong == []

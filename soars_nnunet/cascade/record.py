@@ -1,6 +1,6 @@
 """Every dataset, folder, file and JSON that one step hands to the next.
 
-Nothing else in the package builds a path. The steps meet in two JSON files:
+The folders and files of a cascade are named here. The steps meet in two JSON files:
 
 * ``<nnUNet_preprocessed>/<source dataset>/soars_cascade.json`` (``Cascade``): which nnU-Net
   datasets the source was stratified into; written by ``soars-stratify``.

@@ -148,7 +148,7 @@ def _preprocess(cascade: Cascade, name: str, plans: PlansFile, num_processes: in
         # nnU-Net's own, as it will serve whatever else is planned for the dataset
         DatasetFingerprintExtractor(cascade.source, num_processes).run()
     write_json(cascade.plans("fine_tune", name), plans.contents)
-    return preprocess(cascade, "fine_tune", name, None, num_processes)
+    return preprocess(cascade, "fine_tune", name, None, num_processes=num_processes)
 
 
 def _joined_plans(cascade: Cascade, name: str, trained: Sequence[TrainedBranch], overrides: Sequence[str]) -> PlansFile:

@@ -56,7 +56,7 @@ def plan(
         if inputs.missing:
             progress(f"{branch.suffix}: waits for {inputs.missing}")
             continue
-        _plan_branch(cascade, branch, options, inputs, progress)
+        _plan_branch(cascade, branch, options, inputs, progress=progress)
         planned.append(branch.key)
     if not planned:
         raise InputError("no branch could be planned: its inputs are missing, see the lines above")
@@ -80,14 +80,14 @@ def _require_free_name(cascade: Cascade, branches: Sequence[Branch], plans_name:
             raise InputError(f"--plans-name {plans_name}: expected a new name, got a fine-tuning's; choose another")
 
 
-def _plan_branch(cascade: Cascade, branch: Branch, options: PlanOptions, inputs: Inputs, progress: Progress) -> None:
+def _plan_branch(cascade: Cascade, branch: Branch, options: PlanOptions, inputs: Inputs, *, progress: Progress) -> None:
     """Write a branch's plans, preprocess its cases, and complete the plans by what these show."""
     from soars_nnunet.planning.preprocess import preprocess
 
     network = _planned_network(cascade, branch.key, options)
     _write_plans(cascade, branch.key, options, network)
     progress(f"{branch.suffix}: {network.size.reason}")
-    done = preprocess(cascade, branch.key, options.plans_name, inputs.channels, options.num_processes)
+    done = preprocess(cascade, branch.key, options.plans_name, inputs.channels, num_processes=options.num_processes)
     learn_places(cascade, branch.key, options.plans_name)
     settings = PlansFile.read(cascade.plans(branch.key, options.plans_name)).settings
     progress(

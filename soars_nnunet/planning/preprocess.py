@@ -60,7 +60,7 @@ class GuidedPreprocessor(DefaultPreprocessor):
         return np.concatenate((data, channels.astype(np.float32))), seg, properties
 
 
-def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | None, num_processes: int) -> str:
+def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | None, *, num_processes: int) -> str:
     """Run nnU-Net's preprocessing of a branch and copy the ground truth for validation.
 
     Variants that differ in training alone share the files by hard links.

@@ -71,6 +71,7 @@ class BranchModel:
         folds: Sequence[int] | None,
         device: torch.device,
         tiling: Tiling = DEFAULT_TILING,
+        *,
         mirror: bool = False,
     ) -> None:
         self.folder = folder

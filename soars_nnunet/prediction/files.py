@@ -150,7 +150,7 @@ def _needed(predictor: CascadePredictor, header: sitk.ImageFileReader) -> Needed
     """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
     vois_mm = [facts.size_mm for facts in predictor.manifest.targets.values()]
     size, spacing_mm = header.GetSize()[::-1], header.GetSpacing()[::-1]
-    return estimate(size, spacing_mm, predictor.models.values(), vois_mm, _pixel_bytes(header))
+    return estimate(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes=_pixel_bytes(header))
 
 
 def _pixel_bytes(header: sitk.ImageFileReader) -> int:

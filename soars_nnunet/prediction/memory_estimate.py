@@ -66,6 +66,7 @@ def estimate(
     spacing_mm: Sequence[float],
     models: Iterable[BranchModel],
     vois_mm: Iterable[Sequence[float]] = (),
+    *,
     pixel_bytes: int = 2,
 ) -> Needed:
     """What the prediction of a CT takes.

@@ -56,6 +56,7 @@ def component_dices(
     reference: np.ndarray,
     spacing_mm: Sequence[float],
     profile: Profile,
+    *,
     labels: Mapping[str, int],
 ) -> dict[str, ComponentDices]:
     """Dice coefficients of one case as predicted and with each organ's largest part alone.

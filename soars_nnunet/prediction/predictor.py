@@ -148,7 +148,7 @@ class CascadePredictor:
     def _organ_rows(self, stitched: Stitched, inference: Inference) -> dict[str, OrganRow]:
         predicted = [self.profile.by_name[name] for name in self.organs]
         spacing_mm = inference.properties["spacing"]
-        return organ_rows(stitched.labels, spacing_mm, predicted, inference.peaks, stitched.tiers)
+        return organ_rows(stitched.labels, spacing_mm, predicted, inference.peaks, tiers=stitched.tiers)
 
     def _warnings(self, name: str) -> list[str]:
         """What the user should know of this case, and of the models."""

@@ -107,6 +107,7 @@ def organ_rows(
     spacing_mm: Sequence[float],
     organs: Sequence[Organ],
     peaks: Mapping[str, Peak],
+    *,
     tiers: Mapping[str, Candidate],
 ) -> dict[str, OrganRow]:
     """Report rows by organ name.

@@ -60,7 +60,7 @@ def run_branches(scan: Scan, models: Mapping[str, BranchModel], manifest: Manife
             result.peaks = read_peaks(result.heatmaps, targets, manifest.targets, sigma_mm)
         wanted = _wanted_peaks(result.peaks, manifest.profile, organs)
         with timed(result.seconds, "small_hard", model.device):
-            result.vois = _segment_vois(scan, models["small_hard"], result.heatmaps, wanted, manifest)
+            result.vois = _segment_vois(scan, models["small_hard"], result.heatmaps, wanted, manifest=manifest)
     return result
 
 
@@ -92,7 +92,7 @@ def _wanted_peaks(peaks: Mapping[str, Peak], profile: Profile, organs: Sequence[
 
 
 def _segment_vois(
-    scan: Scan, model: BranchModel, heatmaps: OnGrid, peaks: Sequence[Peak], manifest: Manifest
+    scan: Scan, model: BranchModel, heatmaps: OnGrid, peaks: Sequence[Peak], *, manifest: Manifest
 ) -> list[Voi]:
     """Segment the VOIs at peaks, their tiles batched."""
     boxes: list[Box] = []

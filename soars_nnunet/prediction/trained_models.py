@@ -83,7 +83,7 @@ def load_models(
             continue
         folder = path.parent / branch.model
         folds = _folds_to_average(folder, branch, options)
-        models[key] = BranchModel(folder.resolve(), folds, device, options.used_tiling, options.mirror)
+        models[key] = BranchModel(folder.resolve(), folds, device, options.used_tiling, mirror=options.mirror)
     _check_models(models)
     return models
 

@@ -1,4 +1,4 @@
-"""What the four SOARS trainers share: P-HNN, regime from the plans, loss, augmentation, guarded start.
+"""What all SOARS trainers share: P-HNN, regime from the plans, loss, augmentation, guarded start.
 
 Hyper-parameters are plans values (``configuration["soars"]``, written by ``soars-plan`` from
 ``plans/regimes.json``); a stock nnU-Net plan gets the paper's regime and genotype.

@@ -46,6 +46,7 @@ class DiceCELoss(nn.Module):
         weight_ce: float = 1.0,
         include_background: bool = False,
         smooth: float = 1e-5,
+        *,
         include_absent: bool = False,
     ) -> None:
         super().__init__()

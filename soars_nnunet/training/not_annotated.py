@@ -1,4 +1,4 @@
-"""What a trainer does with classes that nobody drew in some cases (``soars-stratify --unannotated``)."""
+"""What a trainer does with classes that nobody drew in some cases (``soars-stratify --not-annotated``)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def small_case(tmp_path):
     labels = np.zeros(ct_hu.shape, np.uint8)
     labels[6:12, 4:10, 22:28], labels[6:12, 4:10, 4:10], labels[14:17, 12:20, 12:20] = 1, 2, 3
     organs = [Organ(name, label, name, "anchor") for label, name in enumerate(NAMES, 1)]
-    rows = organ_rows(torch.from_numpy(labels), SPACING_MM, organs, {}, {"anchor": _sure(torch.from_numpy(labels))})
+    rows = organ_rows(
+        torch.from_numpy(labels), SPACING_MM, organs, {}, tiers={"anchor": _sure(torch.from_numpy(labels))}
+    )
     for folder, array, name in ((tmp_path / "ct", ct_hu, "a_0000"), (tmp_path / "out", labels, "a")):
         folder.mkdir()
         sitk.WriteImage(image_of(array), str(folder / f"{name}.nii.gz"))

@@ -27,11 +27,11 @@ def test_stray_components_are_weighed_by_the_reference():
     for reference_part, better in ((slice(1, 7), True), (slice(15, 17), False)):
         reference = np.zeros_like(predicted)
         reference[:, reference_part] = 9
-        dices = component_dices(predicted, reference, (1, 2, 1), profile, {organ.name: 9})[organ.name]
+        dices = component_dices(predicted, reference, (1, 2, 1), profile, labels={organ.name: 9})[organ.name]
         before, after = dices.as_predicted, dices.largest
         assert (after > before) == better and before == pytest.approx(dice(predicted == organ.label, reference == 9))
         assert ComponentEffect(organ.name, 1, before, after).helps == better
-    assert component_dices(predicted, np.zeros_like(predicted), (1, 2, 1), profile, {organ.name: 9}) == {}
+    assert component_dices(predicted, np.zeros_like(predicted), (1, 2, 1), profile, labels={organ.name: 9}) == {}
 
 
 def test_an_effect_is_the_mean_over_the_cases_that_have_the_organ():

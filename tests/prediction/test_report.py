@@ -77,7 +77,7 @@ def test_organ_at_the_border_is_cut(untrained_cascade, predictor, image, predict
     for start, expected in ((0, "found"), (middle, "cut_by_field_of_view")):
         part = torch.from_numpy(array[start:])
         tier = Candidate(part, torch.full(part.shape, 0.75))
-        row = organ_rows(part, properties.spacing, [organ], {}, {organ.tier: tier})[organ.name]
+        row = organ_rows(part, properties.spacing, [organ], {}, tiers={organ.tier: tier})[organ.name]
         assert (row.status, row.confidence) == (expected, 0.75)
     _, report = predictor.predict(image[:, :, middle:], "cut")
     border = sitk.GetArrayFromImage(predictor.predict(image[:, :, middle:])[0])[0]
@@ -149,7 +149,7 @@ def test_rows_of_organs_count_voxels_and_take_confidence_from_peaks_or_probabili
         Organ("Pineal", 1, "Pineal", "small_hard", target="pineal"),
     ]
     peaks = {"pineal": Peak(target="pineal", height=0.2004, center_vox=(0.0, 0.0, 0.0), status="low_confidence")}
-    rows = organ_rows(labels, (5.0, 2.0, 1.0), organs, peaks, tiers)
+    rows = organ_rows(labels, (5.0, 2.0, 1.0), organs, peaks, tiers=tiers)
     assert rows == {
         "Eye_L": OrganRow(label=1, tier="anchor", volume_ml=0.08, status="found", confidence=0.625),
         "Brainstem": OrganRow(label=2, tier="anchor", volume_ml=0.01, status="cut_by_field_of_view", confidence=0.5),
