@@ -33,7 +33,7 @@ from soars_nnunet.profile import load_profile
 from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 from soars_nnunet.training.base import SOARSTrainer
 
-pytest_plugins = ("html_report.cases",)
+pytest_plugins = ("html_report.cases", "planning.cases")
 
 SHAPE, SPACING_MM = (40, 34, 34), (7.0, 7.0, 7.0)
 OPTIONS = PlanOptions(

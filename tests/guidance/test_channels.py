@@ -17,7 +17,7 @@ from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
-from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.guidance import crops as crops
 from soars_nnunet.guidance.channels import ChannelOptions, make_channels
 from soars_nnunet.guidance.out_of_fold import write_guidance
@@ -26,20 +26,6 @@ from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 
 CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize("branch", ["mid_level", "detection"])
-def test_guided_branches_train_on_the_ct_and_the_stored_channels(untrained_cascade, branch):
-    cascade = untrained_cascade
-    names = read_json(cascade.preprocessed(branch) / "dataset.json")["channel_names"]
-    assert names == {"0": "CT", **{str(i): "noNorm" for i in range(1, 10)}}
-    for case in source_files(cascade):
-        data, _, properties = load_preprocessed(cascade.data(branch, DEFAULT_PLANS), case)
-        ct, _, anchor_properties = load_preprocessed(cascade.data("anchor", DEFAULT_PLANS), case)
-        stored = read_channels(cascade.channels("anchor", DEFAULT_PLANS), case)
-        np.testing.assert_array_equal(data, np.concatenate((ct, stored.astype(np.float32))))
-        key = "bbox_used_for_cropping"
-        assert [list(side) for side in properties[key]] == [list(side) for side in anchor_properties[key]]
 
 
 @pytest.mark.parametrize(
@@ -54,13 +40,6 @@ def test_missing_fold_is_named_with_its_command(cascade_copy, branch, command):
     with pytest.raises(MissingArtifactError) as refused:
         make_channels(cascade_copy, DEFAULT_PLANS, CPU)
     assert "fold(s) [1]" in str(refused.value) and command in str(refused.value)
-
-
-def test_in_sample_plans_wait_for_in_sample_channels(cascade_copy):
-    lines = []
-    with pytest.raises(InputError, match="no branch could be planned"):
-        plan(cascade_copy, replace(OPTIONS, guidance="in-sample", plans_name="InSample"), ["mid_level"], lines.append)
-    assert "soars-channels --in-sample" in lines[0]
 
 
 @pytest.mark.parametrize("order", [("in-sample", "anchor"), ("anchor", "in-sample")])

@@ -1,21 +1,15 @@
 """Stored guidance is of the fold that did not train on the case, and as fresh as what it is made from."""
 
 import numpy as np
-import pytest
 import torch
-from conftest import OPTIONS
 from guidance.sources import source_files
 
-from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, GUIDANCE_FACTS
-from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS
 from soars_nnunet.cascade.stored_cases import read_channels
-from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.guidance import crops as crops
-from soars_nnunet.guidance.crops import detection_of_crops
 from soars_nnunet.guidance.out_of_fold import write_guidance
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import to_network_frame
-from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 
 CPU = torch.device("cpu")
@@ -61,21 +55,6 @@ def test_rerun_keeps_finished_cases_and_mends_truncated_ones(cascade_copy):
     write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, progress=lines.append)
     assert not [line for line in lines if "kept" in line]
     assert content == {path: path.read_bytes() for path in files}
-
-
-@pytest.mark.parametrize("fact", GUIDANCE_FACTS)
-def test_guided_branches_are_not_planned_on_output_of_other_models_cases_or_versions(cascade_copy, fact):
-    path = cascade_copy.channels("anchor", DEFAULT_PLANS) / "provenance.json"
-    plan(cascade_copy, OPTIONS, ["mid_level"])
-    write_json(path, {**read_json(path), fact: "another", "tiling": {"step_size": 0.25, "everywhere": True}})
-    with pytest.raises(
-        MissingArtifactError, match="rerun: soars-channels -d Dataset007_Tiny --tiling everywhere --step"
-    ):
-        plan(cascade_copy, OPTIONS, ["mid_level"])
-    path = cascade_copy.channels("detection", DEFAULT_PLANS) / "provenance.json"
-    before = detection_of_crops(cascade_copy, DEFAULT_PLANS)
-    write_json(path, {**read_json(path), fact: "another"})
-    assert detection_of_crops(cascade_copy, DEFAULT_PLANS) != before
 
 
 def test_new_weights_make_new_channels(cascade_copy):

@@ -1,6 +1,5 @@
 """A trained branch: equal to nnU-Net's own predictor."""
 
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,13 +13,11 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from prediction.cases import CPU, first_case
 
-from soars_nnunet.cascade.classes import branch_labels, target_labels
+from soars_nnunet.cascade.classes import target_labels
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.cascade.stored_cases import load_preprocessed, write_channels
 from soars_nnunet.geometry.body import grown_box
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.guidance.targets import annotated_labels
@@ -142,29 +139,6 @@ def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cas
         assert ("Ear_L", "Ear_R") in seen
     model.folds = [0, 1]
     assert model.sides() == [[*model.sides()[0][:2], min(of[0][2] for of in model.settings.sides)]]
-
-
-def test_planned_reach_is_the_same_on_both_sides(cascade_copy, monkeypatch):
-    """An organ on the left reaches as far to the left of its anchors as its partner does to the right."""
-    monkeypatch.setattr("soars_nnunet.geometry.reach.MIN_CASES", 1)
-    for case in {case for split in cascade_copy.splits() for case in split["train"]}:
-        labels = load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)[1][0]
-        anchors = np.stack([labels == row + 1 for row in range(len(branch_labels(cascade_copy, "anchor")))])
-        write_channels(cascade_copy.channels("anchor", DEFAULT_PLANS), case, anchors.astype(np.float16))
-    shutil.rmtree(cascade_copy.data("mid_level", DEFAULT_PLANS))
-    plan(cascade_copy, replace(OPTIONS, plans_name="Reach"), ["mid_level"])
-    soars = PlansFile.read(cascade_copy.plans("mid_level", "Reach")).configuration["soars"]
-    partners = [row - 1 for row in soars["mirror"]["channels"][1:]]
-    assert partners != list(range(len(partners)))
-    for reach in soars["reach"]:
-        assert sum(span is not None for span in reach) > 3
-        for span, row in zip(reach, partners, strict=True):
-            if span is None:
-                assert reach[row] is None
-                continue
-            (low, high), (other_low, other_high) = span, reach[row]
-            assert low[:2] == other_low[:2] and high[:2] == other_high[:2]
-            assert low[2] == pytest.approx(-other_high[2])
 
 
 @pytest.mark.parametrize("branch", ["mid_level", "detection"])

@@ -168,36 +168,6 @@ def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
     assert "phantom_0" not in debug.read_text()
 
 
-def test_epochs_are_passes_of_whatever_batch(cascade_copy):
-    def iterations(*overrides):
-        assert plan_command.main(["-d", "7", "--fine-tune", "Passes", "-np", "1", "--set", *overrides]) == 0
-        plans = read_json(Cascade.path(cascade_copy.source).parent / "Passes.json")
-        return PlansFile(plans).configuration["soars"]["iterations_per_epoch"]
-
-    cases = np.mean([len(split["train"]) for split in cascade_copy.splits()])
-    passes = ["iterations_per_epoch=null", "patches_per_volume=6"]
-    assert [iterations(*passes, f"batch_size={n}") for n in (1, 4)] == [6 * cases, np.ceil(6 * cases / 4)]
-    # branches whose epochs are passes hand that on
-    path = cascade_copy.model("anchor", DEFAULT_PLANS) / "plans.json"
-    plans = read_json(path)
-    settings = PlansFile(plans).configuration["soars"]
-    settings |= {"patches_per_volume": 6, "iterations_per_epoch": int(np.ceil(6 * cases / settings["batch_size"]))}
-    write_json(path, plans)
-    assert iterations("batch_size=1") == 6 * cases
-    settings["iterations_per_epoch"] = 5
-    write_json(path, plans)
-    assert iterations("batch_size=1") == 5
-
-
-def test_plans_of_a_fine_tuning_are_not_planned_over(cascade_copy, capsys):
-    fine_tuning(cascade_copy)
-    path = cascade_copy.plans("anchor", "FineTuned")
-    before = path.read_bytes()
-    assert plan_command.main(["-d", "7", "--plans-name", "FineTuned"]) == 2
-    assert "--plans-name FineTuned: expected a new name" in capsys.readouterr().err
-    assert path.read_bytes() == before
-
-
 def gradient(trainer, branch):
     found = [p.grad.abs().max() for p in trainer.network.branches[branch].parameters() if p.grad is not None]
     return max(found, default=0)
@@ -265,26 +235,6 @@ def test_a_cascade_of_two_tiers_is_fine_tuned(cascade_copy):
     trainer.run_training()
     assert list(trainer.network.branches) == ["anchor", "mid_level"]
     assert (cascade_copy.model("mid_level", "FineTuned") / "fold_0" / "checkpoint_final.pth").is_file()
-
-
-def test_a_taken_name_and_foreign_options_are_refused(cascade_copy, capsys):
-    before = cascade_copy.plans("anchor", DEFAULT_PLANS).read_bytes()
-    assert plan_command.main(["-d", "7", "--fine-tune", DEFAULT_PLANS]) == 2
-    assert "choose another" in capsys.readouterr().err
-    assert cascade_copy.plans("anchor", DEFAULT_PLANS).read_bytes() == before
-    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--spacing", "3", "3", "3"]) == 2
-    assert "--spacing" in capsys.readouterr().err
-    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--set", 'fine_tuned=["anchors"]']) == 2
-    assert "expected a list of some of anchor, mid_level" in capsys.readouterr().err
-    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--set", "p_scaling=1"]) == 2
-    assert "and a key of num_epochs, iterations_per_epoch" in capsys.readouterr().err
-    assert plan_command.main(["-d", "7", "--fine-tune", "New", "--plans-name", "New"]) == 2
-    assert "another name" in capsys.readouterr().err
-    for fold in (0, 1):
-        (cascade_copy.model("mid_level", DEFAULT_PLANS) / f"fold_{fold}" / "checkpoint_final.pth").unlink()
-    assert plan_command.main(["-d", "7", "--fine-tune", "New"]) == 2
-    assert "nnUNetv2_train 72 3d_fullres 0 -tr SOARSMidLevelTrainer" in capsys.readouterr().err
-    assert not (Cascade.path(cascade_copy.source).parent / "New.json").exists()
 
 
 def test_only_numbered_folds_are_fine_tuned(cascade_copy):
