@@ -8,6 +8,7 @@ import pytest
 import soars_nnunet
 
 ROOT = Path(soars_nnunet.__file__).parent
+TESTS = Path(__file__).parent
 FILES = {
     ".".join(("soars_nnunet", *path.relative_to(ROOT).with_suffix("").parts)): path
     for path in sorted(ROOT.rglob("*.py"))
@@ -63,6 +64,16 @@ def test_every_package_has_a_layer_and_few_modules_lie_beside_them():
     names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert names - {"__init__"} == {name for names in LAYERS for name in names}
     assert len(list(ROOT.glob("*.py"))) <= MAX_TOP_LEVEL_MODULES
+
+
+def test_every_module_has_its_own_tests():
+    """``tests/PACKAGE/test_MODULE.py`` for each; the other files test what takes several modules."""
+    missing = []
+    for path in FILES.values():
+        mirror = TESTS / path.relative_to(ROOT).with_name(f"test_{path.name}")
+        if not mirror.is_file() or "def test_" not in mirror.read_text(encoding="utf-8"):
+            missing.append(mirror.relative_to(TESTS).as_posix())
+    assert missing == []
 
 
 @pytest.mark.parametrize("module", FILES)

@@ -1,14 +1,19 @@
+"""The trainers that nnU-Net finds in the folder that ``soars-env`` names."""
+
 import os
 import shlex
 import subprocess
 import sys
 
+from soars_nnunet.branches import BRANCHES as NETWORKS
 from soars_nnunet.cli.env import main as env
+from soars_nnunet.nnunet_ext import soars_trainers
 
 BRANCHES = {"Anchor": "anchor", "MidLevel": "mid_level", "Detection": "detection", "SmallHard": "small_hard"}
 EXPECTED = {
     **{f"SOARS{name}Trainer": (name.lower(), branch) for name, branch in BRANCHES.items()},
     "SOARSBaselineTrainer": ("baseline", "baseline"),
+    "SOARSFineTuneTrainer": ("finetune", "fine_tune"),
     **{f"SOARS{name}SearchTrainer": ("search", branch) for name, branch in BRANCHES.items()},
 }
 
@@ -46,3 +51,11 @@ def test_nnunet_finds_the_trainers_in_a_fresh_process(capsys):
     assert done.stdout.strip().endswith("all found")
     for name in EXPECTED:
         assert f"Using trainer '{name}' from: {folder}" in done.stdout
+
+
+def test_the_folder_offers_every_networks_trainer_and_nothing_else():
+    offered = {name for name, value in vars(soars_trainers).items() if isinstance(value, type)}
+    assert offered == set(soars_trainers.__all__) == set(EXPECTED)
+    assert {network.trainer: network.key for network in NETWORKS.values()} == {
+        name: branch for name, (module, branch) in EXPECTED.items() if module != "search"
+    }
