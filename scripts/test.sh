@@ -11,4 +11,6 @@ fi
 python -m ruff check .
 python -m ruff format --check .
 python -m mypy
-python -m pytest -q --durations=5
+# a file's tests stay together, so that what they share is made once a process
+OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" python -m pytest -q -m "not slow" -n auto --maxprocesses 4 --dist loadfile --durations=5
+python -m pytest -q -m slow --durations=5
