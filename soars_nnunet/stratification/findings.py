@@ -18,7 +18,7 @@ class Stratification:
         unknown: Dataset organs that the profile does not know.
         absent: Profile organs that the dataset does not name.
         empty: Per case, profile organs of the dataset without a voxel.
-        not_annotated: Per case, organs that are there but not annotated: the training leaves them open.
+        not_annotated: Per case, organs that are there but not annotated: training neither rewards nor punishes them.
         assumed: The part of ``not_annotated`` that no list names: organs without a voxel.
         unused: Per case, organs with a contour that is not used because they are listed as not annotated.
     """

@@ -155,7 +155,7 @@ class SOARSTrainer(nnUNetTrainer):
 
     @cached_property
     def not_annotated(self) -> dict[str, tuple[int, ...]]:
-        """Labels that nobody drew, by case; empty where every class is drawn or absent."""
+        """Labels that are not annotated, by case; empty where every class is annotated or absent."""
         return load_not_annotated(Path(self.preprocessed_dataset_folder_base), self.dataset_json["labels"])
 
     @cached_property
@@ -166,7 +166,7 @@ class SOARSTrainer(nnUNetTrainer):
         return on_both_sides(self.not_annotated, self.settings.mirror.known_classes)
 
     def mark_not_annotated(self, batch: dict, not_annotated: dict[str, tuple[int, ...]]) -> None:
-        """Tell the loss which classes of a batch nobody drew."""
+        """Tell the loss which classes of a batch are not annotated."""
         self.criterion.not_annotated = None
         if not not_annotated:
             return
@@ -182,7 +182,7 @@ class SOARSTrainer(nnUNetTrainer):
         self.steps_of_epoch = 0
 
     def train_step(self, batch: dict) -> dict:
-        """nnU-Net's step; classes that nobody drew in a case are left open there.
+        """nnU-Net's step; classes that are not annotated in a case may be predicted there or not.
 
         With ``lr_decays_by_step`` the learning rate follows nnU-Net's polynomial from step to step, not from epoch to
         epoch: of few epochs the last one would still have a tenth or more of the first one's rate, and end with
@@ -195,7 +195,7 @@ class SOARSTrainer(nnUNetTrainer):
         return super().train_step(batch)
 
     def validation_step(self, batch: dict) -> dict:
-        """nnU-Net's step; a class that a case leaves open counts nothing there, so such batches go case by case."""
+        """nnU-Net's step; what is not annotated in a case counts nothing there; such batches go case by case."""
         self.mark_not_annotated(batch, self.not_annotated)
         if self.criterion.not_annotated is None:
             return super().validation_step(batch)

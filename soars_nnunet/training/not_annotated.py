@@ -39,7 +39,7 @@ def load_not_annotated(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[
 
 
 def on_both_sides(not_annotated: Mapping[str, Sequence[int]], partners: Sequence[int]) -> ByCase[tuple[int, ...]]:
-    """Labels not drawn and their partners, by case: which side they are on in a patch that may be mirrored is open."""
+    """Labels not annotated and their partners, by case: a mirrored patch shows them on the other side."""
     by_case: ByCase[tuple[int, ...]] = ByCase()
     for case, own in not_annotated.items():
         on_other_side = [partners[label] for label in own]
