@@ -102,7 +102,7 @@ def cross_validate(
     models: dict[str, list[str]] = {}
     predicted: list[PredictedCase] = []
     splits = cascade.splits()
-    for fold in range(len(splits)) if folds is None else folds:
+    for fold in range(len(splits)) if folds is None else sorted(set(folds)):
         progress(f"fold {fold}")
         cases = splits[fold]["val"]
         cts = [(case, files[case].ct) for case in cases]

@@ -137,7 +137,7 @@ def test_one_fold_is_scored_without_a_decision(validated, cascade_copy, capsys):
     shutil.rmtree(manifest.parent / "cross_validation")
     for branch in ("mid_level", "small_hard"):
         (cascade_copy.model(branch, DEFAULT_PLANS) / "fold_1" / "checkpoint_final.pth").unlink()
-    assert cross_validate_command.main(["-d", "7", "--device", "cpu", "--folds", "0"]) == 0
+    assert cross_validate_command.main(["-d", "7", "--device", "cpu", "--folds", "0", "0"]) == 0
     assert "decided" in capsys.readouterr().out
     assert not manifest.with_name(POSTPROCESSING).exists()
     rows = read_json(manifest.parent / "cross_validation" / "evaluation_folds_0.json")["scores"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 FURTHER_CROP = re.compile(r"-jitter\d+$")
-"""Ending of further crops of the same target for training alone, which are recognised but not supported."""
+"""Ending of further crops of a target, for training alone; datasets of version 0.1.0 may have some."""
 
 
 def crop_case(case: str, target: str) -> str:
@@ -23,6 +23,11 @@ def source_case(crop: str) -> str:
 def is_further_crop(crop: str) -> bool:
     """Whether the name of a small & hard crop is that of a further one of its target."""
     return FURTHER_CROP.search(crop) is not None
+
+
+def without_further_crops(cases: Iterable[str]) -> list[str]:
+    """The cases, in their order, without further crops of a target."""
+    return [case for case in cases if not is_further_crop(case)]
 
 
 def patient_of(case: str, pattern: str | None) -> str | None:

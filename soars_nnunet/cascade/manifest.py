@@ -225,16 +225,21 @@ def find_manifest(results: Path) -> Path:
 
 def trained_manifests(results: Path) -> list[Path]:
     """Manifests under nnU-Net's results folder whose branches all have a trained fold, sorted; may be empty."""
-    found = []
-    for path in sorted(results.glob(f"Dataset*/SOARS__*/{MANIFEST}")):
-        if _is_trained(path):
-            found.append(path)
-    return found
+    return [path for path in all_manifests(results) if _is_trained(path)]
+
+
+def all_manifests(results: Path) -> list[Path]:
+    """Manifests under nnU-Net's results folder, of trained cascades or not, sorted; may be empty."""
+    return sorted(results.glob(f"Dataset*/SOARS__*/{MANIFEST}"))
 
 
 def _is_trained(path: Path) -> bool:
-    branches = Manifest.load(path).branches
+    """Whether all branches have a trained fold; no for a manifest of another form, which prediction refuses."""
+    data = read_json(path)
+    branches = data.get("branches") if isinstance(data, dict) else None
+    if not isinstance(branches, dict) or not branches:
+        return False
     for branch in branches.values():
-        if not any((path.parent / branch.model).glob(f"fold_*/{CHECKPOINT}")):
+        if not any((path.parent / branch["model"]).glob(f"fold_*/{CHECKPOINT}")):
             return False
-    return bool(branches)
+    return True

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soars_nnunet.branches import BRANCHES, Branch
-from soars_nnunet.cascade.case_names import is_further_crop
+from soars_nnunet.cascade.case_names import without_further_crops
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.raw_cases import find_dataset
@@ -180,19 +180,16 @@ class Cascade:
         """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold.
 
         Raises:
-            MissingArtifactError: If there are none, or the crops were written by a version that is not supported.
+            MissingArtifactError: If there are none.
         """
-        splits = read_json(self.preprocessed(branch) / "splits_final.json")
-        if branch == "small_hard" and any(is_further_crop(crop) for split in splits for crop in split["train"]):
-            raise MissingArtifactError(
-                f"{self.raw(branch)}: expected one crop a patient and target, got further ones, which are not "
-                f"supported; run: soars-channels -d {self.source}"
-            )
-        return splits
+        return read_json(self.preprocessed(branch) / "splits_final.json")
 
     def split_hash(self, branch: str) -> str:
-        """Hash of a branch's split."""
-        return json_hash(self.splits(branch))
+        """Hash of a branch's split; further crops of a target leave it as it is."""
+        splits = []
+        for split in self.splits(branch):
+            splits.append({side: without_further_crops(cases) for side, cases in split.items()})
+        return json_hash(splits)
 
     def train_command(self, branch: str, fold: int, plans: str = DEFAULT_PLANS) -> str:
         """The nnU-Net command that trains one fold of a branch."""

@@ -6,6 +6,7 @@ folder of them. What lies under the final name is whole, also after a power cut.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,9 @@ from soars_nnunet.errors import MissingArtifactError
 
 DEPENDENCIES = ("nnunetv2", "torch", "SimpleITK")
 """Packages whose versions go into the provenance."""
+
+NO_FLUSH = (errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EROFS)
+"""Error numbers by which some network file systems say that they do not flush files, or folders."""
 
 
 @contextmanager
@@ -73,22 +77,27 @@ def publish(staging: Path, folder: Path) -> None:
 def _flush_file(path: Path) -> None:
     """Have the system write a file's content to the disk."""
     mode = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows flushes only what is open for writing
-    descriptor = os.open(path, mode)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _flush(os.open(path, mode))
 
 
 def _flush_folder(folder: Path) -> None:
     """Have the system write a folder's names to the disk; Windows opens no folder and does so by itself."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    _flush(os.open(folder, os.O_RDONLY))
+
+
+def _flush(descriptor: int) -> None:
+    """Flush what was opened, and close it.
+
+    Raises:
+        OSError: If the disk is full or fails; not if the file system knows no flush.
+    """
     try:
         os.fsync(descriptor)
-    except OSError:  # some network file systems have no flush of folders
-        pass
+    except OSError as error:
+        if error.errno not in NO_FLUSH:
+            raise
     finally:
         os.close(descriptor)
 

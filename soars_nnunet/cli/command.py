@@ -26,9 +26,20 @@ CLOSED_PIPE = 141
 """Exit code where the reader of the output has gone: 128 and the number of SIGPIPE."""
 
 
+class ReaderGoneError(Exception):
+    """Nobody reads the command's output any more, as after ``| head``."""
+
+
 def say(text: str) -> None:
-    """Print at once, also where the output is a file or a pipe."""
-    print(text, flush=True)
+    """Print at once, also where the output is a file or a pipe.
+
+    Raises:
+        ReaderGoneError: If nobody reads the output any more.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
 
 
 def make_parser(command: Command, add_arguments: AddArguments) -> argparse.ArgumentParser:
@@ -62,7 +73,7 @@ def make_main(name: str, add_arguments: AddArguments, run: Run) -> Main:
         _set_up_process()
         try:
             run(arguments)
-        except BrokenPipeError:
+        except ReaderGoneError:
             return _quiet_end()
         except (ValueError, OSError) as error:
             print(f"error: {_one_line(error)}", file=sys.stderr)

@@ -46,7 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
         progress=say,
     )
     say(format_table(evaluation))
-    stem = "evaluation" if arguments.folds is None else f"evaluation_folds_{'_'.join(map(str, arguments.folds))}"
+    stem = "evaluation"
+    if arguments.folds is not None:
+        stem += "_folds_" + "_".join(str(fold) for fold in sorted(set(arguments.folds)))
     for path in write_evaluation(evaluation, folder, stem):
         say(f"wrote {path}")
     decided = "" if arguments.folds is None else " (of some folds, so nothing is decided)"

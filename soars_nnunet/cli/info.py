@@ -11,10 +11,9 @@ from textwrap import wrap
 
 from soars_nnunet import __version__
 from soars_nnunet.cascade.environment import trainer_folder
-from soars_nnunet.cascade.manifest import Manifest, trained_manifests
+from soars_nnunet.cascade.manifest import Manifest, all_manifests
 from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.cli.command import make_main, say
-from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import TIERS, Profile, available_profiles, load_profile
 
 PACKAGES = ("nnunetv2", "torch")
@@ -77,25 +76,29 @@ def model_lines() -> list[str]:
     folder = os.environ.get("nnUNet_results")
     if not folder:
         return ["trained cascades: nnUNet_results is not set"]
-    try:
-        manifests = trained_manifests(Path(folder))
-    except MissingArtifactError as error:
-        return [f"trained cascades in {folder}: {error}"]
-    if not manifests:
+    lines = []
+    for path in all_manifests(Path(folder)):
+        try:
+            description = _describe(path)
+        except ValueError as error:  # a damaged manifest, or one of another form
+            description = str(error)
+        if description:
+            lines.append(f"  {path.parent.relative_to(folder)}: {description}")
+    if not lines:
         return [f"trained cascades in {folder}: none"]
-    lines = [f"trained cascades in {folder}:"]
-    for path in manifests:
-        lines.append(f"  {path.parent.relative_to(folder)}: {_describe(path)}")
-    return lines
+    return [f"trained cascades in {folder}:", *lines]
 
 
 def _describe(path: Path) -> str:
-    """Profile of a trained cascade, and the folds of each branch."""
+    """Profile of a trained cascade, and the folds of each branch; empty where some branch is not trained."""
     manifest = Manifest.load(path)
     branches = []
     for key, branch in manifest.branches.items():
-        folds = " ".join(map(str, trained_folds(path.parent / branch.model)))
-        branches.append(f"{key} (folds {folds})")
+        folds = trained_folds(path.parent / branch.model)
+        if not folds:
+            return ""
+        numbers = " ".join(str(fold) for fold in folds)
+        branches.append(f"{key} (folds {numbers})")
     return f"{manifest.profile.name}; {', '.join(branches)}"
 
 

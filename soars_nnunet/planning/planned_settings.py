@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from soars_nnunet.cascade.case_names import without_further_crops
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.errors import InputError
@@ -55,7 +56,7 @@ def mean_training_cases(cascade: Cascade, branch: str) -> float:
     """Training cases of a fold, the mean over folds."""
     counts = []
     for split in cascade.splits(branch):
-        counts.append(len(split["train"]))
+        counts.append(len(without_further_crops(split["train"])))
     return float(np.mean(counts))
 
 

@@ -91,12 +91,14 @@ class JoinedBranch:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JoinedBranch:
         """Of its entry in the plans."""
-        loss = {"dice_absent_classes": False, "side_output_weights": EQUAL_WEIGHTS, **data["loss"]}
+        defaults = {"dice_absent_classes": False, "side_output_weights": EQUAL_WEIGHTS}
+        known = {field.name for field in fields(LossSettings)}
+        loss = {name: to_tuples(value) for name, value in {**defaults, **data["loss"]}.items() if name in known}
         return cls(
             plans=data["plans"],
             classes=to_tuples(data["classes"]),
             patch_size=to_tuples(data["patch_size"]),
-            loss=LossSettings(**{name: to_tuples(value) for name, value in loss.items()}),
+            loss=LossSettings(**loss),
         )
 
 

@@ -25,7 +25,7 @@ from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
 from soars_nnunet.stratification.branch_files import write_branch_json, write_branch_labels
-from soars_nnunet.stratification.dataset_names import branch_dataset_names
+from soars_nnunet.stratification.dataset_names import branch_dataset_names, others_with_ids_of
 from soars_nnunet.stratification.findings import Stratification
 from soars_nnunet.stratification.label_match import match_labels
 from soars_nnunet.stratification.splits import split_patients
@@ -105,12 +105,18 @@ def stratify(
 
 
 def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | None:
-    """Names of the datasets that the source was stratified into before; None if some branch has none."""
-    if not Cascade.path(source).is_file():
+    """Names of the datasets that the source was stratified into before.
+
+    None if some branch has none, if other datasets have their ids by now, or if the record cannot be read.
+    """
+    try:
+        present = Cascade.load(source).datasets
+    except ValueError:  # none yet, or a damaged one, which is written anew
         return None
-    present = Cascade.load(source).datasets
     names = {branch.key: present[branch.key] for branch in branches if branch.key in present}
-    return names if len(names) == len(branches) else None
+    if len(names) < len(branches) or others_with_ids_of(names):
+        return None
+    return names
 
 
 def _read_dataset_json(source: str) -> dict[str, Any]:

@@ -161,7 +161,7 @@ class SOARSTrainer(nnUNetTrainer):
     @cached_property
     def not_annotated_in_patches(self) -> dict[str, tuple[int, ...]]:
         """The same for training patches, which may be mirrored."""
-        if not self.settings.p_mirror:
+        if not self.settings.p_mirror:  # then the plans need not know both sides
             return self.not_annotated
         return on_both_sides(self.not_annotated, self.settings.mirror.known_classes)
 

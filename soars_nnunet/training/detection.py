@@ -132,12 +132,15 @@ class SOARSDetectionTrainer(SOARSTrainer):
         heatmaps = gaussian_heatmaps(patch.positions_mm, centers, self.settings.sigma_mm) * patch.inside
         if self.settings.p_mirror:
             mirrored = _is_mirrored(patch.positions_mm, patch.inside)
-            heatmaps[mirrored] = heatmaps[mirrored][:, self._partners]
+            heatmaps[mirrored] = heatmaps[mirrored][:, self._partners()]
         return {**batch, "data": patch.images.contiguous(), "target": [heatmaps] * NUM_BLOCKS}
 
-    @property
     def _partners(self) -> torch.Tensor:
-        """(T,) row of each target's partner; classes come with the background in front."""
+        """(T,) row of each target's partner; classes come with the background in front.
+
+        No property: nnU-Net reads every one of a trainer when a training starts, and this fails where a dataset has
+        one side alone.
+        """
         partners = [index - 1 for index in self.settings.mirror.known_classes[1:]]
         return torch.tensor(partners, device=self.device)
 

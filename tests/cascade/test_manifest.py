@@ -129,6 +129,13 @@ def test_a_cascade_is_trained_once_every_branch_has_a_fold(cascade_copy):
         find_manifest(results)
 
 
+def test_a_manifest_of_another_form_hides_no_trained_cascade(cascade_copy):
+    results = cascade_copy.manifest(DEFAULT_PLANS).parents[2]
+    write_json(results / "Dataset001_Old" / "SOARS__Old" / "manifest.json", {"branches": {"anchor": {"model": "none"}}})
+    write_json(results / "Dataset002_Old" / "SOARS__Old" / "manifest.json", ["branches"])
+    assert find_manifest(results) == cascade_copy.manifest(DEFAULT_PLANS)
+
+
 def test_the_only_trained_cascade_is_found(untrained_cascade, tmp_path):
     results = untrained_cascade.manifest(DEFAULT_PLANS).parents[2]
     assert find_manifest(results) == untrained_cascade.manifest(DEFAULT_PLANS)

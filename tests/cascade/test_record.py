@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.storage import json_hash, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
 
 
@@ -62,13 +62,14 @@ def test_the_split_hash_is_of_the_split(cascade):
     assert cascade.split_hash("anchor") != before
 
 
-def test_further_crops_are_refused_in_small_hard_alone(cascade):
-    for branch in ("anchor", "small_hard"):
-        splits = [{"train": ["a__Ear_L", "a__Ear_L-jitter2"], "val": ["b__Ear_L"]}]
-        write_json(cascade.preprocessed(branch) / "splits_final.json", splits)
-    assert cascade.splits("anchor") == splits
-    with pytest.raises(MissingArtifactError, match="got further ones.*run: soars-channels -d Dataset007_Neck"):
-        cascade.splits("small_hard")
+def test_further_crops_leave_the_hash_of_a_split_as_it_is(cascade):
+    path = cascade.preprocessed("small_hard") / "splits_final.json"
+    plain = [{"train": ["a__Ear_L"], "val": ["b__Ear_L"]}]
+    write_json(path, plain)
+    hashed = cascade.split_hash("small_hard")
+    further = [{"train": ["a__Ear_L", "a__Ear_L-jitter2"], "val": ["b__Ear_L"]}]
+    write_json(path, further)
+    assert cascade.splits("small_hard") == further and cascade.split_hash("small_hard") == hashed == json_hash(plain)
 
 
 def test_nothing_of_one_branch_or_variant_lies_where_another_ones_does(cascade):

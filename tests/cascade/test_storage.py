@@ -9,6 +9,7 @@ import pytest
 
 import soars_nnunet
 from soars_nnunet.cascade.storage import (
+    NO_FLUSH,
     file_hash,
     json_hash,
     new_staging,
@@ -72,6 +73,16 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_json(path, [2])
     assert read_json(path) == [1] and os.listdir(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("number", NO_FLUSH)
+def test_a_file_system_without_flush_is_written_all_the_same(tmp_path, monkeypatch, number):
+    def refused(file):
+        raise OSError(number, "no flush here")
+
+    monkeypatch.setattr(os, "fsync", refused)
+    write_json(tmp_path / "a.json", [1])
+    assert read_json(tmp_path / "a.json") == [1]
 
 
 def test_texts_keep_their_letters_and_line_ends(tmp_path):

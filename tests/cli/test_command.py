@@ -67,6 +67,11 @@ def test_arguments_of_the_process_are_taken_without_others(monkeypatch, capsys):
     assert seen == [5]
 
 
+def test_another_broken_pipe_is_an_error(capsys):
+    assert raising(BrokenPipeError("a worker has gone"))([]) == 2
+    assert capsys.readouterr().err == "error: a worker has gone\n"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
 def test_a_reader_that_has_gone_is_no_error():
     code = "import sys, time; from soars_nnunet.cli.info import main; time.sleep(0.5); sys.exit(main([]))"

@@ -42,5 +42,5 @@ def test_all_folds_decide(outcome, capfd):
 
 def test_some_folds_are_named_and_decide_nothing(outcome, capfd):
     assert cross_validate.main(["-d", "42", "--device", "cpu", "--folds", "1", "0"]) == 0
-    assert [1, 0] in outcome["asked"] and outcome["stem"] == "evaluation_folds_1_0"
+    assert [1, 0] in outcome["asked"] and outcome["stem"] == "evaluation_folds_0_1"
     assert "(of some folds, so nothing is decided):" in capfd.readouterr().out

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import file_hash, read_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.phantom.dataset import write_phantom_dataset
@@ -277,6 +278,33 @@ def test_ids_of_another_dataset_are_passed_over_and_stay_so(raw):
     for name in expected.values():
         shutil.rmtree(raw / name)
     assert stratify(42, HN42, StratifyOptions(num_folds=2)).cascade.datasets == expected, "the record knows them"
+
+
+def test_ids_that_others_took_since_are_not_used_again(raw):
+    write_source(raw)
+    first = stratify(42, HN42, StratifyOptions(num_folds=2)).cascade
+    first.raw("anchor").rename(raw / "Dataset421_Chest")
+    again = stratify(42, HN42, StratifyOptions(num_folds=2)).cascade
+    ids = [path.name[:10] for path in raw.iterdir()]
+    assert len(ids) == len(set(ids)) and again.datasets["anchor"] == "Dataset011_Neck_Anchor"
+
+
+def test_the_source_itself_is_never_overwritten(raw):
+    source = raw / "Dataset011_Neck"
+    write_source(raw)
+    (raw / SOURCE).rename(source)
+    (raw / "Dataset111_Chest").mkdir()
+    before = file_hash(source / "labelsTr" / "a.nii.gz")
+    names = stratify(11, HN42, StratifyOptions(num_folds=2)).cascade.datasets.values()
+    assert min(names) == "Dataset021_Neck_Anchor" and file_hash(source / "labelsTr" / "a.nii.gz") == before
+
+
+def test_a_damaged_record_is_written_anew(raw):
+    write_source(raw)
+    cascade = stratify(42, HN42, StratifyOptions(num_folds=2)).cascade
+    Cascade.path(cascade.source).write_text("{")
+    assert stratify(42, HN42, StratifyOptions(num_folds=2)).cascade == cascade
+    assert Cascade.load(42) == cascade
 
 
 def test_baseline_holds_every_organ_and_is_no_branch_of_the_cascade(raw):

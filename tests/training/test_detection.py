@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,15 @@ def trainer(tmp_path, monkeypatch):
     labels = {"background": 0, **{f"target{i}": i for i in range(1, NUM_TARGETS + 1)}}
     dataset_json = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
     return SOARSDetectionTrainer(make_plans(), "3d_fullres", 0, dataset_json, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("classes", [None, (0, 2, 1, 3)], ids=["one side alone", "both sides"])
+def test_nnunet_may_read_whatever_a_trainer_has(trainer, classes):
+    """It does so when a training starts, for its debug.json; plans of one side, or stock ones, know no mirror order."""
+    trainer.settings = replace(trainer.settings, mirror=MirrorOrder(classes=classes, channels=(0,)))
+    Path(trainer.output_folder).mkdir(parents=True, exist_ok=True)
+    trainer._save_debug_information()
+    assert (Path(trainer.output_folder) / "debug.json").is_file()
 
 
 def batch_of(trainer, data, key="case"):
