@@ -71,6 +71,7 @@ def test_evaluation_uses_the_same_running_statistics():
     assert relative(*outputs) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moving", ["weights", "alphas"])
 def test_compiled_and_kept_equal_recomputed(moving):
     """As nnU-Net compiles on a GPU, traced without code generation; and without the checkpoint."""

@@ -138,6 +138,7 @@ def test_a_windows_points_follow_its_voxels(cascade_copy):
             assert labels[0, z, y, x] == (max(segmentation[(0, *at)], 0) if inside else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 def test_fine_tuned_models_are_ordinary_ones(cascade_copy, frozen):
     moved = ["mid_level", "detection", "small_hard"] if frozen else ["anchor", "mid_level", "detection", "small_hard"]
@@ -227,6 +228,7 @@ def test_labels_of_no_organ_are_background(cascade_copy):
     assert (drawn > 0).any() and (trainer._prepared(batch)["target"][0] == 0).all()
 
 
+@pytest.mark.slow
 def test_a_cascade_of_two_tiers_is_fine_tuned(cascade_copy):
     record = read_json(Cascade.path(cascade_copy.source))
     record["datasets"] = {key: record["datasets"][key] for key in ("anchor", "mid_level")}

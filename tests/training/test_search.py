@@ -130,10 +130,8 @@ def test_search_runs_on_disjoint_patients(cascade_copy, branch, monkeypatch):
     assert (Path(trainer.output_folder) / "gammas.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    ("branch", "epoch"),
-    [("anchor", 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in (("anchor", 1), ("detection", 2)))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("branch", "epoch"), [("anchor", 2), ("anchor", 1), ("detection", 2)])
 def test_killed_search_ends_like_an_uninterrupted_one(cascade_copy, branch, epoch):
     whole = search_of(cascade_copy, branch)
     whole.run_training()
