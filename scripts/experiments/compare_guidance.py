@@ -14,7 +14,7 @@ import argparse
 import sys
 
 from scripts.experiments.paired import evaluation_dice, paired_table
-from scripts.experiments.runner import EVERYWHERE, Runner, add_options, parse
+from scripts.experiments.runner import Runner, add_options, parse
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 
 ARMS = {
@@ -23,6 +23,9 @@ ARMS = {
     "anchors out of fold": ("OutOfFold", "anchor"),
 }
 """Plans name and ``--guidance`` of each arm."""
+
+TILES = ("--tiling", "everywhere-large")
+"""All of the patient's box, on few large tiles: the arms differ in guidance alone, and are predicted sooner."""
 
 
 class Comparison(Runner):
@@ -48,14 +51,14 @@ class Comparison(Runner):
             names.append(plans)
         trainings = [(plans, fold) for fold in folds for plans in names]
         self.map(lambda training: self.train("mid_level", training[0], training[1]), trainings)
-        self.map(lambda plans: self.cross_validate(plans, EVERYWHERE), names)
+        self.map(lambda plans: self.cross_validate(plans, TILES), names)
         dice = {arm: evaluation_dice(self.evaluation(plans), "mid_level") for arm, (plans, _) in ARMS.items()}
         return paired_table(dice, [split["val"] for split in self.cascade.splits()])
 
     def channels(self, log: str, options: list[str]) -> None:
         """Anchors' output as guidance."""
         command = ["soars-channels"] + self.common()
-        command += EVERYWHERE
+        command += TILES
         self.run(log, command + options)
 
 

@@ -189,7 +189,7 @@ class Runner:
         command += options
         name = "evaluation.json"
         if folds:
-            numbers = [str(fold) for fold in folds]
+            numbers = [str(fold) for fold in sorted(set(folds))]
             command.append("--folds")
             command += numbers
             name = f"evaluation_folds_{'_'.join(numbers)}.json"
