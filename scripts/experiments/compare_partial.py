@@ -43,7 +43,6 @@ def prepare(arm: str, options: argparse.Namespace) -> None:
         entries |= file_entries(options.partial, more)
     write_reference_dataset(raw_folder() / name, options.complete, entries)
     choices = StratifyOptions(
-        ids=[500 + 10 * (number - 100) + index for index in range(5)],
         num_folds=options.folds,
         not_annotated=options.partial / "cases.json" if arm == "added, masked" else None,
         empty_means_absent=arm == "added, unmasked",
