@@ -240,6 +240,7 @@ def _is_trained(path: Path) -> bool:
     if not isinstance(branches, dict) or not branches:
         return False
     for branch in branches.values():
-        if not any((path.parent / branch["model"]).glob(f"fold_*/{CHECKPOINT}")):
+        model = branch.get("model") if isinstance(branch, dict) else None
+        if not isinstance(model, str) or not any((path.parent / model).glob(f"fold_*/{CHECKPOINT}")):
             return False
     return True

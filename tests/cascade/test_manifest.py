@@ -133,6 +133,7 @@ def test_a_manifest_of_another_form_hides_no_trained_cascade(cascade_copy):
     results = cascade_copy.manifest(DEFAULT_PLANS).parents[2]
     write_json(results / "Dataset001_Old" / "SOARS__Old" / "manifest.json", {"branches": {"anchor": {"model": "none"}}})
     write_json(results / "Dataset002_Old" / "SOARS__Old" / "manifest.json", ["branches"])
+    write_json(results / "Dataset003_Old" / "SOARS__Old" / "manifest.json", {"branches": {"anchor": ["model"]}})
     assert find_manifest(results) == cascade_copy.manifest(DEFAULT_PLANS)
 
 

@@ -1,23 +1,11 @@
 """Centres and boxes of organs, against all voxels at once and SimpleITK's statistics."""
 
 import numpy as np
-import pytest
 import SimpleITK as sitk
 
 from soars_nnunet.geometry.organ_centers import label_boxes, organ_centers_mm
 
 SPACING = np.array([3.0, 1.0, 1.5])
-
-
-@pytest.fixture(params=[np.uint8, np.int8, np.int16])
-def labels(request):
-    volume = np.zeros((10, 12, 14), dtype=request.param)
-    volume[2:4, 3:7, 5] = 1
-    volume[8, 9:11, 2:13] = 2
-    volume[5, 5, 5] = 3
-    if request.param is not np.uint8:
-        volume[0] = -1  # nnU-Net's mark for outside the non-zero region
-    return volume
 
 
 def test_centers_of_unions(labels):

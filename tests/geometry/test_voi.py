@@ -11,17 +11,6 @@ from soars_nnunet.geometry.voi import crop_box, sample_on_box, target_extents_mm
 SPACING = np.array([3.0, 1.0, 1.5])
 
 
-@pytest.fixture(params=[np.uint8, np.int8, np.int16])
-def labels(request):
-    volume = np.zeros((10, 12, 14), dtype=request.param)
-    volume[2:4, 3:7, 5] = 1
-    volume[8, 9:11, 2:13] = 2
-    volume[5, 5, 5] = 3
-    if request.param is not np.uint8:
-        volume[0] = -1  # nnU-Net's mark for outside the non-zero region
-    return volume
-
-
 def test_extents_of_unions(labels):
     targets = [(1,), (1, 2), (3,), (4,), (9, 3)]
     extents = target_extents_mm(labels, targets, SPACING)
