@@ -114,6 +114,12 @@ class RegimeSettings:
     p_intensity: float = setting(
         "Probability of nnU-Net's intensity augmentation of the CT.", PROBABILITY, PAPER, default=0.0
     )
+    p_noise_sharpness: float = setting(
+        "Probability of noise of 10 to 40 HU in a patch of the CT, and that of a blur or a sharpening.",
+        PROBABILITY,
+        OURS,
+        default=0.0,
+    )
     p_guidance_corruption: float = setting(
         "Probability of each error (blur, shift, missing organ) put into guidance channels.",
         PROBABILITY,

@@ -15,17 +15,25 @@ from typing import Any
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform, ImageOnlyTransform
+from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
+from batchgeneratorsv2.transforms.noise.sharpen import SharpeningTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import DownsampleSegForDSTransform
-from batchgeneratorsv2.transforms.utils.random import RandomTransform
+from batchgeneratorsv2.transforms.utils.random import OneOfTransform, RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from soars_nnunet.settings.branch_settings import BranchSettings
 
 NUM_COORDINATE_CHANNELS = 4
+NOISE_HU = (10.0, 40.0)
+"""Deviation of a CT's noise, from a thick slice and a smooth kernel to a thin one and a sharp kernel; ours."""
+BLUR_VOXELS = (0.5, 1.0)
+"""Deviation of a blur: that of nnU-Net's own."""
+SHARPENING = (0.05, 0.2)
+"""Share of the Laplacian that a sharpening takes off; the largest is the library's own."""
 
 
 class SplitCoordinates(BasicTransform):
@@ -78,6 +86,28 @@ class OnChannels(BasicTransform):
         changed = self.transform(image=(part - mean) / deviation)["image"]
         image[self.channels] = changed * deviation + mean
         data_dict["image"] = image
+        return data_dict
+
+
+class AboveFloor(BasicTransform):
+    """Apply an image transform where the image is above its least value.
+
+    Air lies below the window of the CT and stays at its floor in every scan, however noisy.
+
+    Args:
+        transform: Of the image (C, Z, Y, X).
+    """
+
+    def __init__(self, transform: BasicTransform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def apply(self, data_dict: dict[str, Any], **params: Any) -> dict[str, Any]:
+        """Change the image, but for its floor; a constant patch stays."""
+        image = data_dict["image"]
+        floor = image.amin()
+        changed = self.transform(image=image.clone())["image"].clamp(min=floor)
+        data_dict["image"] = torch.where(image > floor, changed, image)
         return data_dict
 
 
@@ -161,6 +191,21 @@ def intensity_transforms() -> ComposeTransforms:
     return ComposeTransforms(of_intensities)
 
 
+def noise_and_sharpness(probability: float, hu_per_unit: float) -> ComposeTransforms:
+    """What scanners, kernels and slice thicknesses change in a CT, whose HU mean the same in all of them.
+
+    Args:
+        probability: Of noise in a patch, and of a blur or a sharpening before it.
+        hu_per_unit: HU that make one unit of the image.
+    """
+    blur = GaussianBlurTransform(BLUR_VOXELS, synchronize_axes=False)
+    sharpness = OneOfTransform([blur, SharpeningTransform(SHARPENING, p_clamp_intensities=1)])
+    smallest, largest = NOISE_HU
+    # the library's noise_variance is a standard deviation
+    noise = GaussianNoiseTransform((smallest / hu_per_unit, largest / hu_per_unit))
+    return ComposeTransforms([RandomTransform(sharpness, probability), RandomTransform(AboveFloor(noise), probability)])
+
+
 def guidance_corruption(probability: float, max_voxels: int) -> ComposeTransforms:
     """Errors of a guiding network: each of blur, shift and a missing organ comes with the given probability."""
     blur = GaussianBlurTransform((0.5, 2.0), synchronize_axes=True, p_per_channel=0.5)
@@ -185,8 +230,9 @@ def patch_transforms(
         patch_size: Final (Z, Y, X) patch.
         deep_supervision_scales: One scale a supervised output, or None.
         settings: Regime values for training (``p_scaling``, ``scaling``, ``p_rotation``, ``rotation_deg``,
-            ``p_intensity``, ``p_guidance_corruption``, ``guidance_shift_voxels``, ``p_guidance_dropout``,
-            ``p_mirror``, ``mirror``); None for validation (no augmentation).
+            ``p_intensity``, ``p_noise_sharpness``, ``hu_per_unit``, ``p_guidance_corruption``,
+            ``guidance_shift_voxels``, ``p_guidance_dropout``, ``p_mirror``, ``mirror``); None for validation
+            (no augmentation).
         carry_coordinates: The last four image channels are coordinates.
     """
     transforms: list[BasicTransform] = []
@@ -226,6 +272,9 @@ def _value_transforms(settings: BranchSettings) -> list[BasicTransform]:
     if settings.p_intensity:
         on_ct = OnChannels(intensity_transforms(), slice(0, 1), standardise=True)
         transforms.append(RandomTransform(on_ct, settings.p_intensity))
+    if settings.p_noise_sharpness:
+        of_scanners = noise_and_sharpness(settings.p_noise_sharpness, settings.hu_per_unit)
+        transforms.append(OnChannels(of_scanners, slice(0, 1)))
     if settings.p_guidance_corruption:
         corruption = guidance_corruption(settings.p_guidance_corruption, settings.guidance_shift_voxels)
         transforms.append(OnChannels(corruption, slice(1, None)))

@@ -9,7 +9,15 @@ from scipy import ndimage
 
 from soars_nnunet.settings.branch_settings import MirrorOrder
 from soars_nnunet.settings.regime import load_regime
-from soars_nnunet.training.transforms import DropChannel, MirrorSides, OnChannels, ShiftChannels, patch_transforms
+from soars_nnunet.training.transforms import (
+    AboveFloor,
+    DropChannel,
+    MirrorSides,
+    OnChannels,
+    ShiftChannels,
+    noise_and_sharpness,
+    patch_transforms,
+)
 
 PATCH = (12, 14, 16)
 STILL = replace(load_regime("demo", "mid_level"), p_scaling=0.0, scaling=(1.0, 1.0))
@@ -51,6 +59,38 @@ def test_a_constant_ct_survives_the_intensity_transforms(patch):
     flat = torch.cat((torch.full((1, *PATCH), 0.3), patch[0][1:])), patch[1]
     for image, _ in augmented(flat, 20, p_intensity=1.0):
         assert image.isfinite().all() and (image[0] - 0.3).abs().max() < 0.01
+
+
+def test_noise_and_sharpness_keep_the_mean_hu_and_other_channels(patch):
+    """The CT's unit is 150 HU here; its first slices are air at the window's floor, 0."""
+    np.random.seed(0)  # the library draws from both
+    ct = patch[0][:1] + 3
+    ct[:, :5] = 0
+    results = augmented((torch.cat((ct, patch[0][1:])), patch[1]), 60, p_noise_sharpness=0.5, hu_per_unit=150.0)
+    changes = []
+    for image, labels in results:
+        changes.append(float((image[0] - ct[0]).abs().mean()))
+        assert (image[0][:3] == 0).all() and abs(image[0].mean() - ct.mean()) < 0.03
+        torch.testing.assert_close(image[1:], patch[0][1:], rtol=0, atol=1e-6)
+        assert torch.equal(labels, patch[1])
+    unchanged = sum(change < 1e-6 for change in changes)
+    assert 5 < unchanged < 27, "a quarter stays as it is"
+
+
+def test_noise_has_the_deviation_that_is_asked_for_above_the_floor_alone():
+    """The library calls its standard deviation a variance: 10 to 40 HU with a unit of 100 are 0.1 to 0.4."""
+    image = torch.full((1, 30, 30, 30), 5.0)
+    image[:, :10] = 0
+    _, noise = noise_and_sharpness(1.0, 100.0).transforms
+    np.random.seed(0)
+    deviations = []
+    for _ in range(30):
+        noisy = noise(image=image.clone())["image"]
+        assert (noisy[:, :10] == 0).all()
+        deviations.append(float(noisy[:, 10:].std()))
+    assert 0.095 < min(deviations) < 0.18 and 0.32 < max(deviations) < 0.41
+    flat = torch.full((1, 4, 4, 4), 0.3)
+    assert torch.equal(AboveFloor(noise)(image=flat)["image"], flat)
 
 
 def test_guidance_is_corrupted_and_the_ct_is_not(patch):
