@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -103,6 +103,16 @@ class Profile:
             if organ.target:
                 targets[organ.target] = targets.get(organ.target, ()) + (organ,)
         return targets
+
+    def in_one_tier(self) -> Profile:
+        """The same organs, those of the mid-level tier among the anchors: one network then segments both.
+
+        Organs with a detection target stay what they are.
+        """
+        organs = []
+        for organ in self.organs:
+            organs.append(organ if organ.target else replace(organ, tier="anchor"))
+        return replace(self, organs=tuple(organs))
 
     def mirrored(self, name: str) -> str:
         """Organ or detection target on the other side; the name itself on the midline.

@@ -214,3 +214,16 @@ def test_json_in_another_encoding_is_refused(tmp_path):
     path.write_bytes(json.dumps(small_profile(), ensure_ascii=False).replace("Lt", "Ö").encode("latin-1"))
     with pytest.raises(ProfileError):
         load_profile(path)
+
+
+def test_in_one_tier_keeps_targets_and_moves_mid_level_organs_to_the_anchors():
+    profile = load_profile("hn42").in_one_tier()
+    before = load_profile("hn42")
+    assert not profile.tier("mid_level")
+    assert profile.tier("small_hard") == before.tier("small_hard")
+    assert {organ.name for organ in profile.tier("anchor")} == {
+        organ.name for organ in before.organs if organ.tier in ("anchor", "mid_level")
+    }
+    assert [organ.label for organ in profile.organs] == [organ.label for organ in before.organs]
+    assert profile.resolve("parotid lt") == profile.by_name["Parotid_L"]
+    assert before.by_name["Parotid_L"].tier == "mid_level"

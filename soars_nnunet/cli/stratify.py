@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", action="store_true", help="also write one dataset of all organs, for a network to compare with"
     )
     parser.add_argument(
+        "--one-tier",
+        action="store_true",
+        help="segment mid-level organs together with the anchors, by one network: half the training, no guidance",
+    )
+    parser.add_argument(
         "--folds",
         type=int,
         default=stated("folds"),
@@ -67,7 +72,10 @@ def run(arguments: argparse.Namespace) -> None:
         empty_means_absent=arguments.empty_means_absent,
         baseline=arguments.baseline,
     )
-    done = stratify(arguments.dataset, load_profile(arguments.profile), options, progress=say)
+    profile = load_profile(arguments.profile)
+    if arguments.one_tier:
+        profile = profile.in_one_tier()
+    done = stratify(arguments.dataset, profile, options, progress=say)
     _say_differences(done)
     if done.assumed:
         listed = "that the file does not list " if arguments.not_annotated else ""

@@ -1,5 +1,7 @@
 import pytest
 
+from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cli import stratify
 
 
@@ -47,3 +49,11 @@ def test_stratify_says_what_it_left_out_and_what_is_next(stratified):
     assert "in profile hn42, not in the dataset: Cerebellum, Eye_L" in stratified
     assert "Dataset421_Neck_Anchor: written" in stratified
     assert stratified.splitlines()[-1] == "next: soars-plan -d 42"
+
+
+def test_one_tier_writes_one_dataset_of_all_organs(source):
+    assert stratify.main(["-d", "42", "-p", "hn42", "--folds", "2", "--one-tier"]) in (0, None)
+    cascade = Cascade.load(42)
+    assert set(cascade.datasets) <= {"anchor", "detection", "small_hard"}
+    organs = [name for name, _ in branch_labels(cascade, "anchor")]
+    assert organs == ["Brainstem", "Parotid_L", "Parotid_R"]
