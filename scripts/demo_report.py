@@ -1,6 +1,9 @@
-"""After the demo: detection errors of the test phantoms, and a PNG of CT slices with contours.
+"""Pictures of what demo.sh segmented, and for the phantoms how far detected centres are off.
 
-python -m scripts.demo_report DEMO_OUTPUT [-o FOLDER]
+    python -m scripts.demo_report real DEMO_OUTPUT [-o FOLDER]
+    python -m scripts.demo_report phantoms DEMO_OUTPUT [-o FOLDER]
+
+The first draws the real CT that lies in demo/, the second the first test phantom; reference above prediction.
 """
 
 import argparse
@@ -10,15 +13,22 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from matplotlib import colormaps
-from matplotlib.figure import Figure
 
+from scripts import overlay
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.html_report.contours import Slice, draw_slice
+from soars_nnunet.html_report import contours
+from soars_nnunet.html_report.contours import Color, Slice
 from soars_nnunet.profile import Organ, Profile, load_profile
 
 TIER_COLORS = {"anchor": "Blues", "mid_level": "Greens", "small_hard": "autumn"}
 """Colour map of each tier's organs."""
 WINDOW_HU = (-200, 300)
+CASE = "openkbp_233"
+"""The real CT."""
+REAL_CT = Path(__file__).parents[1] / "demo" / CASE
+MARGIN_MM = 60.0
+"""Around the organs of the real CT, so that arms and shoulders do not make its slices small."""
+REFERENCE, PREDICTION = "reference", "prediction"
 
 
 def print_detection(prediction: Path, truth: Path) -> None:
@@ -57,65 +67,85 @@ def true_center_mm(image: sitk.Image, organs: Sequence[Organ]) -> tuple[float, .
     return image.TransformContinuousIndexToPhysicalPoint(center_vox.tolist())
 
 
-def draw_overlay(prediction: Path, dataset: Path, path: Path) -> None:
-    """Draw axial, coronal and sagittal slices of the first test phantom, reference above prediction."""
+def draw_phantom(demo: Path, path: Path) -> None:
+    """Draw axial, coronal and sagittal slices of the first test phantom."""
     profile = load_profile("hn42")
+    dataset, prediction = demo / "nnUNet_raw" / "Dataset042_Phantom", demo / "prediction"
     case = sorted(prediction.glob("phantom_*.nii.gz"))[0].name
-    ct = read_array(dataset / "imagesTs" / case.replace(".nii.gz", "_0000.nii.gz"))
-    truth = read_array(dataset / "labelsTs" / case)
-    chiasm = middle(truth, profile, "OpticChiasm")
-    parotid = middle(truth, profile, "Parotid_L")
+    labels: dict[str, tuple[Path, Path | None]] = {
+        REFERENCE: (dataset / "labelsTs" / case, None),
+        PREDICTION: (prediction / case, None),
+    }
+    ct = dataset / "imagesTs" / case.replace(".nii.gz", "_0000.nii.gz")
+    volumes = overlay.read_volumes(ct, labels, profile)
+    chiasm = volumes.middle(REFERENCE, profile.by_name["OpticChiasm"].label)
+    parotid = volumes.middle(REFERENCE, profile.by_name["Parotid_L"].label)
     views = {
         "axial, orbits": Slice(0, chiasm[0]),
         "axial, parotids": Slice(0, parotid[0]),
         "coronal": Slice(1, chiasm[1]),
         "sagittal": Slice(2, chiasm[2]),
     }
-    colors = organ_colors(profile)
-    figure = Figure(figsize=(4 * len(views), 8.6))
-    axes = figure.subplots(2, len(views))
-    volumes = {"reference": truth, "prediction": read_array(prediction / case)}
-    for row, (name, volume) in enumerate(volumes.items()):
-        for column, (title, view) in enumerate(views.items()):
-            panel = axes[row, column]
-            draw_slice(panel, ct, volume, view, colors=colors, window_hu=WINDOW_HU)
-            panel.set_title(f"{name}: {title}", fontsize=10)
-    figure.suptitle("synthetic CT; anchor blue, mid-level green, small & hard red to yellow")
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
+    title = "synthetic CT; anchor blue, mid-level green, small & hard red to yellow"
+    figure = overlay.draw_rows(volumes, views, organ_colors(profile), window_hu=WINDOW_HU, title=title)
+    overlay.save(figure, path)
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Volume (Z, Y, X) of an image file."""
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+def draw_real(prediction: Path, path: Path) -> None:
+    """Draw axial, coronal and sagittal slices of the real CT.
+
+    Args:
+        prediction: Folder of its prediction.
+        path: PNG that is written.
+    """
+    profile = load_profile("openkbp7")
+    labels: dict[str, tuple[Path, Path | None]] = {
+        REFERENCE: (REAL_CT / "labels" / f"{CASE}.nii.gz", REAL_CT / "dataset.json"),
+        PREDICTION: (prediction / f"{CASE}.nii.gz", prediction / "dataset.json"),
+    }
+    volumes = overlay.read_volumes(REAL_CT / "images" / f"{CASE}_0000.nii.gz", labels, profile)
+    volumes = volumes.cropped(REFERENCE, MARGIN_MM)
+    parotid = volumes.middle(REFERENCE, profile.by_name["Parotid_L"].label)
+    larynx = volumes.middle(REFERENCE, profile.by_name["Larynx"].label)
+    cord = volumes.middle(REFERENCE, profile.by_name["SpinalCord"].label)
+    views = {
+        "axial, parotids": Slice(0, parotid[0]),
+        "axial, larynx": Slice(0, larynx[0]),
+        "coronal": Slice(1, parotid[1]),
+        "sagittal": Slice(2, cord[2]),
+    }
+    by_name = contours.organ_colors([organ.name for organ in profile.organs])
+    colors = {organ.label: by_name[organ.name] for organ in profile.organs}
+    title = "OpenKBP patient 233; the mandible is not annotated in the reference"
+    figure = overlay.draw_rows(volumes, views, colors, window_hu=WINDOW_HU, title=title, legend=by_name)
+    overlay.save(figure, path)
 
 
-def middle(labels: np.ndarray, profile: Profile, organ: str) -> list[int]:
-    """Voxel (Z, Y, X) nearest to an organ's centre of mass."""
-    center_vox = np.argwhere(labels == profile.by_name[organ].label).mean(0)
-    return center_vox.round().astype(int).tolist()
-
-
-def organ_colors(profile: Profile) -> Mapping[int, tuple[float, ...]]:
+def organ_colors(profile: Profile) -> Mapping[int, Color]:
     """Colour (red, green, blue; 0 to 1) by label: a range of one colour map a tier."""
     colors = {}
     for tier, colormap in TIER_COLORS.items():
         organs = profile.tier(tier)
         shades = colormaps[colormap](np.linspace(0.45, 0.95, len(organs)))
         for organ, shade in zip(organs, shades, strict=True):
-            colors[organ.label] = tuple(shade[:3].tolist())
+            red, green, blue = shade[:3].tolist()
+            colors[organ.label] = (red, green, blue)
     return colors
 
 
 def main() -> None:
     """Parse, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("real", "phantoms"))
     parser.add_argument("demo", type=Path, metavar="DEMO_OUTPUT", help="what demo.sh wrote")
-    parser.add_argument("-o", "--output", type=Path, help="folder for overlay.png (default: DEMO_OUTPUT)")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the picture (default: in DEMO_OUTPUT)")
     options = parser.parse_args()
-    dataset = options.demo / "nnUNet_raw" / "Dataset042_Phantom"
-    print_detection(options.demo / "prediction", dataset / "labelsTs")
-    draw_overlay(options.demo / "prediction", dataset, (options.output or options.demo) / "overlay.png")
+    if options.what == "real":
+        folder = options.demo / "real"
+        draw_real(folder / "prediction", (options.output or folder) / "real_ct.png")
+        return
+    print_detection(options.demo / "prediction", options.demo / "nnUNet_raw" / "Dataset042_Phantom" / "labelsTs")
+    draw_phantom(options.demo, (options.output or options.demo) / "overlay.png")
 
 
 if __name__ == "__main__":

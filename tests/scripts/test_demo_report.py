@@ -1,10 +1,12 @@
 """scripts/demo_report.py: errors of detected centres on a made-up report."""
 
+import shutil
+
 import numpy as np
 import SimpleITK as sitk
 
-from scripts.demo_report import organ_colors, print_detection
-from soars_nnunet.cascade.storage import write_json
+from scripts.demo_report import CASE, REAL_CT, draw_real, organ_colors, print_detection
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.profile import load_profile
 
 
@@ -44,3 +46,13 @@ def test_every_organ_has_a_color_of_its_own():
     colors = organ_colors(profile)
     assert set(colors) == {organ.label for organ in profile.organs}
     assert len(set(colors.values())) == len(profile.organs)
+
+
+def test_the_real_ct_is_drawn_beside_its_contours(tmp_path):
+    """A prediction that is the reference, in the profile's labels, gives a picture of both."""
+    (tmp_path / "prediction").mkdir()
+    labels = read_json(REAL_CT / "dataset.json")
+    write_json(tmp_path / "prediction" / "dataset.json", labels)
+    shutil.copy(REAL_CT / "labels" / f"{CASE}.nii.gz", tmp_path / "prediction")
+    draw_real(tmp_path / "prediction", tmp_path / "real_ct.png")
+    assert (tmp_path / "real_ct.png").stat().st_size > 50_000
