@@ -33,7 +33,7 @@ from soars_nnunet.profile import load_profile
 from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 from soars_nnunet.training.base import SOARSTrainer
 
-pytest_plugins = ("html_report.cases", "planning.cases")
+pytest_plugins = ("bundles.fixtures", "html_report.cases", "planning.cases")
 
 SHAPE, SPACING_MM = (40, 34, 34), (7.0, 7.0, 7.0)
 OPTIONS = PlanOptions(
@@ -111,6 +111,13 @@ def untrained_cascade(tmp_path_factory):
 def cascade_copy(untrained_cascade, tmp_path, monkeypatch):
     """A copy of the whole tree that a test may damage; the environment points to it."""
     return copy_tree(untrained_cascade, tmp_path / "copy", monkeypatch.setenv)
+
+
+@pytest.fixture
+def model_copy(untrained_cascade, tmp_path):
+    """Model folder of the anchors, which a test may damage."""
+    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
+    return shutil.copytree(folder, tmp_path / folder.name)
 
 
 def copy_tree(cascade: Cascade, root: Path, set_variable) -> Cascade:

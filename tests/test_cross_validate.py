@@ -15,8 +15,9 @@ from soars_nnunet.cli import cross_validate as cross_validate_command
 from soars_nnunet.cross_validate import PredictedCase, _score, cross_validate
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
+from soars_nnunet.networks.model_folder import TrainedCascade
 from soars_nnunet.prediction.options import PredictionOptions
-from soars_nnunet.prediction.postprocess import NO_POSTPROCESSING, format_effects, load_postprocessing
+from soars_nnunet.prediction.postprocess import format_effects
 from soars_nnunet.prediction.predictor import CascadePredictor
 
 
@@ -25,7 +26,7 @@ def array(path):
 
 
 def test_without_a_decision_nothing_is_applied(untrained_cascade):
-    assert load_postprocessing(untrained_cascade.manifest(DEFAULT_PLANS), {}) == NO_POSTPROCESSING
+    assert TrainedCascade(untrained_cascade.manifest(DEFAULT_PLANS)).postprocessing() is None
     assert CascadePredictor(untrained_cascade.manifest(DEFAULT_PLANS)).largest_part == []
 
 

@@ -20,6 +20,7 @@ LAYERS = (
     ("cascade", "images"),
     ("geometry", "networks"),
     ("stratification", "importing", "phantom", "training", "evaluation"),
+    ("bundles",),
     ("prediction",),
     ("guidance",),
     ("planning",),

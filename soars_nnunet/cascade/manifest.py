@@ -86,12 +86,19 @@ class Manifest:
         if not isinstance(data, dict) or not {"profile", "branches", "targets"} <= set(data):
             raise MissingArtifactError(refusal)
         try:
-            return cls._from_dict(data)
+            return cls.from_dict(data)
         except (KeyError, TypeError, AttributeError) as error:
             raise MissingArtifactError(refusal) from error
 
     @classmethod
-    def _from_dict(cls, data: dict[str, Any]) -> Manifest:
+    def from_dict(cls, data: dict[str, Any]) -> Manifest:
+        """A manifest out of JSON.
+
+        Raises:
+            KeyError: If a value is missing.
+            TypeError: If the data is something else.
+            ProfileError: If its profile contradicts itself.
+        """
         branches = {}
         for key, branch in data["branches"].items():
             branches[key] = ManifestBranch.from_dict(branch)
@@ -110,7 +117,11 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it, for ``load``."""
-        write_json(path, {**asdict(self), "profile": self.profile.to_dict()})
+        write_json(path, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored; ``from_dict`` reads it back."""
+        return {**asdict(self), "profile": self.profile.to_dict()}
 
     @property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_
 from soars_nnunet.cascade.stored_cases import load_preprocessed, preprocessing_record, read_channels, write_channels
 from soars_nnunet.cascade.trained import require_folds, require_same_grid, require_same_split
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 from soars_nnunet.progress import Progress, silent
@@ -72,7 +73,7 @@ def write_guidance(
             if kept:
                 continue
             if model is None:  # only where there is work left
-                model = BranchModel(cascade.model(branch, plans), [used], device, tiling)
+                model = BranchModel(ModelFolder(cascade.model(branch, plans)), [used], device, tiling)
             data, _, _ = load_preprocessed(cascade.data(branch, plans), case)
             write_channels(folder, case, guidance(model, torch.from_numpy(data)).cpu().numpy())
     write_json(folder / FINISHED, record)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
-from soars_nnunet.cascade.storage import json_hash, read_json
+from soars_nnunet.cascade.storage import json_hash
+from soars_nnunet.cascade.stored_model import StoredModel
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.body import body_hull, grown_box
 from soars_nnunet.geometry.grid import Grid
@@ -26,7 +26,7 @@ from soars_nnunet.geometry.reach import Reach, join_reaches, reached
 from soars_nnunet.geometry.sides import Sides, join_sides, separate_sides
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.prediction.device_memory import fall_back_to_cpu
-from soars_nnunet.prediction.model_folder import checkpoint_hashes, choose_folds, load_weights
+from soars_nnunet.prediction.loading import load_weights
 from soars_nnunet.prediction.preprocessing import Preprocessing
 from soars_nnunet.prediction.sliding_window import background, in_all_channels, sliding_windows, validate_steps
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, MAX_TILE_VOXELS, Tile, Tiling, large_tile
@@ -54,41 +54,41 @@ class BranchModel:
     """A trained branch of the cascade, ready to run on preprocessed arrays.
 
     Args:
-        folder: nnU-Net model folder with ``plans.json``, ``dataset.json`` and ``fold_*``.
-        folds: Folds to average; None for all that have a final checkpoint.
+        stored: Where its plans and weights are: a training's model folder, or a bundle.
+        folds: Folds to average; None for all that there are.
         device: Where the network runs, and where its inputs and results lie unless they do not fit.
         tiling: Where it runs, and on how large tiles.
         mirror: Average with the output for the mirrored input, left and right swapped in channels and classes.
 
     Raises:
-        MissingArtifactError: If the folder, a checkpoint or a fold is missing or unreadable, if the plans are not of
+        MissingArtifactError: If the plans, the weights or a fold are missing or unreadable, if the plans are not of
             soars-plan, or if the network cannot be mirrored because it knows only one side of an organ.
     """
 
     def __init__(
         self,
-        folder: Path,
+        stored: StoredModel,
         folds: Sequence[int] | None,
         device: torch.device,
         tiling: Tiling = DEFAULT_TILING,
         *,
         mirror: bool = False,
     ) -> None:
-        self.folder = folder
-        self.folds = choose_folds(folder, folds)
+        self.where, self.name = stored.where, stored.name
+        self.folds = stored.choose_folds(folds)
         self.tiling = tiling
         self.device = self.results = device
-        self.dataset_json = read_json(folder / "dataset.json")
-        plans = read_json(folder / "plans.json")
-        self.preprocessing = Preprocessing.of(folder, plans)
+        self.dataset_json = stored.dataset_json
+        plans = stored.plans
+        self.preprocessing = Preprocessing.of(self.where, plans)
         self.plans_hash = json_hash(plans)
         self.plans_manager = PlansManager(plans)
         self.configuration = self.plans_manager.get_configuration(CONFIGURATION)
         self.settings = PlansFile(plans).settings
-        self.fingerprint = checkpoint_hashes(folder, self.folds)
+        self.fingerprint = stored.fingerprint(self.folds)
         self.steps = self.settings.step_size if tiling.step_size is None else [tiling.step_size] * 3
         validate_steps(self.steps)
-        self.networks = [load_weights(folder, fold, self._new_network(), device) for fold in self.folds]
+        self.networks = [load_weights(stored, fold, self._new_network(), device) for fold in self.folds]
         self.mirror = self._mirror_order() if mirror else None
 
     @property
@@ -106,7 +106,7 @@ class BranchModel:
         order = self.settings.mirror
         if order.classes is None or order.channels is None:
             raise MissingArtifactError(
-                f"{self.folder}: expected both sides of all paired organs, trained without some; leave out --tta"
+                f"{self.where}: expected both sides of all paired organs, trained without some; leave out --tta"
             )
         return Swap(channels=list(order.channels), classes=list(order.classes))
 

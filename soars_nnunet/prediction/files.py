@@ -9,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
@@ -31,7 +32,7 @@ Case = tuple[str, Path]
 def predict_files(
     source: Path | Sequence[Case],
     output: Path,
-    manifest: Path,
+    manifest: Path | StoredCascade,
     options: PredictionOptions = DEFAULT_OPTIONS,
     *,
     progress: Progress = silent,
@@ -46,7 +47,7 @@ def predict_files(
     Args:
         source: CT file or folder, or case names and their CT files.
         output: Folder, made if need be.
-        manifest: Of the trained cascade.
+        manifest: Of the trained cascade, or a bundle: what ``CascadePredictor`` takes.
         options: How they are predicted, and which part of them.
         progress: Receives one line per case.
 

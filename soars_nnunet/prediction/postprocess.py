@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from soars_nnunet.cascade.record import POSTPROCESSING
-from soars_nnunet.cascade.storage import provenance, read_json, write_json
+from soars_nnunet.cascade.storage import provenance, write_json
 from soars_nnunet.evaluation.surface import dice
 from soars_nnunet.geometry.components import keep_largest_parts
 from soars_nnunet.profile import Profile
@@ -164,22 +164,20 @@ NO_POSTPROCESSING = Postprocessing(largest_part=[], warnings=[])
 """Labels stay as the networks put them."""
 
 
-def load_postprocessing(manifest: Path, fingerprints: Mapping[str, Sequence[str]]) -> Postprocessing:
+def decided_for(decided: Mapping[str, Any] | None, fingerprints: Mapping[str, Sequence[str]]) -> Postprocessing:
     """What was decided for a cascade.
 
     Args:
-        manifest: Of the cascade; the decision lies beside it, if there is one.
+        decided: The decision of ``StoredCascade.postprocessing``; None without one.
         fingerprints: Hashes of the weights in use, by branch.
 
     Returns:
         Nothing to do without a decision, or if it was taken for other weights; then a warning says so.
     """
-    path = manifest.with_name(POSTPROCESSING)
-    if not path.is_file():
+    if decided is None:
         return NO_POSTPROCESSING
-    decided = read_json(path)
     for branch, hashes in fingerprints.items():
         if not set(hashes) <= set(decided["models"].get(branch, ())):
-            warning = f"{path.name} was decided with other weights and is not applied; rerun soars-cross-validate"
+            warning = f"{POSTPROCESSING} was decided with other weights and is not applied; rerun soars-cross-validate"
             return Postprocessing(largest_part=[], warnings=[warning])
     return Postprocessing(largest_part=decided["largest_part"], warnings=[])

@@ -10,13 +10,13 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.cascade.case_names import name_hashes, patient_of
-from soars_nnunet.cascade.manifest import Manifest
-from soars_nnunet.cascade.record import MANIFEST
+from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.prediction.device_memory import fall_back_to_cpu, retry_out_of_memory
 from soars_nnunet.prediction.inferred import Inference
+from soars_nnunet.prediction.opening import open_cascade
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
-from soars_nnunet.prediction.postprocess import NO_POSTPROCESSING, load_postprocessing
+from soars_nnunet.prediction.postprocess import NO_POSTPROCESSING, decided_for
 from soars_nnunet.prediction.report import ModelRow, OrganRow, Report, organ_rows, target_rows
 from soars_nnunet.prediction.run_branches import run_branches
 from soars_nnunet.prediction.stitching import Stitched, stitch
@@ -32,13 +32,14 @@ class CascadePredictor:
         >>> labels, report = predictor.predict(sitk.ReadImage("ct.nii.gz"))
 
     Args:
-        manifest: Manifest of a trained cascade, or the folder that holds it.
+        trained: Manifest of a trained cascade or the folder that holds it; a bundle, as its folder, zip or opened.
         options: Folds, device, tiling, organs and the like.
 
     Attributes:
         options: As given.
         device: Where the networks run.
         manifest: Of the cascade.
+        bundle: Which bundle it is; None for what a training left.
         profile: Its organs.
         organs: Names of the organs that are predicted.
         models: The networks by branch.
@@ -46,21 +47,21 @@ class CascadePredictor:
 
     Raises:
         InputError: If the cascade has no such organ.
-        MissingArtifactError: If the manifest, a branch or a fold is missing.
+        MissingArtifactError: If the manifest, a branch or a fold is missing, or the bundle is damaged.
     """
 
-    def __init__(self, manifest: Path, options: PredictionOptions = DEFAULT_OPTIONS) -> None:
-        path = manifest / MANIFEST if manifest.is_dir() else manifest
+    def __init__(self, trained: Path | StoredCascade, options: PredictionOptions = DEFAULT_OPTIONS) -> None:
+        stored = trained if isinstance(trained, StoredCascade) else open_cascade(trained)
         self.options = options
         self.device = torch.device(options.device)
-        self.manifest = Manifest.load(path)
+        self.manifest, self.bundle = stored.manifest, stored.bundle
         self.profile = self.manifest.profile
         self.organs = choose_organs(self.manifest, options.organs)
-        self.models = load_models(path, self.manifest, self.organs, options)
+        self.models = load_models(stored, self.organs, options)
         decided = NO_POSTPROCESSING
         if options.postprocess:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
-            decided = load_postprocessing(path, fingerprints)
+            decided = decided_for(stored.postprocessing(), fingerprints)
         self.largest_part = [name for name in decided.largest_part if name in self.organs]
         self._notes = decided.warnings
 
@@ -139,9 +140,10 @@ class CascadePredictor:
             targets=target_rows(inference.peaks, inference.properties["sitk_stuff"]),
             largest_part=self.largest_part,
             warnings=self._warnings(inference.name),
-            models={key: ModelRow(model.folder.name, model.folds) for key, model in self.models.items()},
+            models={key: ModelRow(model.name, model.folds) for key, model in self.models.items()},
             provenance=self.manifest.provenance,
             seconds={stage: round(value, 2) for stage, value in seconds.items()},
+            bundle=self.bundle,
         )
         return labels, report
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,11 +77,11 @@ class Preprocessing:
     window: CtWindow
 
     @classmethod
-    def of(cls, folder: Path, plans: dict[str, Any]) -> Preprocessing:
+    def of(cls, where: str, plans: dict[str, Any]) -> Preprocessing:
         """Preprocessing by nnU-Net's plans.
 
         Args:
-            folder: Of the model, for messages.
+            where: The model is, for messages.
             plans: Its plans.
 
         Raises:
@@ -98,7 +97,7 @@ class Preprocessing:
         )
         if not usual:
             raise MissingArtifactError(
-                f"{folder}/plans.json: expected the axes, normalisation and resampling that soars-plan writes, "
+                f"{where}/plans.json: expected the axes, normalisation and resampling that soars-plan writes, "
                 "got others; plan and train the branch again"
             )
         return cls(spacing_mm=tuple(configuration["spacing"]), order=kwargs["order"], window=CtWindow.of(plans))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from soars_nnunet.cascade.stored_model import BundleFacts
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.prediction.peaks import Peak
 from soars_nnunet.prediction.status import Status, organ_status
@@ -52,7 +53,7 @@ class TargetRow:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """Which networks of a branch were averaged: the model folder's name, and its folds."""
+    """Which networks of a branch were averaged: the name of the model folder or bundle, and the folds."""
 
     name: str
     folds: list[int]
@@ -73,6 +74,7 @@ class Report:
         models: By branch.
         provenance: Versions that shaped the cascade.
         seconds: Wall time by stage, to 0.01 s.
+        bundle: Which bundle the networks are of; None, and not in the JSON, for a training's model folders.
     """
 
     case: str
@@ -85,10 +87,14 @@ class Report:
     models: dict[str, ModelRow]
     provenance: dict[str, str]
     seconds: dict[str, float]
+    bundle: BundleFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored, without the hashes of what the prediction depends on."""
-        return asdict(self)
+        data = asdict(self)
+        if self.bundle is None:
+            del data["bundle"]
+        return data
 
     def summary(self) -> str:
         """How many organs have which status, how long it took, and each warning on a line of its own."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 
 from soars_nnunet.cascade.manifest import Manifest, ManifestBranch
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.trained import trained_folds
+from soars_nnunet.cascade.stored_model import StoredCascade, StoredModel
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.options import PredictionOptions
@@ -61,39 +60,37 @@ def needed_branches(profile: Profile, organs: Sequence[str]) -> set[str]:
     return needed
 
 
-def load_models(
-    path: Path, manifest: Manifest, organs: Sequence[str], options: PredictionOptions
-) -> dict[str, BranchModel]:
+def load_models(stored: StoredCascade, organs: Sequence[str], options: PredictionOptions) -> dict[str, BranchModel]:
     """Models of the branches that organs need, by branch.
 
     Args:
-        path: Of the manifest, which names model folders beside it.
-        manifest: Of the cascade.
+        stored: The trained cascade.
         organs: Their names in the profile.
         options: Folds, device and tiling; all branches are loaded where all organs are asked for.
 
     Raises:
         MissingArtifactError: If a branch or a fold is missing, or branches do not belong together.
     """
+    manifest = stored.manifest
     needed = set(manifest.branches) if options.organs is None else needed_branches(manifest.profile, organs)
     device = torch.device(options.device)
     models = {}
     for key, branch in manifest.branches.items():
         if key not in needed:
             continue
-        folder = path.parent / branch.model
-        folds = _folds_to_average(folder, branch, options)
-        models[key] = BranchModel(folder.resolve(), folds, device, options.used_tiling, mirror=options.mirror)
+        model = stored.branch(key)
+        folds = _folds_to_average(model, branch, options)
+        models[key] = BranchModel(model, folds, device, options.used_tiling, mirror=options.mirror)
     _check_models(models)
     return models
 
 
-def _folds_to_average(folder: Path, branch: ManifestBranch, options: PredictionOptions) -> Sequence[int]:
+def _folds_to_average(model: StoredModel, branch: ManifestBranch, options: PredictionOptions) -> Sequence[int]:
     """Asked for, or the trained ones of the split, not extra ones that nnU-Net splits at random."""
     if options.folds is not None:
         return options.folds
     num_folds = len(branch.training_patients)
-    of_split = [fold for fold in trained_folds(folder) if fold < num_folds]
+    of_split = [fold for fold in model.folds if fold < num_folds]
     return of_split[:1] if options.fast else of_split
 
 

@@ -22,6 +22,7 @@ from soars_nnunet.guidance import crops as crops
 from soars_nnunet.guidance.channels import ChannelOptions, make_channels
 from soars_nnunet.guidance.out_of_fold import write_guidance
 from soars_nnunet.images.network_frame import to_network_frame
+from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 
@@ -50,7 +51,7 @@ def test_in_sample_channels_are_of_the_model_that_trained_on_the_case(cascade_co
         variant = replace(OPTIONS, guidance=guidance_kind, plans_name=guidance_kind)
         assert plan(cascade_copy, variant, ["mid_level"]) == ["mid_level"]
     for fold, split in enumerate(cascade_copy.splits()):
-        model = BranchModel(cascade_copy.model("anchor", DEFAULT_PLANS), [fold], CPU)
+        model = BranchModel(ModelFolder(cascade_copy.model("anchor", DEFAULT_PLANS)), [fold], CPU)
         for guidance_kind, side in (("in-sample", "train"), ("anchor", "val")):  # of two folds: the other's validation
             for case in split[side]:
                 ct, _, _ = load_preprocessed(cascade_copy.data("anchor", DEFAULT_PLANS), case)

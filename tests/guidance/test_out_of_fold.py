@@ -10,6 +10,7 @@ from soars_nnunet.guidance import crops as crops
 from soars_nnunet.guidance.out_of_fold import write_guidance
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import to_network_frame
+from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
 
 CPU = torch.device("cpu")
@@ -18,10 +19,10 @@ CPU = torch.device("cpu")
 def test_stored_guidance_is_what_prediction_computes(untrained_cascade):
     """For every case and the fold that validates on it; the other fold's would differ."""
     cascade, files = untrained_cascade, source_files(untrained_cascade)
-    anchors = [BranchModel(cascade.model("anchor", DEFAULT_PLANS), [fold], CPU) for fold in (0, 1)]
+    anchors = [BranchModel(ModelFolder(cascade.model("anchor", DEFAULT_PLANS)), [fold], CPU) for fold in (0, 1)]
     seen = []
     for fold, split in enumerate(cascade.splits()):
-        detection = BranchModel(cascade.model("detection", DEFAULT_PLANS), [fold], CPU)
+        detection = BranchModel(ModelFolder(cascade.model("detection", DEFAULT_PLANS)), [fold], CPU)
         for case in split["val"]:
             ct, grid = anchors[fold].preprocess(*to_network_frame(read_ct(files[case][0])))
             own, other = (guidance(anchor, ct) for anchor in (anchors[fold], anchors[1 - fold]))

@@ -1,7 +1,5 @@
 """What several tests of prediction share."""
 
-import shutil
-
 import pytest
 from prediction.cases import ct_of
 
@@ -23,10 +21,3 @@ def image(untrained_cascade):
 def prediction(predictor, image):
     """Labels and report of ``image``."""
     return predictor.predict(image, "somebody")
-
-
-@pytest.fixture
-def model_copy(untrained_cascade, tmp_path):
-    """Model folder of the anchors, which a test may damage."""
-    folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
-    return shutil.copytree(folder, tmp_path / folder.name)

@@ -21,6 +21,7 @@ from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.geometry.body import grown_box
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.guidance.targets import annotated_labels
+from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.prediction import branch_model as inference
 from soars_nnunet.prediction.branch_model import BranchModel
@@ -37,7 +38,7 @@ def test_outputs_are_those_of_the_stock_predictor(untrained_cascade, branch, fol
         use_mirroring=False, perform_everything_on_device=False, device=CPU, allow_tqdm=False, verbose=False
     )
     stock.initialize_from_trained_model_folder(str(folder), folds)
-    model = BranchModel(folder, folds, CPU)
+    model = BranchModel(ModelFolder(folder), folds, CPU)
     patch = model.configuration.patch_size
     body = None if branch == "small_hard" else model.body(data)
     box = grown_box(torch.ones_like(data[0]) if body is None else body, patch)
@@ -66,8 +67,8 @@ def test_outputs_are_those_of_the_stock_predictor(untrained_cascade, branch, fol
 def test_folds_are_averaged_and_none_means_all(untrained_cascade):
     folder = untrained_cascade.model("anchor", DEFAULT_PLANS)
     data = first_case(untrained_cascade, "anchor")
-    one, two = (BranchModel(folder, [fold], CPU).outputs(data) for fold in (0, 1))
-    both = BranchModel(folder, None, CPU)
+    one, two = (BranchModel(ModelFolder(folder), [fold], CPU).outputs(data) for fold in (0, 1))
+    both = BranchModel(ModelFolder(folder), None, CPU)
     assert both.folds == [0, 1]
     assert (one - two).abs().max() > 0.1
     torch.testing.assert_close(both.outputs(data), (one + two) / 2)
@@ -78,7 +79,7 @@ def test_folds_are_averaged_and_none_means_all(untrained_cascade):
 def test_mirrored_prediction_treats_both_sides_alike(untrained_cascade, branch):
     data = first_case(untrained_cascade, branch)
     folder = untrained_cascade.model(branch, DEFAULT_PLANS)
-    plain, both = BranchModel(folder, [0], CPU), BranchModel(folder, [0], CPU, mirror=True)
+    plain, both = BranchModel(ModelFolder(folder), [0], CPU), BranchModel(ModelFolder(folder), [0], CPU, mirror=True)
     classes, channels = both.mirror.classes, both.mirror.channels
     names = ["background", *list(both.dataset_json["labels"])[1:]]
     assert names[classes[names.index(next(n for n in names if n.endswith("_L")))]].endswith("_R")
@@ -90,7 +91,7 @@ def test_mirrored_prediction_treats_both_sides_alike(untrained_cascade, branch):
 
 
 def test_results_that_do_not_fit_are_held_on_the_cpu(untrained_cascade, monkeypatch):
-    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU)
+    model = BranchModel(ModelFolder(untrained_cascade.model("anchor", DEFAULT_PLANS)), [0], CPU)
     data = first_case(untrained_cascade, "anchor")
     expected, run, tried = model.outputs(data), BranchModel._outputs, []
 
@@ -126,7 +127,7 @@ def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cas
     files = training_cases(cascade_copy.source, read_json(raw_folder() / cascade_copy.source / "dataset.json"))
     names, voxel_mm = list(targets), OPTIONS.spacing_mm[2]
     for fold, split in enumerate(cascade_copy.splits("detection")):
-        model = BranchModel(cascade_copy.model("detection", plans), [fold], CPU)
+        model = BranchModel(ModelFolder(cascade_copy.model("detection", plans)), [fold], CPU)
         seen = set()
         for upper, lower, mm in model.sides():  # of organs that have a voxel of the network's in both cases or one
             pair, places = [names[int(row)] for row in (upper, lower)], []
@@ -143,7 +144,7 @@ def test_detection_knows_how_far_apart_its_training_cases_had_left_and_right(cas
 
 @pytest.mark.parametrize("branch", ["mid_level", "detection"])
 def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade, branch):
-    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU)
+    model = BranchModel(ModelFolder(untrained_cascade.model(branch, DEFAULT_PLANS)), [0], CPU)
     num_anchors = len(model.settings.guidance)
     assert [len(reach) for reach in model.settings.reach] == [num_anchors] * 2, "soars-plan learns it for each fold"
     data = first_case(untrained_cascade, branch)
@@ -170,7 +171,7 @@ def test_guided_branches_stay_within_reach_of_certain_anchors(untrained_cascade,
 @pytest.mark.parametrize("large", [False, True])
 def test_air_around_the_patient_changes_nothing(untrained_cascade, large):
     model = BranchModel(
-        untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling("large" if large else "default")
+        ModelFolder(untrained_cascade.model("anchor", DEFAULT_PLANS)), [0], CPU, Tiling("large" if large else "default")
     )
     data = first_case(untrained_cascade, "anchor")
     margin = 12  # of what is kept around the body, and what a box grows by, there is enough in both
@@ -181,7 +182,7 @@ def test_air_around_the_patient_changes_nothing(untrained_cascade, large):
 
 @pytest.mark.parametrize("branch", ["anchor", "detection"])
 def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
-    model = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling("everywhere"))
+    model = BranchModel(ModelFolder(untrained_cascade.model(branch, DEFAULT_PLANS)), [0], CPU, Tiling("everywhere"))
     data = first_case(untrained_cascade, branch)
     data = torch.nn.functional.pad(data, (12, 12, 12, 12, 12, 12))
     data[0, :40, :, 60:] = 0  # a part of the patient that is smaller: its rectangle is, too
@@ -197,7 +198,7 @@ def test_everywhere_means_all_of_the_patients_box(untrained_cascade, branch):
 
 
 def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
-    model = BranchModel(untrained_cascade.model("mid_level", DEFAULT_PLANS), [0], CPU, Tiling("large"))
+    model = BranchModel(ModelFolder(untrained_cascade.model("mid_level", DEFAULT_PLANS)), [0], CPU, Tiling("large"))
     num_anchors = len(model.settings.guidance)
     data = first_case(untrained_cascade, "mid_level")
     data[1:] = 0
@@ -216,7 +217,7 @@ def test_large_tiles_are_laid_over_what_the_anchors_reach(untrained_cascade):
 
 
 def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, monkeypatch):
-    model = BranchModel(untrained_cascade.model("anchor", DEFAULT_PLANS), [0], CPU, Tiling("large"))
+    model = BranchModel(ModelFolder(untrained_cascade.model("anchor", DEFAULT_PLANS)), [0], CPU, Tiling("large"))
     data = first_case(untrained_cascade, "anchor")
     data[:, :6] = data[:, :, :5] = 0  # air
     wanted = model.wanted(data, model.body(data))
@@ -228,7 +229,7 @@ def test_large_tiles_are_whole_volumes_cut_to_the_patient(untrained_cascade, mon
     torch.testing.assert_close(output[(slice(None), *box)][:, wanted[box]], expected[:, wanted[box]])
     assert (output[:, ~wanted].argmax(0) == 0).all()
     for branch in ("detection", "small_hard"):
-        other = BranchModel(untrained_cascade.model(branch, DEFAULT_PLANS), [0], CPU, Tiling("large"))
+        other = BranchModel(ModelFolder(untrained_cascade.model(branch, DEFAULT_PLANS)), [0], CPU, Tiling("large"))
         assert other.tile((90, 90, 90)).shape == other.configuration.patch_size
     monkeypatch.setattr(inference, "MAX_TILE_VOXELS", 20**3)
     assert np.prod(model.tile(data.shape[1:]).shape) <= 20**3

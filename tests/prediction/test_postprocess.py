@@ -12,8 +12,8 @@ from soars_nnunet.prediction.postprocess import (
     ComponentEffect,
     component_dices,
     component_effects,
+    decided_for,
     format_effects,
-    load_postprocessing,
     write_postprocessing,
 )
 from soars_nnunet.profile import load_profile
@@ -65,14 +65,14 @@ def test_only_effects_that_change_something_are_told():
 
 def test_a_decision_is_for_the_weights_that_it_was_taken_with(tmp_path):
     manifest = tmp_path / "manifest.json"
-    assert load_postprocessing(manifest, {"anchor": ["a"]}) == NO_POSTPROCESSING
+    assert decided_for(None, {"anchor": ["a"]}) == NO_POSTPROCESSING
     effects = [ComponentEffect("Larynx", 3, 0.5, 0.625), ComponentEffect("Eye_L", 2, 0.75, 0.5)]
     path = write_postprocessing(manifest, effects, {"anchor": ["a", "b"]}, {"mirror": False})
     assert path == tmp_path / POSTPROCESSING
     assert list(read_json(path)) == ["largest_part", "effects", "models", "options", "provenance"]
     for fingerprints in ({"anchor": ["a", "b"]}, {"anchor": ["b"]}, {}):
-        decided = load_postprocessing(manifest, fingerprints)
+        decided = decided_for(read_json(path), fingerprints)
         assert decided.largest_part == ["Larynx"] and decided.warnings == []
     for fingerprints in ({"anchor": ["c"]}, {"anchor": ["a"], "mid_level": ["d"]}):
-        decided = load_postprocessing(manifest, fingerprints)
+        decided = decided_for(read_json(path), fingerprints)
         assert decided.largest_part == [] and "rerun soars-cross-validate" in decided.warnings[0]

@@ -14,6 +14,7 @@ from soars_nnunet.cascade.stored_cases import load_preprocessed
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import to_network_frame
+from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.preprocessing import CtWindow
 
@@ -21,7 +22,7 @@ from soars_nnunet.prediction.preprocessing import CtWindow
 @pytest.mark.parametrize("branch", ["anchor"])
 def test_preprocessing_from_memory_equals_the_stored_data(untrained_cascade, branch):
     cascade = untrained_cascade
-    model = BranchModel(cascade.model(branch, DEFAULT_PLANS), [0], CPU)
+    model = BranchModel(ModelFolder(cascade.model(branch, DEFAULT_PLANS)), [0], CPU)
     source = cascade.raw(branch).parent / cascade.source
     cropped = []
     for case, (ct, _) in training_cases(cascade.source, {"file_ending": ".nii.gz"}).items():
@@ -40,7 +41,7 @@ def test_preprocessing_from_memory_equals_the_stored_data(untrained_cascade, bra
 def test_preprocessing_of_vois_equals_the_stored_data(untrained_cascade):
     """Crops were written as files, from which nnU-Net preprocessed CT and heat maps."""
     cascade = untrained_cascade
-    model = BranchModel(cascade.model("small_hard", DEFAULT_PLANS), [0], CPU)
+    model = BranchModel(ModelFolder(cascade.model("small_hard", DEFAULT_PLANS)), [0], CPU)
     for case in cascade.splits("small_hard")[0]["val"][:3]:
         files = sorted((cascade.raw("small_hard") / "imagesTr").glob(f"{case}_*"))
         arrays, facts = zip(*(to_network_frame(read_ct(path)) for path in files), strict=True)
@@ -56,7 +57,7 @@ def test_plans_of_another_preprocessing_are_refused(model_copy, key, value):
     PlansFile(plans).configuration["resampling_fn_data_kwargs"][key] = value
     write_json(model_copy / "plans.json", plans)
     with pytest.raises(MissingArtifactError, match="expected the axes, normalisation and resampling that soars-plan"):
-        BranchModel(model_copy, [0], CPU)
+        BranchModel(ModelFolder(model_copy), [0], CPU)
 
 
 WINDOW = {"percentile_00_5": -500.0, "percentile_99_5": 1000.0, "mean": -400.0, "std": 150.0}

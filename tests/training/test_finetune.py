@@ -18,6 +18,7 @@ from soars_nnunet.cli import plan as plan_command
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.cascade import Vois, sample_heatmaps
 from soars_nnunet.networks.checkpoint import load_checkpoint
+from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
@@ -78,7 +79,9 @@ def test_the_graph_is_the_cascade(cascade_copy):
     network.vois = Vois(crops, [0, 0, 0], torch.stack(axes)[None].repeat(3, 1, 1))
     with torch.inference_mode():
         outputs = network(ct)
-        models = {k: BranchModel(cascade_copy.model(k, DEFAULT_PLANS), [0], torch.device("cpu")) for k in outputs}
+        models = {
+            k: BranchModel(ModelFolder(cascade_copy.model(k, DEFAULT_PLANS)), [0], torch.device("cpu")) for k in outputs
+        }
         alone = {key: model.networks[0] for key, model in models.items()}
         close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)  # BatchNorm is folded in these
         anchor = alone["anchor"](ct)

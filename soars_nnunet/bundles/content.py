@@ -1,0 +1,62 @@
+"""What of a training's plans and ``dataset.json`` goes into a bundle: what a network needs, no path, no case name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS
+
+PLANS_KEYS = (
+    "dataset_name",
+    "plans_name",
+    "original_median_spacing_after_transp",
+    "original_median_shape_after_transp",
+    "image_reader_writer",
+    "transpose_forward",
+    "transpose_backward",
+    "experiment_planner_used",
+    "label_manager",
+    "foreground_intensity_properties_per_channel",
+)
+"""Of nnU-Net's plans, beside ``configurations``."""
+
+CONFIGURATION_KEYS = (
+    "data_identifier",
+    "preprocessor_name",
+    "batch_size",
+    "patch_size",
+    "median_image_size_in_voxels",
+    "spacing",
+    "normalization_schemes",
+    "use_mask_for_norm",
+    "resampling_fn_data",
+    "resampling_fn_data_kwargs",
+    "resampling_fn_seg",
+    "resampling_fn_seg_kwargs",
+    "resampling_fn_probabilities",
+    "resampling_fn_probabilities_kwargs",
+    "batch_dice",
+    "architecture",
+    SETTINGS,
+)
+"""Of its one configuration."""
+
+DATASET_KEYS = ("channel_names", "labels", "numTraining", "file_ending", "overwrite_image_reader_writer", SETTINGS)
+"""Of ``dataset.json``."""
+
+
+def clean_plans(plans: dict[str, Any]) -> dict[str, Any]:
+    """Plans with what a bundle may hold; settings of a fine-tuning's joined branches stay."""
+    cleaned = _only(plans, PLANS_KEYS)
+    configuration = _only(plans["configurations"][CONFIGURATION], CONFIGURATION_KEYS)
+    return {**cleaned, "configurations": {CONFIGURATION: configuration}}
+
+
+def clean_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
+    """``dataset.json`` with what a bundle may hold."""
+    return _only(dataset, DATASET_KEYS)
+
+
+def _only(data: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: data[key] for key in keys if key in data}

@@ -1,0 +1,33 @@
+"""A tiny bundle of the untrained cascade, and copies of it that a test may damage."""
+
+import shutil
+
+import pytest
+
+from soars_nnunet.bundles.format import About
+from soars_nnunet.bundles.write import BundleRequest, write_bundle
+from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.networks.model_folder import TrainedCascade
+
+REQUEST = BundleRequest(
+    name="tiny",
+    about=About(trained_on="4 phantoms", license="CC-BY-4.0", citation="Nobody et al."),
+    precision="fp32",
+    card={"metadata": {"name": "tiny"}},
+    card_text="# tiny\n\nTrained on phantoms.\n",
+    created="2026-11-28T12:00:00+00:00",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(untrained_cascade, tmp_path_factory):
+    """Folder of a bundle of all branches, fp32; not to be changed."""
+    folder = tmp_path_factory.mktemp("bundles") / "tiny"
+    write_bundle(TrainedCascade(untrained_cascade.manifest(DEFAULT_PLANS)), folder, REQUEST)
+    return folder
+
+
+@pytest.fixture
+def bundle_copy(tiny_bundle, tmp_path):
+    """A copy of its folder."""
+    return shutil.copytree(tiny_bundle, tmp_path / "tiny")
