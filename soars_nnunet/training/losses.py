@@ -6,8 +6,13 @@ Legend: B batch, C classes with background 0, T heat maps, Z Y X space.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
+
+SMALLEST = 1e-37
+"""Probability below which the logarithm is not taken: float32 has no smaller ones at full precision."""
 
 
 class DiceCELoss(nn.Module):
@@ -69,29 +74,25 @@ class DiceCELoss(nn.Module):
             ValueError: If the shapes do not fit.
         """
         _check_target(logits, target)
-        labels = target.long()
-        log_probabilities = logits.float().log_softmax(1)
-        if self.not_annotated is not None:
-            log_probabilities = _marginal(log_probabilities, self.not_annotated)
+        labels = target.long()[:, 0]
+        unknown = self.not_annotated
+        if unknown is None:
+            unknown = torch.zeros(logits.shape[:2], dtype=torch.bool, device=logits.device)
+        else:
             # a contour of such a class, one that is not trusted, is background too
-            rows = torch.arange(len(labels), device=labels.device)[:, None, None, None, None]
-            labels = labels.masked_fill(self.not_annotated[rows, labels], 0)
-        log_own = log_probabilities.gather(1, labels)
+            rows = torch.arange(len(labels), device=labels.device)[:, None, None, None]
+            labels = labels.masked_fill(unknown[rows, labels], 0)
+        sums = _SoftmaxSums.apply(logits.float(), labels, unknown)
+        predicted, intersection, log_own = sums
         loss = log_own.new_zeros(())
         if self.weight_dice:
-            loss = loss + self.weight_dice * self._dice_loss(log_probabilities.exp(), log_own.exp(), labels)
+            loss = loss + self.weight_dice * self._dice_loss(predicted, intersection, _volumes(labels, logits.shape[1]))
         if self.weight_ce:
-            loss = loss - self.weight_ce * log_own.mean()
+            loss = loss - self.weight_ce * log_own / labels.numel()
         return loss
 
-    def _dice_loss(self, probabilities: torch.Tensor, own: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        # one row of bins a slice: no one-hot copy, and short float32 sums instead of one long one
-        in_slices = labels.flatten(0, 2).flatten(1)
-        own = own.flatten(0, 2).flatten(1)
-        bins = own.new_zeros(len(own), probabilities.shape[1])
-        intersection = bins.scatter_add(1, in_slices, own).sum(0)
-        volume = bins.scatter_add(1, in_slices, torch.ones_like(own)).sum(0)
-        predicted = probabilities.sum((0, 2, 3, 4))
+    def _dice_loss(self, predicted: torch.Tensor, intersection: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        """Minus the mean Dice of the classes that count, from sums (C,) over batch and space."""
         dice = (2 * intersection + self.smooth) / (predicted + volume + self.smooth).clamp_min(1e-8)
         counts = torch.ones_like(volume, dtype=torch.bool) if self.include_absent else volume > 0
         if not self.include_background:
@@ -99,13 +100,88 @@ class DiceCELoss(nn.Module):
         return -(dice * counts).sum() / counts.sum().clamp_min(1)
 
 
-def _marginal(log_probabilities: torch.Tensor, not_annotated: torch.Tensor) -> torch.Tensor:
-    """Move the probability of not_annotated classes (B, C) to the background; theirs becomes 0."""
-    unknown = not_annotated[:, :, None, None, None]
-    joined = unknown.clone()
-    joined[:, 0] = True
-    background = log_probabilities.masked_fill(~joined, -torch.inf).logsumexp(1, keepdim=True)
-    return torch.cat((background, log_probabilities[:, 1:].masked_fill(unknown[:, 1:], -torch.inf)), dim=1)
+def _volumes(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Voxels (C,) of each class in labels (B, Z, Y, X)."""
+    return torch.bincount(labels.flatten(), minlength=num_classes).float()
+
+
+class _SoftmaxSums(torch.autograd.Function):
+    """All that the loss needs of a softmax, with the gradient in closed form.
+
+    Autograd's own takes two to five times as long (scripts/benchmarks/loss.py). With
+    p = softmax(z), voxels x, and q the p of a voxel's own class::
+
+        predicted_c    = sum of p_c over x          d predicted_c / d z_k    = p_c ([c = k] - p_k)
+        intersection_c = sum of q where c is own    d q / d z_k              = q ([k is own] - p_k)
+        log_own        = sum of log q               d log q / d z_k          = [k is own] - p_k
+
+    Classes that are unknown in a case belong to its background: their p is part of the background's q, and
+    [k is own] becomes p_k / q for the classes that make up the background.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: torch.Tensor, labels: torch.Tensor, unknown: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Sums over batch and space.
+
+        Args:
+            ctx: For ``backward``.
+            logits: (B, C, Z, Y, X) float32.
+            labels: (B, Z, Y, X) int64, 0 where a class is unknown in its case.
+            unknown: (B, C) bool, False for the background.
+
+        Returns:
+            predicted (C,), intersection (C,), log_own ().
+        """
+        probabilities = logits.softmax(1)
+        own = probabilities.gather(1, labels[:, None])[:, 0]
+        predicted = probabilities.sum((2, 3, 4))
+        for row, of_row in enumerate(unknown):
+            if of_row.any():
+                others = probabilities[row, of_row].sum(0)
+                own[row] += others.masked_fill(labels[row] > 0, 0)
+        predicted[:, 0] += (predicted * unknown).sum(1)
+        predicted = predicted.masked_fill(unknown, 0).sum(0)
+        ctx.save_for_backward(probabilities, own, labels, unknown)
+        # one row of bins a slice: short float32 sums instead of one long one
+        in_slices = labels.flatten(0, 1).flatten(1)
+        bins = own.new_zeros(len(in_slices), logits.shape[1])
+        intersection = bins.scatter_add(1, in_slices, own.flatten(0, 1).flatten(1)).sum(0)
+        return predicted, intersection, own.clamp_min(SMALLEST).log().sum()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """Gradient of the logits from those of the three sums."""
+        of_predicted, of_intersection, of_log = gradients
+        probabilities, own, labels, unknown = ctx.saved_tensors
+        of_class = torch.where(unknown, of_predicted[0], of_predicted)  # (B, C)
+        of_own = of_intersection[labels] * own + of_log  # times q
+        shared = torch.einsum("bczyx,bc->bzyx", probabilities, of_class) + of_own
+        gradient = of_class[:, :, None, None, None] - shared[:, None]
+        gradient *= probabilities
+        for row, of_row in enumerate(unknown):
+            if of_row.any():
+                _share_out_background(gradient[row], probabilities[row], own[row], of_own[row], labels[row], of_row)
+        gradient.scatter_add_(1, labels[:, None], of_own[:, None])
+        return gradient, None, None
+
+
+def _share_out_background(
+    gradient: torch.Tensor,
+    probabilities: torch.Tensor,
+    own: torch.Tensor,
+    of_own: torch.Tensor,
+    labels: torch.Tensor,
+    unknown: torch.Tensor,
+) -> None:
+    """Give the gradient of the background's q to the classes that make it up; takes it out of ``of_own``. In place."""
+    in_background = labels == 0
+    each = torch.where(in_background, of_own / own.clamp_min(SMALLEST), 0)
+    of_own.masked_fill_(in_background, 0)
+    gradient[0] += probabilities[0] * each
+    for label in unknown.nonzero().flatten().tolist():
+        gradient[label] += probabilities[label] * each
 
 
 class HeatmapL2Loss(nn.Module):

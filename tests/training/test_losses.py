@@ -148,6 +148,14 @@ def test_a_class_that_is_not_annotated_may_be_predicted_or_not_at_no_cost():
     assert loss(moved, target) > loss(logits, target) + 1
 
 
+def test_a_sure_mistake_still_has_a_gradient():
+    logits = torch.zeros(1, 2, 1, 1, 1)
+    logits[0, 0] = 200  # the softmax of class 1 is 0 in float32
+    logits.requires_grad_()
+    DiceCELoss(0, 1)(logits, torch.ones(1, 1, 1, 1, 1)).backward()
+    torch.testing.assert_close(logits.grad.flatten(), torch.tensor([1.0, -1.0]))
+
+
 def test_not_annotated_heat_maps_count_nothing():
     torch.manual_seed(0)
     prediction, target = torch.randn(2, 3, 4, 4, 4, requires_grad=True), torch.rand(2, 3, 4, 4, 4)
