@@ -1,61 +1,73 @@
 #!/usr/bin/env bash
-# Train and test the cascade on real CT (OpenKBP, 7 organs) with plain nnU-Net commands; about an hour on two CPU cores.
-#   scripts/reproduce_openkbp.sh PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]
-#   REPRODUCTION_OUTPUT    where (default: reproduction_output beside setup.cfg); a broken run goes on where it stopped
-#   REPRODUCTION_SETTINGS  regime values for soars-plan --set, for example "num_epochs=8 iterations_per_epoch=50 p_mirror=0.5"
-# Every fifth case of the first dataset is kept out of everything as test; the rest is a 2-fold split with both folds trained.
-# Cases of the second lack contours, which its cases.json lists: they train too, what nobody drew is left open.
-# The anchors' genotype is one that a search on fold 0's training cases found (scripts/experiments/results/does-the-search-help.md), the other's the published one.
-# Mid-level is trained twice with equal budgets: with out-of-fold anchor channels, and from CT only.
-# Sides are swapped in half of the patches, which doubles what paired organs can learn from.
-# "final" also averages mirrored predictions (--tta) and keeps the largest part of the organs for which that helped in the
-# cross-validation of the training cases; "as predicted" and "CT only" do neither, and run on all of the patient's box, as no anchors bound the latter.
-# "large" and "fast" are "as predicted" with --tiling large and --fast; their scores are in large.txt and fast.txt, times on the screen.
+# Make the model that ships, openkbp7, from OpenKBP's published training and validation patients.
+#   scripts/reproduce_openkbp.sh SOURCE
+#   SOURCE  the repository github.com/ababier/open-kbp as downloaded, or a raw dataset that soars-import made of it
+#   REPRODUCTION_OUTPUT     where (default: reproduction_output beside setup.cfg); a broken run goes on where it stopped
+#   DEVICE                  cpu or cuda (default: cuda where there is one, else cpu)
+#   JOBS                    trainings side by side (default: 2)
+#   OPENKBP_FOLDS           of the cross-validation (default: 4)
+#   OPENKBP_REGIME          what the settings below change (default: demo)
+#   OPENKBP_SETTINGS        regime values, for a quick try: "num_epochs=2 iterations_per_epoch=8"; add to the defaults
+#   OPENKBP_GENOTYPE        genotype file of the network (default: the published one of anchors)
+# One network segments all seven organs. Contours that nobody drew are left open in training and left out of all scores. Four
+# folds by patient; every patient is scored by the network that did not train on him. The bundle holds all four networks.
+# Patients 241 to 340, OpenKBP's test patients, are never read.
 set -euo pipefail
-[ $# -ge 1 ] && [ -d "$1/imagesTr" ] && { [ $# -eq 1 ] || [ -f "$2/cases.json" ]; } \
-    || { echo "usage: $0 PATH/TO/Dataset007_OpenKBP [PATH/TO/Dataset008_OpenKBPPartial]" >&2; exit 2; }
-data="$(cd "$1" && pwd)"
-partial="${2:+$(cd "$2" && pwd)}"
+case "${1:-}" in
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit ;;
+esac
+[ $# -eq 1 ] && [ -d "$1" ] || { echo "usage: $0 SOURCE   (--help says more)" >&2; exit 2; }
+source="$(cd "$1" && pwd)"
 cd "$(dirname "$0")/.."
-out="${REPRODUCTION_OUTPUT:-$PWD/reproduction_output}"
 . scripts/setup.sh
-
-export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
-export nnUNet_n_proc_DA="${nnUNet_n_proc_DA:-0}" nnUNet_def_n_proc="${nnUNet_def_n_proc:-1}"
-device="${DEVICE:-cpu}"
-eval "$(soars-env)"
 . scripts/trainings.sh
 
-read -ra settings <<<"${REPRODUCTION_SETTINGS:-num_epochs=24 mid_level.num_epochs=22 iterations_per_epoch=70 p_mirror=0.5}"
-regime=(--regime demo -np 2 --set 'max_patch_voxels=[56,40,40]' "${settings[@]}")
+# the settings of openkbp7
+default_settings="p_mirror=0.5 max_patch_voxels=[64,48,48] num_epochs=24 iterations_per_epoch=100"
+read -ra settings <<<"$default_settings ${OPENKBP_SETTINGS:-}"
+plan_options=(--regime "${OPENKBP_REGIME:-demo}" --set "${settings[@]}")
+[ -z "${OPENKBP_GENOTYPE:-}" ] || plan_options+=(--genotype "$OPENKBP_GENOTYPE")
+folds="${OPENKBP_FOLDS:-4}"
+jobs="${JOBS:-2}"
+number=9 profile=openkbp7 name=openkbp7
 
-raw="$nnUNet_raw/Dataset007_OpenKBP"
-mkdir -p "$raw"/{imagesTr,labelsTr,imagesTs,labelsTs} "$nnUNet_preprocessed" "$nnUNet_results"
-python -m scripts.experiments.openkbp_dataset "$raw" "$data" ${partial:+"$partial"}
+out="${REPRODUCTION_OUTPUT:-$PWD/reproduction_output}"
+export nnUNet_raw="$out/nnUNet_raw" nnUNet_preprocessed="$out/nnUNet_preprocessed" nnUNet_results="$out/nnUNet_results"
+export nnUNet_n_proc_DA="${nnUNet_n_proc_DA:-0}" nnUNet_def_n_proc="${nnUNet_def_n_proc:-1}"
+mkdir -p "$nnUNet_raw" "$nnUNet_preprocessed" "$nnUNet_results"
+eval "$(soars-env)"
+device="${DEVICE:-$(python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")')}"
 
-step "soars-stratify, soars-plan"
-[ -f "$nnUNet_preprocessed/Dataset007_OpenKBP/soars_cascade.json" ] \
-    || soars-stratify -d 7 -p openkbp7 --folds 2 ${partial:+--not-annotated "$partial/cases.json"}
-soars-plan -d 7 "${regime[@]}" --genotype scripts/experiments/openkbp_genotype.json
-side_by_side "071 0 SOARSAnchorTrainer" "071 1 SOARSAnchorTrainer"
-step "soars-channels"
-soars-channels -d 7 --device "$device"
-soars-plan -d 7 "${regime[@]}"
-soars-plan -d 7 --branches mid_level --guidance none --plans-name CTOnly "${regime[@]}"
-for fold in 0 1; do
-    side_by_side "072 $fold SOARSMidLevelTrainer" "072 $fold SOARSMidLevelTrainer CTOnly"
+raw="$nnUNet_raw/Dataset009_OpenKBP"
+step "soars-import: the published training and validation patients"
+python -m scripts.experiments.openkbp_source "$source" "$out/open-kbp" "$raw"
+if [ -d "$out/open-kbp" ] && [ ! -f "$raw/cases.json" ]; then
+    # ends with 2 where it leaves patients out, of which import_report.txt says why
+    soars-import openkbp "$out/open-kbp" -d "$number" || [ -f "$raw/cases.json" ]
+fi
+step "soars-stratify: one network of all seven organs, and the split by patient"
+[ -f "$nnUNet_preprocessed/Dataset009_OpenKBP/soars_cascade.json" ] \
+    || soars-stratify -d "$number" -p "$profile" --one-tier --folds "$folds" --not-annotated "$raw/cases.json"
+step "soars-plan: grid, patch and network; preprocessing"
+soars-plan -d "$number" -np "$(nproc)" "${plan_options[@]}"
+
+step "$folds trainings, $jobs at a time, on $device"
+waiting=()
+for ((fold = 0; fold < folds; fold++)); do
+    waiting+=("091 $fold SOARSAnchorTrainer")
+    if [ "${#waiting[@]}" -eq "$jobs" ] || [ "$fold" -eq $((folds - 1)) ]; then
+        side_by_side "${waiting[@]}"
+        waiting=()
+    fi
 done
-step "soars-cross-validate: every training case by its own fold's models"
-soars-cross-validate -d 7 --device "$device"
-step "prediction and evaluation of the test cases"
-predict() { # output, options
-    time soars-cascade-predict -d 7 -i "$raw/imagesTs" -o "$out/$1" --device "$device" "${@:2}"
-    soars-evaluate -p "$out/$1" -r "$raw/labelsTs" --profile openkbp7 --reference-labels "$raw/dataset.json" >"$out/$1.txt"
-}
-predict final --tta
-predict cascade --no-postprocessing --tiling everywhere
-predict large --no-postprocessing --tiling large
-predict fast --no-postprocessing --fast
-predict ct_only --no-postprocessing --tiling everywhere --plans-name CTOnly
-python -m scripts.experiments.openkbp_table "$out"
-step "done"
+
+step "soars-cross-validate: every patient by the network that did not train on him"
+soars-cross-validate -d "$number" --tiling large --device "$device"
+scores="$nnUNet_results/Dataset009_OpenKBP/SOARS__nnUNetPlans/cross_validation"
+soars-report -e "$scores/evaluation.json" -o "$out/evaluation.html"
+step "soars-bundle: the model as one safe file, with its card"
+soars-bundle make -d "$number" --name "$name" -o "$out/$name"
+soars-bundle verify "$out/$name"
+step "results"
+python -m scripts.experiments.openkbp_results "$out" -o "$out/real-ct.md"
+step "done; bundle: $out/$name, scores: $out/evaluation.html, results page: $out/real-ct.md"

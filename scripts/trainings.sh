@@ -4,8 +4,8 @@ started=$SECONDS
 step() { printf '\n[%3d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
 
 # Trainings at the same time, each an argument "DATASET FOLD TRAINER [PLANS]": on a CPU each with its share of the cores, as two
-# get more done so than one after the other with all of them. One that is finished already is left alone. Shows losses and
-# times; if one fails the others go on to their end.
+# get more done so than one after the other with all of them. One that is finished already is left alone. Shows losses, seconds
+# a step and time left; if one fails the others go on to their end.
 side_by_side() {
     local training dataset fold trainer plans model log pid failed=0 todo=() pids=()
     for training in "$@"; do
@@ -28,8 +28,9 @@ side_by_side() {
         pid=$!
         pids+=("$pid:$log")
         trap 'kill $(jobs -p) 2>/dev/null' EXIT
-        tail -n +1 --pid="$pid" -f "$log" | grep --line-buffered -E 'train_loss|Epoch time|Pseudo dice' \
-            | sed -u -E 's/^[0-9: .-]+//; s/np\.float(32|64)\(([^)]*)\)/\2/g; s/^(.{120}).*/\1/; s/^/  '"$dataset fold $fold $plans"'  /' &
+        tail -n +1 --pid="$pid" -f "$log" \
+            | python -m scripts.training_progress "$nnUNet_preprocessed/$(basename "$nnUNet_raw"/Dataset"$dataset"_*)/$plans.json" \
+                --name "$dataset fold $fold $plans" &
     done
     for training in ${pids[@]+"${pids[@]}"}; do
         wait "${training%%:*}" || { failed=1; tail -20 "${training#*:}"; }
