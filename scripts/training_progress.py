@@ -75,6 +75,16 @@ def progress(log: Iterable[str], training: Training) -> Iterator[str]:
             yield NUMPY.sub(r"\1", text)[:MAX_WIDTH]
 
 
+def logged_seconds(logs: Iterable[Path]) -> float:
+    """Seconds of all epochs in nnU-Net's logs of one training; a training that was resumed has several."""
+    seconds = 0.0
+    for log in logs:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if ended := EPOCH_TIME.match(STAMP.sub("", line)):
+                seconds += float(ended.group(1))
+    return seconds
+
+
 def main() -> None:
     """Parse; show what is new until the log ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

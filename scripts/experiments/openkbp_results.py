@@ -8,10 +8,9 @@ logs. Every figure of the page comes from there.
 
 import argparse
 import os
-import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from scripts import markdown
 from scripts.experiments.paired import MEAN, Dice, case_means, mean
+from scripts.training_progress import logged_seconds
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
@@ -26,7 +26,6 @@ from soars_nnunet.evaluation.evaluation_file import read_evaluation
 from soars_nnunet.evaluation.mean_std import format_number
 from soars_nnunet.evaluation.scores import Evaluation
 
-EPOCH_TIME = re.compile(r"Epoch time: ([0-9.]+) s")
 DIGITS = {"hd95_mm": ("HD95 mm", 1), "asd_mm": ("ASD mm", 2), "surface_dsc": ("surface DSC", 3)}
 """Heading and decimals of the metrics beside the DSC."""
 WORST = 10
@@ -59,7 +58,7 @@ class Recipe:
         for fold in range(len(splits)):
             logs = list(results.glob(f"Dataset091_*/*__{DEFAULT_PLANS}__*/fold_{fold}/training_log_*.txt"))
             if logs:
-                seconds[fold] = sum(epoch_seconds(logs))
+                seconds[fold] = logged_seconds(logs)
         return cls(
             evaluation=read_evaluation(scores),
             folds=[split["val"] for split in splits],
@@ -76,14 +75,6 @@ def only(folder: Path, pattern: str) -> Path:
             f"error: expected one {folder}/{pattern}, found {len(found)}; run reproduce_openkbp.sh to its end"
         )
     return found[0]
-
-
-def epoch_seconds(logs: Iterable[Path]) -> list[float]:
-    """Seconds of the epochs in nnU-Net's logs of one training, which may have been resumed."""
-    found = []
-    for log in sorted(logs):
-        found += [float(seconds) for seconds in EPOCH_TIME.findall(log.read_text(encoding="utf-8"))]
-    return found
 
 
 def dice_of(evaluation: Evaluation) -> Dice:

@@ -1,6 +1,6 @@
 """scripts/training_progress.py: what is shown of nnU-Net's log."""
 
-from scripts.training_progress import Training, duration, progress
+from scripts.training_progress import Training, duration, logged_seconds, progress
 
 STAMP = "2026-11-28 19:37:28.165258: "
 
@@ -30,3 +30,11 @@ def test_a_training_that_goes_on_counts_from_its_epoch_and_the_last_has_none_lef
 
 def test_times_are_short():
     assert [duration(seconds) for seconds in (30 * 60, 3 * 3600)] == ["30 min", "3.0 h"]
+
+
+def test_seconds_of_a_training_that_was_resumed_are_those_of_all_its_logs(tmp_path):
+    for name, epochs in (("one", [0, 1]), ("two", [2])):
+        lines = [line for epoch in epochs for line in lines_of(epoch, 1.5)]
+        (tmp_path / name).write_text("\n".join(lines))
+    assert logged_seconds(tmp_path.iterdir()) == 4.5
+    assert logged_seconds([]) == 0

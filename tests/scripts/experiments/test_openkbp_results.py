@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.experiments.openkbp_results import Recipe, epoch_seconds, only, page
+from scripts.experiments.openkbp_results import Recipe, only, page
 from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.evaluation.evaluation_file import write_evaluation
 from soars_nnunet.evaluation.organ_scores import OrganScore
@@ -71,4 +71,3 @@ def test_an_unfinished_recipe_is_named(tmp_path):
         Recipe.read(tmp_path)
     (tmp_path / "one").touch()
     assert only(tmp_path, "o*") == tmp_path / "one"
-    assert epoch_seconds([]) == []
