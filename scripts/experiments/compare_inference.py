@@ -21,7 +21,6 @@ from unittest.mock import patch
 import numpy as np
 import SimpleITK as sitk
 import torch
-from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from torch.nn import functional
 
 from scripts import markdown
@@ -33,6 +32,7 @@ from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.label_map import read_label_map
 from soars_nnunet.images.listing import list_cts
 from soars_nnunet.images.network_frame import Scan, from_network_frame
+from soars_nnunet.planning.low_pass import LowPassPreprocessor
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.options import PredictionOptions
@@ -44,8 +44,8 @@ from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 def nnunets_input(
     model: BranchModel, channels: np.ndarray | torch.Tensor, properties: dict[str, Any]
 ) -> tuple[torch.Tensor, Grid]:
-    """Instead of ``BranchModel.preprocess``: nnU-Net's own."""
-    data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+    """Instead of ``BranchModel.preprocess``: nnU-Net's own, with the low pass that the training had."""
+    data, _, properties = LowPassPreprocessor(verbose=False).run_case_npy(
         torch.as_tensor(channels).cpu().numpy(),
         None,
         dict(properties),

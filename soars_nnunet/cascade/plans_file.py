@@ -23,6 +23,11 @@ def settings_of(configuration: dict[str, Any]) -> BranchSettings | None:
     return None if found is None else BranchSettings.from_json(found)
 
 
+def low_pass_ratio_of(configuration: dict[str, Any]) -> float | None:
+    """``low_pass_ratio`` of a configuration; None where it does not say."""
+    return configuration.get(SETTINGS, {}).get("low_pass_ratio")
+
+
 @dataclass(frozen=True)
 class PlansFile:
     """Plans of one network.
@@ -83,4 +88,6 @@ class PlansFile:
     def grid_and_units(self) -> str:
         """Spacing (Z, Y, X) of the grid and what its CT channel's numbers mean, in words; equal if they are."""
         spacing = " x ".join(f"{mm:g}" for mm in self.spacing_mm)
-        return f"{spacing} mm and {self.hu_per_unit:g} HU a unit"
+        ratio = low_pass_ratio_of(self.configuration)
+        low_pass = "" if ratio is None else f", with a low pass from {ratio:g} times finer"
+        return f"{spacing} mm and {self.hu_per_unit:g} HU a unit{low_pass}"

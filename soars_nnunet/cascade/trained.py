@@ -67,5 +67,5 @@ def require_same_grid(cascade: Cascade, branch: str, plans: str) -> None:
     if trained != planned:
         raise MissingArtifactError(
             f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
-            "rerun soars-plan with the former --spacing and hu_per_unit, or retrain the folds"
+            "rerun soars-plan with the former --spacing, hu_per_unit and low_pass_ratio, or retrain the folds"
         )

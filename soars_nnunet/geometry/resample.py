@@ -2,13 +2,15 @@
 
 nnU-Net resamples by ``skimage.transform.resize``, which sums every output voxel over 64 inputs in float64 on one core.
 A cubic spline on a grid that is only stretched is linear and separable, so that a matrix per axis, made by the same
-``resize`` from unit impulses, gives the same values by three products. Axes are (Z, Y, X).
+``resize`` from unit impulses, gives the same values by three products. So is the low pass of a fine CT, which is a part
+of the same matrices. Axes are (Z, Y, X).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +19,7 @@ from nnunetv2.preprocessing.resampling.default_resampling import compute_new_sha
 from skimage.transform import resize
 
 from soars_nnunet.geometry.grid import Box
+from soars_nnunet.geometry.low_pass import low_pass_matrix, low_pass_sigmas
 
 SLAB = 16
 """Slices worked on at a time."""
@@ -26,11 +29,22 @@ leave denormal numbers in air, with which convolutions are four times slower on 
 
 
 @lru_cache(maxsize=256)
-def resampling_matrix(size: int, new_size: int, order: int) -> torch.Tensor:
-    """Weights of ``resize`` along one axis: (new_size, size) float32; the identity for equal sizes."""
+def resampling_matrix(size: int, new_size: int, order: int, sigma: float = 0.0) -> torch.Tensor:
+    """Weights of a Gaussian, then of ``resize``, along one axis.
+
+    Args:
+        size: Voxels.
+        new_size: Wanted voxels.
+        order: Of the spline.
+        sigma: Of the Gaussian, in voxels; 0 for none.
+
+    Returns:
+        (new_size, size) float32; the identity for equal sizes without a Gaussian.
+    """
     if size == new_size:
-        return torch.eye(size)
-    impulses = resize(np.eye(size), (new_size, size), order=order, mode="edge", anti_aliasing=False, clip=False)
+        return torch.from_numpy(low_pass_matrix(size, sigma).astype(np.float32))
+    impulses = low_pass_matrix(size, sigma)
+    impulses = resize(impulses, (new_size, size), order=order, mode="edge", anti_aliasing=False, clip=False)
     impulses[np.abs(impulses) < SMALLEST_WEIGHT] = 0
     return torch.from_numpy(impulses.astype(np.float32))
 
@@ -43,11 +57,12 @@ def resample(
     *,
     device: torch.device | str = "cpu",
     prepare: Callable[[torch.Tensor], torch.Tensor] = lambda part: part,
+    low_pass_ratio: float | None = None,
 ) -> torch.Tensor:
-    """What nnU-Net's ``resample_data_or_seg_to_shape`` makes of an image.
+    """What nnU-Net's ``resample_data_or_seg_to_shape`` makes of an image, after a low pass where it is fine.
 
     Where the slices are three times as thick as the pixels are wide, nnU-Net resamples within them and takes the
-    nearest slice across; so does this.
+    nearest slice across; so does this, of slices that a low pass has averaged if there are many of them.
 
     Args:
         channels: (C, Z, Y, X), real.
@@ -56,6 +71,8 @@ def resample(
         order: Of the spline within slices: 1 or 3.
         device: Where to compute, and of the result.
         prepare: Applied to every few slices (C, n, Y, X) beforehand, for example a normalisation; may change them.
+        low_pass_ratio: The first channel, the CT, gets a low pass along axes on which the wanted voxel is more than
+            this times as large; None for no axis.
 
     Returns:
         (C, z, y, x) float32, each channel within its range in the (prepared) image, as ``resize`` clips it.
@@ -74,10 +91,13 @@ def resample(
             order,
             device=device,
             prepare=prepare,
+            low_pass_ratio=low_pass_ratio,
         )
         return turned.movedim(1, 1 + axis).contiguous()
+    sigmas = low_pass_sigmas(spacing_mm, new_spacing_mm, low_pass_ratio)
+    groups = _channel_groups(len(source), sigmas)
     with _full_precision():
-        return _by_matrices(source, new_size, order, device=device, prepare=prepare, nearest_slice=separate)
+        return _by_matrices(source, new_size, order, groups, device=device, prepare=prepare, nearest_slice=separate)
 
 
 def _first(axis: int, values: Sequence[float]) -> list[float]:
@@ -86,10 +106,34 @@ def _first(axis: int, values: Sequence[float]) -> list[float]:
     return [values[axis], *others]
 
 
+@dataclass(frozen=True)
+class _ChannelGroup:
+    """Channels that are treated alike.
+
+    Attributes:
+        channels: Which.
+        sigmas: Of their low pass along Z, Y and X, in voxels; 0 for none.
+    """
+
+    channels: slice
+    sigmas: tuple[float, ...]
+
+
+def _channel_groups(num_channels: int, ct_sigmas: tuple[float, ...]) -> list[_ChannelGroup]:
+    """All channels alike, or the CT, which is the first, and the others."""
+    if not any(ct_sigmas):
+        return [_ChannelGroup(slice(0, num_channels), ct_sigmas)]
+    groups = [_ChannelGroup(slice(0, 1), ct_sigmas)]
+    if num_channels > 1:
+        groups.append(_ChannelGroup(slice(1, num_channels), (0.0, 0.0, 0.0)))
+    return groups
+
+
 def _by_matrices(
     source: torch.Tensor,
     new_size: tuple[int, ...],
     order: int,
+    groups: Sequence[_ChannelGroup],
     *,
     device: torch.device | str,
     prepare: Callable[[torch.Tensor], torch.Tensor],
@@ -97,22 +141,43 @@ def _by_matrices(
 ) -> torch.Tensor:
     """Within slices first, a few at a time, then across."""
     size = tuple(source.shape[1:])
-    rows = resampling_matrix(size[1], new_size[1], order).to(device)
-    columns = resampling_matrix(size[2], new_size[2], order).to(device)
+    in_slices = []
+    for group in groups:
+        rows = resampling_matrix(size[1], new_size[1], order, group.sigmas[1]).to(device)
+        columns = resampling_matrix(size[2], new_size[2], order, group.sigmas[2]).to(device)
+        in_slices.append((group.channels, rows, columns.T))
     planes = torch.empty((len(source), size[0], *new_size[1:]), device=device)
     lows, highs = torch.empty((2, len(source), size[0], 1, 1), device=device)
     for start in range(0, size[0], SLAB):
         slab = slice(start, start + SLAB)
         part = prepare(source[:, slab].to(device, torch.float32, copy=True))
-        planes[:, slab] = rows @ (part @ columns.T)
+        for channels, rows, columns in in_slices:
+            planes[channels, slab] = rows @ (part[channels] @ columns)
         lows[:, slab] = part.amin((2, 3), True)
         highs[:, slab] = part.amax((2, 3), True)
     if nearest_slice:
         planes = torch.maximum(torch.minimum(planes, highs), lows)
-        return planes[:, _nearest(size[0], new_size[0]).to(device)]
-    across = resampling_matrix(size[0], new_size[0], order).to(device)
-    found = (across @ planes.flatten(2)).view(len(source), *new_size)
+        return _nearest_slices(planes, new_size[0], groups)
+    parts = []
+    for group in groups:
+        across = resampling_matrix(size[0], new_size[0], order, group.sigmas[0]).to(device)
+        parts.append(across @ planes[group.channels].flatten(2))
+    found = parts[0] if len(parts) == 1 else torch.cat(parts)
+    found = found.view(len(source), *new_size)
     return torch.maximum(torch.minimum(found, highs.amax(1, True)), lows.amin(1, True))
+
+
+def _nearest_slices(planes: torch.Tensor, new_depth: int, groups: Sequence[_ChannelGroup]) -> torch.Tensor:
+    """New slices of (C, Z, y, x): the nearest, or with a low pass across them the mean round about it."""
+    depth = planes.shape[1]
+    nearest = _nearest(depth, new_depth)
+    found = planes[:, nearest.to(planes.device)]
+    for group in groups:
+        if group.sigmas[0]:
+            averages = resampling_matrix(depth, depth, 1, group.sigmas[0])[nearest].to(planes.device)
+            across = averages @ planes[group.channels].flatten(2)
+            found[group.channels] = across.view(found[group.channels].shape)
+    return found
 
 
 @contextmanager

@@ -33,10 +33,11 @@ def read_geometries(cascade: Cascade, branch: str, dataset_json: dict[str, Any])
     from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
     cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), deepcopy(dataset_json))
-    return [_read_geometry(files["images"][0]) for files in cases.values()]
+    return [read_geometry(files["images"][0]) for files in cases.values()]
 
 
-def _read_geometry(path: Path | str) -> CaseGeometry:
+def read_geometry(path: Path | str) -> CaseGeometry:
+    """Grid of a CT."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

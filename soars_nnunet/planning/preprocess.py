@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile, low_pass_ratio_of
 from soars_nnunet.cascade.record import PREPROCESSING_RECORD, Cascade
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, replacing, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, preprocessing_record, read_channels
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.geometry.low_pass import low_pass_sigmas
+from soars_nnunet.planning.case_geometry import read_geometry
+from soars_nnunet.planning.low_pass import LowPassPreprocessor
 
 
-class GuidedPreprocessor(DefaultPreprocessor):
+class GuidedPreprocessor(LowPassPreprocessor):
     """nnU-Net's preprocessor for CT + guidance: the CT alone is cropped and resampled, channels are appended.
 
     So every branch of a patient has one crop, and the channels that a network trains on are the
@@ -91,7 +93,7 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
         return f"preprocessed already, shares {twin.name}"
     record_path = preprocessing_record(cascade, branch, plans_name)
     record_path.unlink(missing_ok=True)
-    preprocessor = DefaultPreprocessor(verbose=False)
+    preprocessor = LowPassPreprocessor(verbose=False)
     if channels:
         preprocessor = GuidedPreprocessor(channels, dataset_json["file_ending"])
     preprocessor.run(cascade.datasets[branch], CONFIGURATION, plans_name, num_processes)
@@ -117,10 +119,16 @@ def _copy_truth(folder: Path, cases: dict, ending: str) -> None:
 
 
 def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict) -> dict[str, Any]:
-    """What a preprocessed folder depends on: grid and intensities of the plans, files (size and time), channels."""
+    """What a preprocessed folder depends on: grid and intensities of the plans, files (size and time), channels.
+
+    A low pass only where a CT gets one, so that others keep what an older version made of them.
+    """
     file = PlansFile.read(plans)
     shaping = {key: file.configuration[key] for key in ("spacing", "normalization_schemes", "patch_size")}
     shaping["intensities"] = file.contents["foreground_intensity_properties_per_channel"]
+    ratio = low_pass_ratio_of(file.configuration)
+    if _any_low_pass(file.spacing_mm, ratio, cases):
+        shaping["low_pass_ratio"] = ratio
     stamps = {}
     for case, files in cases.items():
         stamps[case] = [_stamp(path) for path in [*files["images"], files["label"]]]
@@ -130,6 +138,17 @@ def _record(plans: Path, dataset_json: dict, channels: Path | None, cases: dict)
         "files": json_hash(stamps),
         "channels": json_hash(read_json(channels / "provenance.json")) if channels else None,
     }
+
+
+def _any_low_pass(spacing_mm: list[float], ratio: float | None, cases: dict) -> bool:
+    """Whether the CT of a case gets a low pass on the way to the spacing (Z, Y, X)."""
+    if ratio is None:
+        return False
+    for files in cases.values():
+        own_mm = read_geometry(files["images"][0]).spacing_mm
+        if any(low_pass_sigmas(own_mm, spacing_mm, ratio)):
+            return True
+    return False
 
 
 def _made_from(data: Path, record: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.cascade.plans_file import PlansFile, low_pass_ratio_of
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.body import BODY_HU
 from soars_nnunet.geometry.grid import Grid
@@ -70,11 +70,14 @@ class Preprocessing:
         spacing_mm: Of the network's grid (Z, Y, X).
         order: Of the splines that channels are resampled with.
         window: Of the CT channel.
+        low_pass_ratio: The CT gets a low pass along axes on which ``spacing_mm`` is more than this times its own; None
+            for none.
     """
 
     spacing_mm: tuple[float, ...]
     order: int
     window: CtWindow
+    low_pass_ratio: float | None
 
     @classmethod
     def of(cls, where: str, plans: dict[str, Any]) -> Preprocessing:
@@ -100,12 +103,17 @@ class Preprocessing:
                 f"{where}/plans.json: expected the axes, normalisation and resampling that soars-plan writes, "
                 "got others; plan and train the branch again"
             )
-        return cls(spacing_mm=tuple(configuration["spacing"]), order=kwargs["order"], window=CtWindow.of(plans))
+        return cls(
+            spacing_mm=tuple(configuration["spacing"]),
+            order=kwargs["order"],
+            window=CtWindow.of(plans),
+            low_pass_ratio=low_pass_ratio_of(configuration),
+        )
 
     def run(
         self, channels: np.ndarray | torch.Tensor, properties: dict[str, Any], device: torch.device
     ) -> tuple[torch.Tensor, Grid]:
-        """What nnU-Net's cropping, normalisation and resampling make of raw channels.
+        """What nnU-Net's cropping, normalisation and resampling make of raw channels, with the plans' low pass.
 
         Args:
             channels: (C, Z, Y, X) in nnU-Net's reoriented frame, CT in HU first.
@@ -120,7 +128,13 @@ class Preprocessing:
         mm_z, mm_y, mm_x = (float(mm) for mm in properties["spacing"])
         spacing_mm = (mm_z, mm_y, mm_x)
         data = resample(
-            channels[inside], spacing_mm, self.spacing_mm, self.order, device=device, prepare=self.window.normalise
+            channels[inside],
+            spacing_mm,
+            self.spacing_mm,
+            self.order,
+            device=device,
+            prepare=self.window.normalise,
+            low_pass_ratio=self.low_pass_ratio,
         )
         z, y, x = (int(size) for size in channels.shape[1:])
         net_z, net_y, net_x = data.shape[1:]

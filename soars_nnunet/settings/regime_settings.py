@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from soars_nnunet.settings.rule import (
     ABOVE_0_TO_1,
+    ABOVE_1,
     BETWEEN_0_AND_1,
     COUNT,
     FACT,
@@ -48,6 +49,13 @@ class RegimeSettings:
     )
     hu_per_unit: float = setting(
         "HU that make one unit of the network's input.", POSITIVE, OURS, unit="HU", default=1500.0
+    )
+    low_pass_ratio: float | None = setting(
+        "A CT gets a low pass along an axis where the network's spacing is more than this times its own.",
+        Values("number", ABOVE_1),
+        OURS,
+        null="no low pass",
+        default=None,
     )
 
     # schedule

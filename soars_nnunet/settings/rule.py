@@ -49,6 +49,7 @@ class Span:
 
 
 ABOVE_0 = Span(has_low=False)
+ABOVE_1 = Span(low=1, has_low=False)
 FROM_0 = Span()
 FROM_0_TO_1 = Span(high=1)
 ABOVE_0_TO_1 = Span(high=1, has_low=False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile, low_pass_ratio_of
 from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.errors import MissingArtifactError
 
@@ -29,6 +29,17 @@ def test_grids_and_units_are_told_apart():
     assert PlansFile(contents(unit=150)).grid_and_units == same
     assert PlansFile(contents(unit=50)).grid_and_units != same
     assert PlansFile(contents(spacing_mm=(2.0, 1.25, 1.5))).grid_and_units != same
+
+
+def test_a_low_pass_is_part_of_what_a_network_sees_and_plans_without_it_have_none():
+    plans = PlansFile(contents())
+    assert low_pass_ratio_of(plans.configuration) is None
+    without = plans.grid_and_units
+    for ratio in (None, 1.5):
+        plans.configuration["soars"] = {"low_pass_ratio": ratio}
+        assert low_pass_ratio_of(plans.configuration) == ratio
+        assert (plans.grid_and_units == without) == (ratio is None)
+    assert plans.grid_and_units == f"{without}, with a low pass from 1.5 times finer"
 
 
 def test_a_configuration_is_part_of_the_contents_and_stock_plans_have_others():

@@ -8,9 +8,9 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIOWithReorient
 from soars_nnunet.errors import InputError
 from soars_nnunet.planning.case_geometry import (
     CaseGeometry,
-    _read_geometry,
     median_spacing_mm,
     network_spacing_mm,
+    read_geometry,
     shapes_at,
 )
 
@@ -25,7 +25,7 @@ def test_a_header_tells_what_nnunets_reader_gives(tmp_path, axes, flips):
     path = tmp_path / "ct.nii.gz"
     sitk.WriteImage(sitk.Flip(sitk.PermuteAxes(image, axes), flips), str(path))
     data, properties = SimpleITKIOWithReorient().read_images([str(path)])
-    geometry = _read_geometry(path)
+    geometry = read_geometry(path)
     assert tuple(geometry.shape) == data.shape[1:]
     np.testing.assert_allclose(geometry.spacing_mm, properties["spacing"])
 

@@ -1,6 +1,7 @@
 """Preprocessed cases: their intensities, which variants share, and what is made anew."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from nnunetv2.preprocessing.preprocessors import default_preprocessor
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from planning.cases import PLANS, options
 
+from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels, write_channels
@@ -85,6 +87,25 @@ def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
     assert states() == redone
     cases[2].unlink()
     assert states() == redone
+
+
+def test_a_low_pass_makes_cases_anew_only_where_a_ct_gets_one(planned):
+    def said_of(name, spacing_mm, ratio):
+        said = []
+        chosen = replace(options(f"low_pass_ratio={ratio}", plans_name=name), spacing_mm=tuple(spacing_mm))
+        plan(planned.cascade, chosen, ["anchor"], said.append)
+        folder = planned.cascade.data("anchor", name)
+        return "\n".join(said), load_preprocessed(folder, "phantom_000")[0]
+
+    own_mm = PlansFile.read(planned.cascade.plans("anchor", PLANS)).spacing_mm
+    coarse_mm = [2.2 * mm for mm in own_mm]
+    assert ": preprocessed;" in said_of("Coarse", coarse_mm, "null")[0]
+    said, without = said_of("CoarseLater", coarse_mm, 3)
+    assert "shares Coarse_" in said, "no CT goes down by more than 3"
+    said, filtered = said_of("CoarseLowPass", coarse_mm, 1.5)
+    assert ": preprocessed;" in said and filtered.shape == without.shape
+    assert filtered.std() < without.std() and np.abs(filtered - without).max() > 0.1
+    assert "preprocessed already, verified" in said_of("CoarseLowPass", coarse_mm, 1.5)[0]
 
 
 @pytest.mark.parametrize("branch", ["mid_level", "detection"])

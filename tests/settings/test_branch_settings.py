@@ -59,7 +59,7 @@ def test_plans_of_the_first_version_mean_what_they_meant():
     )
     assert (old.step_size, old.hu_per_unit, old.final_validation) == ((0.5, 0.5, 0.5), 1500.0, True)
     assert (old.p_mirror, old.p_intensity, old.p_guidance_corruption, old.p_guidance_dropout) == (0, 0, 0, 0)
-    assert old.p_noise_sharpness == 0
+    assert old.p_noise_sharpness == 0 and old.low_pass_ratio is None
     assert old.side_output_weights == (1, 1, 1, 1) and not old.dice_absent_classes and not old.mirror.is_complete
     assert (old.reach, old.sides, old.guidance, old.cascade) == ((), (), (), None)
 
