@@ -19,7 +19,7 @@ MAX_COMPREHENSIONS = 33
 MAX_STARRED = 7.5
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
-SIGNATURES_OF_NNUNET = {"get_training_transforms", "build_network_architecture", "run_case"}
+SIGNATURES_OF_NNUNET = {"get_training_transforms", "build_network_architecture", "run_case", "run_case_npy"}
 """Methods whose parameters nnU-Net chooses, beside a trainer's ``__init__``."""
 
 
