@@ -10,7 +10,7 @@
 #   OPENKBP_SETTINGS        regime values, for a quick try: "num_epochs=2 iterations_per_epoch=8"; add to the defaults
 #   OPENKBP_GENOTYPE        genotype file of the network (default: the published one of anchors)
 # One network segments all seven organs. Contours that nobody drew are left open in training and left out of all scores. Four
-# folds by patient; every patient is scored by the network that did not train on him. The bundle holds all four networks.
+# folds by patient; every patient is scored by the network that did not train on them. The bundle holds all four networks.
 # Patients 241 to 340, OpenKBP's test patients, are never read.
 set -euo pipefail
 case "${1:-}" in
@@ -61,7 +61,7 @@ for ((fold = 0; fold < folds; fold++)); do
     fi
 done
 
-step "soars-cross-validate: every patient by the network that did not train on him"
+step "soars-cross-validate: every patient by the network that did not train on them"
 soars-cross-validate -d "$number" --tiling large --device "$device"
 scores="$nnUNet_results/Dataset009_OpenKBP/SOARS__nnUNetPlans/cross_validation"
 soars-report -e "$scores/evaluation.json" -o "$out/evaluation.html"

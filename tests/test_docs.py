@@ -36,8 +36,8 @@ BANNED = (
 )
 """History, and words and options for which docs have others."""
 NOT_BANNED = {"CHANGELOG.md": BANNED, "commands.md": ("--unannotated",)}
-OTHER_OPTIONS = ("--c", "--npz", "--version")
-"""Options of nnUNetv2_train and of the front door, which docs mention in running text."""
+OTHER_OPTIONS = ("--c", "--npz", "--version", "--real-only")
+"""Options of nnUNetv2_train, the front door and demo.sh, which docs mention in running text."""
 OPTION = re.compile(r"--[a-z][a-z-]*")
 PROGRAMS = {command.program.split()[0] for command in COMMANDS.values()}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
