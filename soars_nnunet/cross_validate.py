@@ -17,7 +17,7 @@ import torch
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.record import CROSS_VALIDATION, Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.cascade.trained import require_folds, require_same_split
 from soars_nnunet.errors import MissingArtifactError
@@ -97,7 +97,7 @@ def cross_validate(
         InputError: If a CT is not usable.
     """
     manifest = _trained_manifest(cascade, plans, folds)
-    output = manifest.parent / "cross_validation"
+    output = manifest.parent / CROSS_VALIDATION
     files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
     models: dict[str, list[str]] = {}
     predicted: list[PredictedCase] = []

@@ -30,6 +30,9 @@ MANIFEST = "manifest.json"
 
 POSTPROCESSING = "postprocessing.json"
 
+CROSS_VALIDATION = "cross_validation"
+"""Folder beside a manifest: label volumes of the training cases, out of fold, and their evaluation."""
+
 TARGET_FACTS = "targets.json"
 
 DETECTIONS = "detections.csv"
