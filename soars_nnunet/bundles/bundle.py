@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,16 @@ class Bundle(StoredCascade):
         if found != entry.sha256:
             raise refusal(where, f"SHA-256 {entry.sha256[:16]}...", f"{found[:16]}...: the file is another one")
         return content
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Every file by name with its bytes, each as the manifest has it, and the manifest itself at the end.
+
+        Raises:
+            MissingArtifactError: If a file is another than the one that was packed.
+        """
+        for name in self.described.files:
+            yield name, self.read(name)
+        yield MANIFEST, self._container.read(MANIFEST, MAX_JSON)
 
     def verify(self) -> None:
         """Read every file: hashes, cards, and all weights of all folds.

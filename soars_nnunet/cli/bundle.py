@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cli.command import make_main, say
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from soars_nnunet.bundles.install import ListedBundle
 
 MEGA = 1e6
+
+WIDTH = 100
+"""Columns of the list of organs."""
 
 MODEL = "name of a shipped or installed bundle, or path of a bundle's folder or zip"
 
@@ -89,7 +93,9 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_make(arguments: argparse.Namespace) -> None:
-    from soars_nnunet.bundles.make import MakeOptions, make_bundle
+    from soars_nnunet.bundles.card_form import NOT_STATED
+    from soars_nnunet.bundles.make import make_bundle
+    from soars_nnunet.bundles.read_facts import MakeOptions
     from soars_nnunet.cascade.manifest import locate_manifest
     from soars_nnunet.cascade.record import Cascade
 
@@ -103,9 +109,9 @@ def _run_make(arguments: argparse.Namespace) -> None:
         evaluations=arguments.evaluation,
     )
     bundle = make_bundle(manifest, arguments.output, options, cascade, progress=say)
-    say(f"wrote {arguments.output}: {_description(bundle)}, verified")
-    if bundle.described.about.license == "not stated":
-        say("its licence is not stated: say in --card what others may do with the weights")
+    say(f"wrote {arguments.output}, verified: {_description(bundle)}")
+    if bundle.described.about.license == NOT_STATED:
+        say('its licence is not stated: say in --card what others may do with the weights: {"licence": "CC-BY-4.0"}')
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -165,27 +171,30 @@ def _run_list(arguments: argparse.Namespace) -> None:
 
 def _listing(listed: ListedBundle) -> list[str]:
     origin = "shipped" if listed.shipped else "installed"
-    remark = f"; {listed.note}" if listed.note else ""
+    remark = f", {listed.note}" if listed.note else ""
     if listed.bundle is None:
         return [f"{listed.name} ({origin}): not usable{remark}"]
-    lines = [f"{listed.name} ({origin}{remark}): {_description(listed.bundle)}"]
+    lines = [f"{listed.name} ({origin}{remark})"]
     about = listed.bundle.described.about
     lines.append(f"  trained on {about.trained_on}; licence of the weights: {about.license}")
+    lines.append(f"  networks: {_description(listed.bundle)}")
     organs: list[str] = []
     for key, branch in listed.bundle.manifest.branches.items():
         if key != "detection":
             organs += branch.classes
-    lines.append(f"  {len(organs)} organs: {', '.join(organs)}")
+    text = f"{len(organs)} organs: {', '.join(organs)}"
+    lines += wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
     return lines
 
 
 def _description(bundle: Bundle) -> str:
-    """Branches with the number of folds, and size."""
+    """Branches with the number of folds, precision and size."""
     branches = []
     for key, branch in bundle.described.branches.items():
-        branches.append(f"{key} x {len(branch.folds)}")
+        folds = "1 fold" if len(branch.folds) == 1 else f"{len(branch.folds)} folds"
+        branches.append(f"{key} x {folds}")
     size = sum(entry.bytes for entry in bundle.described.files.values()) / MEGA
-    return f"{bundle.name}: {', '.join(branches)}; {bundle.described.precision}, {size:.1f} MB"
+    return f"{', '.join(branches)}; {bundle.described.precision}, {size:.1f} MB"
 
 
 def _add_card(parser: argparse.ArgumentParser) -> None:

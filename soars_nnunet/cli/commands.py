@@ -107,6 +107,13 @@ _TABLE = (
         details="Also decides for each organ whether later predictions keep only its largest part.",
     ),
     Command(
+        name="bundle",
+        module="bundle",
+        summary="Pack a trained cascade into one safe file; verify, install, list or describe such files.",
+        example="soars-bundle make -d 7 -o neck.zip --name neck",
+        details="A bundle holds weights, settings and a model card, no patient data. Nothing in it is executed.",
+    ),
+    Command(
         name="evaluate",
         module="evaluate",
         summary="Score predictions per organ, tier and target, or compare methods that were scored.",

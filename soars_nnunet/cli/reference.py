@@ -50,10 +50,26 @@ def _section(command: Command) -> str:
     parser = make_parser(command, import_module(command.import_path).add_arguments)
     details = command.details.replace("\n", " ")
     text = f"\n## {command.program}\n\n{command.summary} {details}\n\n```bash\n{command.example}\n```\n"
-    rows = _rows(parser)
-    if rows:
-        text += f"\n| option | meaning |\n|---|---|\n{rows}"
+    text += _table(parser)
+    for own in actions_of(parser).values():
+        description = (own.description or "").splitlines()
+        example, summary = description[1].strip(), description[-1]
+        text += f"\n### {own.prog}\n\n{summary}\n\n```bash\n{example}\n```\n{_table(own)}"
     return text
+
+
+def actions_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Parsers of a command's actions by name; empty for most commands, which have none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _table(parser: argparse.ArgumentParser) -> str:
+    """Table of the options; empty without any."""
+    rows = _rows(parser)
+    return f"\n| option | meaning |\n|---|---|\n{rows}" if rows else ""
 
 
 def _rows(parser: argparse.ArgumentParser) -> str:
