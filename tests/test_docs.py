@@ -12,13 +12,14 @@ import pytest
 import soars_nnunet
 from soars_nnunet.cli.command import make_parser
 from soars_nnunet.cli.commands import COMMANDS, FRONT_DOOR
+from soars_nnunet.cli.reference import actions_of
 
 ROOT = Path(soars_nnunet.__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 MAX_README_LINES = 130
 MAX_SENTENCE_WORDS = 35
-GENERATED = ("commands.md", "settings.md")
+GENERATED = ("commands.md", "settings.md", "model-card.md")
 """Reference that is written from the code, whose sentences are the code's."""
 BANNED = (
     r"an earlier run",
@@ -222,7 +223,8 @@ def known_options():
     known = set(OTHER_OPTIONS)
     for command in COMMANDS.values():
         parser = make_parser(command, import_module(command.import_path).add_arguments)
-        known |= set(OPTION.findall(parser.format_help()))
+        for one in (parser, *actions_of(parser).values()):
+            known |= set(OPTION.findall(one.format_help()))
     return known
 
 

@@ -10,6 +10,7 @@ import pytest
 import soars_nnunet
 from soars_nnunet.cli.command import make_parser
 from soars_nnunet.cli.commands import COMMANDS, FRONT_DOOR
+from soars_nnunet.cli.reference import actions_of
 
 ROOT = Path(soars_nnunet.__file__).parents[1]
 SHARED = {"__init__", "command", "commands", "front_door", "options", "reference", "spelling"}
@@ -72,5 +73,6 @@ def test_hidden_options_are_few():
     hidden = set()
     for command in COMMANDS.values():
         parser = make_parser(command, import_module(command.import_path).add_arguments)
-        hidden.update(action.dest for action in parser._actions if action.help is argparse.SUPPRESS)
+        for one in (parser, *actions_of(parser).values()):
+            hidden.update(action.dest for action in one._actions if action.help is argparse.SUPPRESS)
     assert hidden == {"step_size", "everywhere", "large_tiles"}
