@@ -28,7 +28,7 @@ SHORTEST_CASE_NAME = 4
 
 
 def make_bundle(
-    manifest: Path, output: Path, options: MakeOptions, cascade: Cascade | None = None, progress: Progress = silent
+    manifest: Path, output: Path, options: MakeOptions, cascade: Cascade | None = None, *, progress: Progress = silent
 ) -> Bundle:
     """Pack a trained cascade, with its card, and read it back.
 

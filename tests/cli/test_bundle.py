@@ -47,7 +47,7 @@ def test_an_action_must_be_named(capsys):
 def test_make_passes_on_what_was_asked(tiny_bundle, manifest, monkeypatch, capfd, tmp_path):
     seen = {}
 
-    def work(path, output, options, cascade, progress):
+    def work(path, output, options, cascade, *, progress):
         seen.update(path=path, output=output, options=options, cascade=cascade)
         progress("anchor: 2 of 2 folds")
         return open_bundle(tiny_bundle)
