@@ -43,7 +43,7 @@ step "soars-import: the published training and validation patients"
 python -m scripts.experiments.openkbp_source "$source" "$out/open-kbp" "$raw"
 if [ -d "$out/open-kbp" ] && [ ! -f "$raw/cases.json" ]; then
     # ends with 2 where it leaves patients out, of which import_report.txt says why
-    soars-import openkbp "$out/open-kbp" -d "$number" || [ -f "$raw/cases.json" ]
+    soars-import openkbp "$out/open-kbp" -d "$number" --name OpenKBP || [ -f "$raw/cases.json" ]
 fi
 step "soars-stratify: one network of all seven organs, and the split by patient"
 [ -f "$nnUNet_preprocessed/Dataset009_OpenKBP/soars_cascade.json" ] \
