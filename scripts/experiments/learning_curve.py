@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import markdown
-from scripts.experiments.paired import MEAN, Dice, case_means, mean, validation_dice
+from scripts.experiments.paired import Dice, mean, organ_mean, validation_dice
 from scripts.experiments.runner import Runner, add_options, parse
 from scripts.training_progress import logged_seconds
 from soars_nnunet.cascade.plans_file import PlansFile
@@ -79,15 +79,15 @@ def training_logs(folder: Path) -> list[Path]:
 def curve_table(points: Sequence[Point]) -> str:
     """Markdown: a row a training, by steps; the mean DSC of each organ, and what the mean gains by the row.
 
-    The mean is that of cases over their drawn organs, in points (hundredths) where it is a difference.
+    The mean is that of the organs' columns; what it gains is in points, hundredths of DSC.
     """
     ordered = sorted(points, key=lambda point: point.steps)
     organs = [organ for organ, cases in ordered[0].dice.items() if cases]
-    header = ["training", "steps", "minutes", "s a step", *organs, MEAN, "gain"]
+    header = ["training", "steps", "minutes", "s a step", *organs, "mean", "gain"]
     rows = []
     before: float | None = None
     for point in ordered:
-        whole = mean(case_means(point.dice))
+        whole = organ_mean(point.dice)
         cells = [
             point.plans,
             str(point.steps),

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts import markdown
-from scripts.experiments.paired import MEAN, Dice, case_means, mean
+from scripts.experiments.paired import Dice, mean, organ_mean
 from scripts.training_progress import logged_seconds
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS
@@ -106,14 +106,14 @@ def organ_table(evaluation: Evaluation) -> list[str]:
 
 def fold_table(dice: Dice, folds: Sequence[Sequence[str]]) -> list[str]:
     """Markdown, a row a fold: mean DSC by organ."""
-    header = ["fold", "cases", *dice, MEAN]
+    header = ["fold", "cases", *dice, "mean"]
     rows = []
     for fold, cases in enumerate(folds):
         cells = [str(fold), str(len(cases))]
         own = {organ: of_cases(values, cases) for organ, values in dice.items()}
-        for values in [*own.values(), case_means(own)]:
+        for values in own.values():
             cells.append(f"{mean(values):.3f}" if values else "-")
-        rows.append(cells)
+        rows.append([*cells, f"{organ_mean(own):.3f}"])
     return markdown.table(header, rows)
 
 
@@ -140,7 +140,8 @@ def training_lines(recipe: Recipe) -> list[str]:
 def page(recipe: Recipe, facts: Mapping[str, str]) -> str:
     """The whole results page."""
     dice = dice_of(recipe.evaluation)
-    answer = ", ".join(f"{organ} {mean(values):.3f}" for organ, values in dice.items())
+    means = [f"{organ} {mean(values):.3f}" for organ, values in dice.items()]
+    answer = f"{', '.join(means)}, mean {organ_mean(dice):.3f}"
     cases = sum(len(fold) for fold in recipe.folds)
     lines = [
         "# How well does openkbp7 contour patients that it did not train on?",

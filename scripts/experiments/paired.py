@@ -98,6 +98,12 @@ def case_means(organs: Dice) -> dict[str, float]:
     return {case: float(np.mean(dscs)) for case, dscs in values.items()}
 
 
+def organ_mean(organs: Dice) -> float:
+    """Mean of the organs' mean DSC, each organ alike however many cases have it; NaN where none has any."""
+    means = [mean(cases) for cases in organs.values() if cases]
+    return float(np.mean(means)) if means else float("nan")
+
+
 def mean(by_case: Mapping[str, float]) -> float:
     """Mean over the cases."""
     return float(np.mean(list(by_case.values())))

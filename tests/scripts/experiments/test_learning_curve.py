@@ -14,7 +14,7 @@ def test_rows_go_by_steps_and_gain_over_the_row_above():
     long = Point("Epochs12", 1200, 2400.0, {"Larynx": {"a": 0.75, "b": 0.5}, "Brainstem": {"a": 0.5}, "Cord": {}})
     short = Point("Epochs6", 600, 600.0, {"Larynx": {"a": 0.5, "b": 0.5}, "Brainstem": {"a": 0.5}, "Cord": {}})
     lines = curve_table([long, short]).splitlines()
-    assert lines[0] == "| training | steps | minutes | s a step | Larynx | Brainstem | mean of organs | gain |"
+    assert lines[0] == "| training | steps | minutes | s a step | Larynx | Brainstem | mean | gain |"
     assert lines[2:] == [
         "| Epochs6 | 600 | 10 | 1.00 | 0.500 | 0.500 | 0.500 | - |",
         "| Epochs12 | 1200 | 40 | 2.00 | 0.625 | 0.500 | 0.562 | +6.2 |",

@@ -52,10 +52,10 @@ def folder(tmp_path):
 
 def test_every_figure_is_of_the_scores_split_plans_and_logs(folder):
     text = page(Recipe.read(folder), FACTS)
-    assert "Brainstem 0.700, Larynx 0.250." in text and "of 3 OpenKBP patients" in text
+    assert "Brainstem 0.700, Larynx 0.250, mean 0.475." in text and "of 3 OpenKBP patients" in text
     assert "| Brainstem | 3 | 0.700 | 0.200 | 0.540 | 2.0 | 2.00 |" in text
     assert "| Larynx | 1 | 0.250 |" in text
-    assert "| 0 | 2 | 0.600 | 0.250 | 0.537 |" in text and "| 1 | 1 | 0.900 | - | 0.900 |" in text
+    assert "| 0 | 2 | 0.600 | 0.250 | 0.425 |" in text and "| 1 | 1 | 0.900 | - | 0.900 |" in text
     assert "Each trains 40 steps." in text and "3 x 4 x 4 mm" in text
     assert "Fold 0 took 4 minutes, 6.00 s a step." in text and "Fold 1 took" not in text
 

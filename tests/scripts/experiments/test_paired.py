@@ -52,3 +52,9 @@ def test_dice_of_absent_organs_is_left_out(tmp_path):
     labels = {"background": 0, "Larynx": 1, "Lens_L": 2, "Lens_R": 3}
     found = paired.validation_dice([tmp_path / "fold_0"], labels)
     assert found == {"Larynx": {"p.nii.gz": 0.5}, "Lens_L": {}, "Lens_R": {}}
+
+
+def test_mean_of_organs_counts_each_organ_alike():
+    dice = {"Larynx": {"a": 0.5}, "Brainstem": {"a": 0.75, "b": 0.25, "c": 0.5}, "Cord": {"a": 0.8}, "Esophagus": {}}
+    assert np.isclose(paired.organ_mean(dice), 0.6)
+    assert np.isnan(paired.organ_mean({"Esophagus": {}}))
