@@ -27,6 +27,9 @@ FEWEST_PATIENTS = 5
 WEAK_BELOW = 0.7
 """Mean DSC below which an organ is named among the lowest scores (ours)."""
 
+DETECTION = "detection"
+"""Key of the table of detection targets."""
+
 MAX_WEAK = 8
 """Organs that are named so."""
 
@@ -179,4 +182,4 @@ def detection_table(targets: Mapping[str, TargetFacts]) -> CardTable | None:
         "Distance of a heat map's peak from the target's centre. Missed: a VOI around the peak would hold too little "
         "of the target's organs."
     )
-    return CardTable("detection", "Detection of small & hard organs, out of fold", columns, tuple(rows), notes=(note,))
+    return CardTable(DETECTION, "Detection of small & hard organs, out of fold", columns, tuple(rows), notes=(note,))

@@ -81,6 +81,7 @@ def trainings_table(facts: CardFacts) -> CardTable:
         Column("loss", "loss"),
         Column("augmentation", "augmentation"),
         Column("hours", "hours", 2),
+        Column("device", "device"),
         Column("ended", "ended"),
     )
     rows: list[tuple[Cell, ...]] = []
@@ -97,6 +98,7 @@ def trainings_table(facts: CardFacts) -> CardTable:
             _loss(settings),
             _augmentation(settings),
             training.hours,
+            training.device or None,
             training.ended or None,
         )
         rows.append(row)

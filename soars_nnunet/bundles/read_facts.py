@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from soars_nnunet.bundles.card_evaluation import LabelledEvaluation
+from soars_nnunet.bundles.card_evaluation import DETECTION, LabelledEvaluation
 from soars_nnunet.bundles.card_facts import CardFacts
 from soars_nnunet.bundles.card_form import read_stated
 from soars_nnunet.bundles.out_of_fold import LEGEND, read_out_of_fold, tolerances_mm
 from soars_nnunet.bundles.training_facts import Training, patients_by_organ, read_training, require_one_split
+from soars_nnunet.cascade.case_names import name_hashes, patient_of
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.record import CROSS_VALIDATION, Cascade
 from soars_nnunet.cascade.trained import require_same_split
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.evaluation.evaluation_file import read_evaluation
@@ -25,6 +26,9 @@ from soars_nnunet.progress import Progress, silent
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 """Seconds since 1970 to be written as the time of making (reproducible-builds.org/specs/source-date-epoch)."""
+
+TAKEN_KEYS = (CROSS_VALIDATION, DETECTION)
+"""Of tables that a card has anyway."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def read_facts(
         largest_part=_largest_part(trained, fingerprints),
         out_of_fold=out_of_fold.evaluation,
         without_evaluation=out_of_fold.reason,
-        evaluations=tuple(_further(text, trained.manifest) for text in options.evaluations),
+        evaluations=_read_further(options.evaluations, trained.manifest),
         stated={} if options.card is None else read_stated(options.card),
     )
 
@@ -156,8 +160,18 @@ def _largest_part(trained: TrainedCascade, fingerprints: Mapping[str, Sequence[s
     return tuple(decided["largest_part"])
 
 
+def _read_further(texts: Sequence[str], cascade: Manifest) -> tuple[LabelledEvaluation, ...]:
+    """Evaluations of ``LABEL=PATH``, each with a label of its own."""
+    found: dict[str, LabelledEvaluation] = {}
+    for text in texts:
+        labelled = _further(text, cascade)
+        if labelled.key in found or labelled.key in TAKEN_KEYS:
+            raise InputError(f'--evaluation: expected a label that no other table has, got "{text}"; choose another')
+        found[labelled.key] = labelled
+    return tuple(found.values())
+
+
 def _further(text: str, cascade: Manifest) -> LabelledEvaluation:
-    """An evaluation of ``LABEL=PATH``."""
     label, equals, path = text.partition("=")
     if not label.strip() or not equals or not path:
         raise InputError(f'--evaluation: expected "LABEL=PATH of an evaluation.json", got "{text}"')
@@ -165,11 +179,32 @@ def _further(text: str, cascade: Manifest) -> LabelledEvaluation:
     if not evaluation.scores:
         raise InputError(f"--evaluation {path}: expected scores of organs, found none; choose another file")
     key = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_") or "evaluation"
+    notes = LEGEND
+    trained_on = _cases_of_training(evaluation.cases(), cascade)
+    if trained_on:
+        notes = (
+            *LEGEND,
+            f"{trained_on} of the {len(evaluation.cases())} cases have the names of training patients: what networks "
+            "trained on says nothing about new patients.",
+        )
     return LabelledEvaluation(
         key=key,
         title=f"{label.strip()}, mean (95 % interval)",
         evaluation=evaluation,
-        patient_pattern=None,
+        patient_pattern=cascade.patient_pattern,
         tolerances_mm=tolerances_mm(cascade.profile),
-        notes=LEGEND,
+        notes=notes,
     )
+
+
+def _cases_of_training(cases: Sequence[str], cascade: Manifest) -> int:
+    """How many cases have the name of a patient that some network was trained on."""
+    trained_on: set[str] = set()
+    for branch in cascade.branches.values():
+        for patients in branch.training_patients:
+            trained_on.update(patients)
+    found = 0
+    for case in cases:
+        patient = patient_of(case, cascade.patient_pattern) or case
+        found += name_hashes([patient])[0] in trained_on
+    return found

@@ -12,8 +12,12 @@ from soars_nnunet.cascade.case_names import patient_of
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, Cascade
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.checkpoint import load_checkpoint
+
+DEBUG = "debug.json"
+"""What nnU-Net notes of a trainer when it starts; of it only the device is read."""
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -32,6 +36,7 @@ class Training:
         steps: That were trained; None if the plans do not say.
         ended: Day of the last epoch's end, UTC, as ``2026-11-28``; empty if the log does not say.
         hours: Of all epochs together; None if the log does not say.
+        device: Where it was trained: a GPU's name, or "cpu"; empty if that is not known.
         parameters: Numbers that were learnt.
         split_sha256: Hash of the split in the plans that it was started with; None if they do not say.
     """
@@ -42,6 +47,7 @@ class Training:
     steps: int | None
     ended: str
     hours: float | None
+    device: str
     parameters: int
     split_sha256: str | None
 
@@ -74,6 +80,7 @@ def read_training(branch: str, fold: int, folder: Path) -> Training:
         steps=None if iterations is None else epochs * iterations,
         ended=_day(ends),
         hours=_hours(starts, ends),
+        device=_device(folder / f"fold_{fold}" / DEBUG),
         parameters=parameters,
         split_sha256=plans.split_sha256,
     )
@@ -98,6 +105,18 @@ def _hours(starts: Sequence[float], ends: Sequence[float]) -> float | None:
         return None
     seconds = sum(end - start for start, end in zip(starts, ends, strict=True))
     return float(seconds) / SECONDS_PER_HOUR
+
+
+def _device(path: Path) -> str:
+    """Device in nnU-Net's notes: of its last start, where a training was continued."""
+    try:
+        notes = read_json(path)
+    except MissingArtifactError:
+        return ""
+    if not isinstance(notes, dict):
+        return ""
+    device = str(notes.get("device", ""))
+    return str(notes.get("gpu_name", device)) if device.startswith("cuda") else device
 
 
 def require_one_split(manifest: Manifest, trainings: Sequence[Training], present: Mapping[str, str]) -> None:

@@ -92,6 +92,15 @@ def test_further_evaluations_have_labels(untrained_cascade, tmp_path):
     assert second.key == "b" and second.evaluation.cases() == ["x"] and first.tolerances_mm["Larynx"] == 2.0
 
 
+def test_labels_are_told_apart_and_training_patients_are_said_to_be_so(untrained_cascade, tmp_path):
+    write_evaluation(Evaluation((score("x"), score(untrained_cascade.cases[0]))), tmp_path)
+    (found,) = read_facts(trained(untrained_cascade), MakeOptions("tiny", evaluations=[f"A={tmp_path}"])).evaluations
+    assert found.notes[-1].startswith("1 of the 2 cases have the names of training patients")
+    for texts in ([f"A={tmp_path}", f" a ={tmp_path}"], [f"Detection={tmp_path}"]):
+        with pytest.raises(InputError, match="a label that no other table has"):
+            read_facts(trained(untrained_cascade), MakeOptions("tiny", evaluations=texts))
+
+
 @pytest.mark.parametrize("text", ["no path", "=x", " =x", "label="])
 def test_an_evaluation_without_label_or_path_is_refused(untrained_cascade, text):
     with pytest.raises(InputError, match="LABEL=PATH"):

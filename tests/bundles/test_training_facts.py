@@ -27,6 +27,7 @@ def training(branch, fold, split="s"):
         steps=100,
         ended="2026-11-28",
         hours=0.5,
+        device="cpu",
         parameters=10,
         split_sha256=split,
     )
@@ -39,11 +40,12 @@ def test_a_training_is_read_from_its_checkpoint(cascade_copy):
     checkpoint["current_epoch"] = 3
     checkpoint["logging"] |= {"epoch_start_timestamps": [0.0, 7200.0], "epoch_end_timestamps": [1800.0, 9000.0]}
     torch.save(checkpoint, path)
+    (folder / "fold_1" / "debug.json").write_text('{"device": "cuda:0", "gpu_name": "H100", "hostname": "secret"}')
     found = read_training("anchor", 1, folder)
     settings = PlansFile.read(folder / "plans.json").settings
     assert (found.branch, found.fold, found.epochs) == ("anchor", 1, 3)
     assert found.steps == 3 * settings.iterations_per_epoch
-    assert (found.hours, found.ended) == (1.0, "1970-01-01")
+    assert (found.hours, found.ended, found.device) == (1.0, "1970-01-01", "H100")
     assert found.split_sha256 == cascade_copy.split_hash("anchor")
     learnt = {name: tensor for name, tensor in checkpoint["network_weights"].items() if "running" not in name}
     assert found.parameters == sum(t.numel() for name, t in learnt.items() if not name.endswith("num_batches_tracked"))
@@ -53,8 +55,9 @@ def test_a_checkpoint_without_log_and_plans_says_less(cascade_copy):
     folder = cascade_copy.model("anchor", DEFAULT_PLANS)
     path = folder / "fold_0" / "checkpoint_final.pth"
     torch.save({"network_weights": load_checkpoint(path)["network_weights"]}, path)
+    (folder / "fold_0" / "debug.json").unlink(missing_ok=True)
     found = read_training("anchor", 0, folder)
-    assert (found.epochs, found.hours, found.ended) == (0, None, "")
+    assert (found.epochs, found.hours, found.ended, found.device) == (0, None, "", "")
     assert found.split_sha256 == PlansFile.read(folder / "plans.json").split_sha256
 
 
