@@ -14,11 +14,13 @@ from typing import NamedTuple
 import SimpleITK as sitk
 import torch
 
+from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
-from soars_nnunet.cascade.record import CROSS_VALIDATION, Cascade
+from soars_nnunet.cascade.record import CROSS_VALIDATION, MANIFEST, Cascade
 from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.cascade.trained import require_folds, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
@@ -26,7 +28,9 @@ from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, sc
 from soars_nnunet.evaluation.organ_scores import OrganScore, score_case
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
+from soars_nnunet.networks.model_folder import TrainedCascade
 from soars_nnunet.prediction.files import predict_files
+from soars_nnunet.prediction.held_out import require_held_out
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.postprocess import (
     ComponentEffect,
@@ -75,13 +79,15 @@ def cross_validate(
     *,
     mirror: bool = False,
     folds: Sequence[int] | None = None,
+    bundle: Bundle | None = None,
     progress: Progress = silent,
 ) -> CrossValidation:
     """Predict every training case with its own fold's models, score it, decide the post-processing.
 
     Writes label volumes and reports (without post-processing; finished ones are verified and kept) to
     ``cross_validation`` beside the manifest, and the decision beside it, where prediction finds it.
-    Some of the folds alone are predicted and scored; they decide nothing.
+    Some of the folds alone are predicted and scored; they decide nothing. Nor does a bundle, each of whose folds
+    predicts the validation cases of the fold of the same number; what it predicts goes to a folder of its own.
 
     Args:
         cascade: Stratified dataset with all branches trained on these folds.
@@ -90,13 +96,21 @@ def cross_validate(
         tiling: Where the networks run, and on how large tiles.
         mirror: Test-time augmentation: average every network with itself on the mirrored input.
         folds: Only the validation cases of these; None for all.
+        bundle: Predicts in place of the models that were trained on this dataset; None for these.
         progress: Receives one line per case.
 
     Raises:
-        MissingArtifactError: If a branch is not planned, a fold unknown, not trained, or trained on another split.
+        MissingArtifactError: If a branch is not planned, a fold unknown, not trained, or trained on another split;
+            if a fold of the bundle trained on a patient that it is to predict, or none on any patient of the dataset.
         InputError: If a CT is not usable.
     """
-    manifest = _trained_manifest(cascade, plans, folds)
+    if bundle is None:
+        manifest = _trained_manifest(cascade, plans, folds)
+        trained: StoredCascade = TrainedCascade(manifest)
+    else:
+        require_held_out(bundle, cascade, folds)
+        manifest = cascade.bundle_results(bundle.name) / MANIFEST
+        trained = bundle
     output = manifest.parent / CROSS_VALIDATION
     files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
     models: dict[str, list[str]] = {}
@@ -107,7 +121,7 @@ def cross_validate(
         cases = splits[fold]["val"]
         cts = [(case, files[case].ct) for case in cases]
         options = PredictionOptions(folds=[fold], device=device, tiling=tiling, mirror=mirror, postprocess=False)
-        written = predict_files(cts, output, manifest, options, progress=progress)
+        written = predict_files(cts, output, trained, options, progress=progress)
         for case, path in zip(cases, written, strict=True):
             predicted.append(PredictedCase(case, path, files[case].labels))
         report = read_json(output / f"{cases[0]}.json")
@@ -115,7 +129,7 @@ def cross_validate(
             models.setdefault(branch, []).extend(hashes)
     predicted.sort(key=lambda case: case.name)
     evaluation, effects = _score(predicted, cascade)
-    if folds is None:
+    if folds is None and bundle is None:
         write_postprocessing(manifest, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
     return CrossValidation(evaluation, effects, output)
 

@@ -131,6 +131,22 @@ def test_finished_cases_are_kept(validated):
     assert second[0] == evaluation and second[1] == effects
 
 
+def test_a_bundle_predicts_what_its_training_does_and_decides_nothing(validated, tiny_bundle, capsys):
+    cascade, evaluation, _, folder, _ = validated
+    before = read_json(folder.parent / POSTPROCESSING)
+    assert cross_validate_command.main(["-d", "7", "--device", "cpu", "--model", str(tiny_bundle)]) == 0
+    assert "(of a bundle, so nothing is decided)" in capsys.readouterr().out
+    own = cascade.bundle_results("tiny") / "cross_validation"
+    for case in cascade.cases:
+        np.testing.assert_array_equal(array(own / f"{case}.nii.gz"), array(folder / f"{case}.nii.gz"))
+        assert read_json(own / f"{case}.json")["bundle"]["name"] == "tiny"
+    rows = read_json(own / "evaluation.json")["scores"]
+    assert [(row["case"], row["organ"], row["dsc"]) for row in rows] == [
+        (score.case, score.organ, score.dsc) for score in evaluation.scores
+    ]
+    assert not (own.parent / POSTPROCESSING).exists() and read_json(folder.parent / POSTPROCESSING) == before
+
+
 def test_one_fold_is_scored_without_a_decision(validated, cascade_copy, capsys):
     _, evaluation, _, _, _ = validated
     manifest = cascade_copy.manifest(DEFAULT_PLANS)

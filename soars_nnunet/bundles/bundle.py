@@ -114,7 +114,7 @@ class Bundle(StoredCascade):
         """
         entry = self.described.files[name]
         where = f"{self.path}/{name}"
-        content = self._container.read(name, max(entry.bytes, 0))
+        content = self._container.read(name, entry.bytes)
         found = hashlib.sha256(content).hexdigest()
         if found != entry.sha256:
             raise refusal(where, f"SHA-256 {entry.sha256[:16]}...", f"{found[:16]}...: the file is another one")
@@ -138,8 +138,9 @@ class Bundle(StoredCascade):
         """
         weights = set()
         for key, branch in self.described.branches.items():
+            model = self.branch(key)
             for fold, name in branch.folds.items():
-                self.branch(key).weights(fold)
+                model.weights(fold)
                 weights.add(name)
         for name in sorted(set(self.described.files) - weights):
             self.read(name)
@@ -184,11 +185,17 @@ class BundleModel(StoredModel):
 
     def weights(self, fold: int) -> dict[str, torch.Tensor]:
         """Weights of a fold, float32."""
-        from soars_nnunet.bundles.weights import read_weights
+        from soars_nnunet.bundles.weights import read_weights  # torch takes seconds, and lists do without it
 
         name = self._branch.folds[fold]
-        where = f"{self._bundle.path}/{name}"
-        return read_weights(self._bundle.read(name), self._branch, self._bundle.described.precision, where)
+        return read_weights(self._bundle.read(name), self._expected, f"{self._bundle.path}/{name}")
+
+    @cached_property
+    def _expected(self) -> Mapping[str, tuple[str, list[int]]]:
+        """Tensors of the network."""
+        from soars_nnunet.bundles.weights import expected_tensors
+
+        return expected_tensors(self._branch, self._bundle.described.precision)
 
     @property
     def without_folds(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS
+from soars_nnunet.settings.branch_settings import BranchSettings
+from soars_nnunet.settings.rule import rules
 
 PLANS_KEYS = (
     "dataset_name",
@@ -42,20 +44,29 @@ CONFIGURATION_KEYS = (
 )
 """Of its one configuration."""
 
+SETTINGS_KEYS = tuple(name for name, _ in rules(BranchSettings) if name != "cascade")
+"""Of a branch's settings; those of a fine-tuning's joined branches are of no branch of a cascade."""
+
 DATASET_KEYS = ("channel_names", "labels", "numTraining", "file_ending", "overwrite_image_reader_writer", SETTINGS)
 """Of ``dataset.json``."""
 
+ORIGIN_KEYS = ("branch", "source", "guidance")
+"""Of what soars-stratify and soars-channels add to it."""
+
 
 def clean_plans(plans: dict[str, Any]) -> dict[str, Any]:
-    """Plans with what a bundle may hold; settings of a fine-tuning's joined branches stay."""
+    """Plans with what a bundle may hold; settings that this version does not know are left out."""
     cleaned = _only(plans, PLANS_KEYS)
     configuration = _only(plans["configurations"][CONFIGURATION], CONFIGURATION_KEYS)
+    configuration[SETTINGS] = _only(configuration[SETTINGS], SETTINGS_KEYS)
     return {**cleaned, "configurations": {CONFIGURATION: configuration}}
 
 
 def clean_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
     """``dataset.json`` with what a bundle may hold."""
-    return _only(dataset, DATASET_KEYS)
+    cleaned = _only(dataset, DATASET_KEYS)
+    cleaned[SETTINGS] = _only(dataset.get(SETTINGS, {}), ORIGIN_KEYS)
+    return cleaned
 
 
 def _only(data: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 CARD, CARD_DATA = "card.md", "card.json"
 
 PRECISIONS = {"fp16": "F16", "fp32": "F32"}
-"""Of the weights on disk, and what safetensors calls them; networks run in float32 either way."""
+"""Of the convolutions' kernels on disk, and what safetensors calls them; networks run in float32 either way."""
 
 
 @dataclass(frozen=True)

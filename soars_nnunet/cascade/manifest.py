@@ -229,7 +229,8 @@ def find_manifest(results: Path) -> Path:
     if len(found) != 1:
         listed = ", ".join(str(path.parent.relative_to(results)) for path in found) or "none"
         raise MissingArtifactError(
-            f"expected exactly one trained cascade in {results}, found {listed}; choose with -d ID or -m FOLDER"
+            f"expected exactly one trained cascade in {results}, found {listed}; choose with -d ID, "
+            "-m FOLDER or --model NAME"
         )
     return found[0]
 

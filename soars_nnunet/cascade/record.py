@@ -179,6 +179,10 @@ class Cascade:
         """Manifest of the trained cascade."""
         return results_folder() / self.source / f"SOARS__{plans}" / MANIFEST
 
+    def bundle_results(self, name: str) -> Path:
+        """Folder of what a bundle predicted of the training cases."""
+        return results_folder() / self.source / f"BUNDLE__{name}"
+
     def splits(self, branch: str = "anchor") -> list[dict[str, list[str]]]:
         """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold.
 

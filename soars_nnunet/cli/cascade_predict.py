@@ -9,6 +9,7 @@ from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import (
     add_device,
     add_folds,
+    add_model,
     add_plans,
     add_tiling,
     add_tta,
@@ -24,9 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the label volumes and reports")
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
-        "-d", "--dataset", metavar="ID", help="source dataset of the cascade (not needed where only one is trained)"
+        "-d",
+        "--dataset",
+        metavar="ID",
+        help="source dataset of the cascade (not needed where only one is trained, or for openkbp7 where none is)",
     )
     group.add_argument("-m", "--models", type=Path, metavar="FOLDER", help="folder of a cascade's manifest.json")
+    add_model(group)
     add_plans(parser)
     add_device(parser)
     add_folds(parser, "folds whose networks are averaged (default: all trained ones of a branch)")
@@ -63,11 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predict every CT; the report beside each volume holds volumes, status and confidence."""
-    from soars_nnunet.cascade.manifest import locate_manifest
+    from soars_nnunet.prediction.choosing import choose_cascade
     from soars_nnunet.prediction.files import predict_files
     from soars_nnunet.prediction.options import PredictionOptions
 
-    manifest = locate_manifest(arguments.dataset, arguments.models, arguments.plans_name)
+    chosen = choose_cascade(arguments.dataset, arguments.models, arguments.model, arguments.plans_name, progress=say)
     options = PredictionOptions(
         folds=arguments.folds,
         device=to_device(arguments.device),
@@ -81,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         num_parts=arguments.num_parts,
         memory_limit_gib=arguments.memory_limit,
     )
-    predict_files(arguments.input, arguments.output, manifest, options, progress=say)
+    predict_files(arguments.input, arguments.output, chosen, options, progress=say)
 
 
 main = make_main("cascade-predict", add_arguments, run)

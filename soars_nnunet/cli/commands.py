@@ -43,9 +43,9 @@ _TABLE = (
     Command(
         name="info",
         module="info",
-        summary="Print versions, profiles with their organs, and the trained cascades that are found.",
+        summary="Print versions, profiles with their organs, and the trained cascades and bundles that are found.",
         example="soars-nnunet info",
-        details="Loads no network. Looks for cascades where nnUNet_results points to.",
+        details="Loads no network. Looks for cascades where nnUNet_results points to, and for bundles.",
         is_script=False,
     ),
     Command(
@@ -96,8 +96,9 @@ _TABLE = (
         name="cascade-predict",
         module="cascade_predict",
         summary="Segment CTs with the trained cascade: one label volume and one report per CT.",
-        example="soars-cascade-predict -i CT_OR_FOLDER -o OUT -d 7",
-        details="Finished cases are verified and kept, so an interrupted run can be repeated.",
+        example="soars-cascade-predict -i CT_OR_FOLDER -o OUT",
+        details="Takes the cascade that is named, or the only one that is trained, or the bundle openkbp7 that ships.\n"
+        "Finished cases are verified and kept, so an interrupted run can be repeated.",
     ),
     Command(
         name="cross-validate",

@@ -10,6 +10,7 @@ from soars_nnunet.cli.options import (
     add_dataset,
     add_device,
     add_folds,
+    add_model,
     add_plans,
     add_tiling,
     add_tta,
@@ -19,8 +20,9 @@ from soars_nnunet.cli.options import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add dataset, plans, folds and how the networks run."""
+    """Add dataset, bundle, plans, folds and how the networks run."""
     add_dataset(parser)
+    add_model(parser)
     add_plans(parser)
     add_device(parser)
     add_tiling(parser)
@@ -30,12 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Cross-validate the whole cascade; later predictions keep the largest part where that helped."""
+    from soars_nnunet.bundles.open import open_bundle
     from soars_nnunet.cross_validate import cross_validate
     from soars_nnunet.evaluation.evaluation_file import write_evaluation
     from soars_nnunet.evaluation.organ_table import format_table
     from soars_nnunet.prediction.postprocess import format_effects
 
     cascade = Cascade.load(arguments.dataset)
+    bundle = None if arguments.model is None else open_bundle(arguments.model)
     evaluation, effects, folder = cross_validate(
         cascade,
         arguments.plans_name,
@@ -43,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         tiling=to_tiling(arguments),
         mirror=arguments.tta,
         folds=arguments.folds,
+        bundle=bundle,
         progress=say,
     )
     say(format_table(evaluation))
@@ -52,6 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
     for path in write_evaluation(evaluation, folder, stem):
         say(f"wrote {path}")
     decided = "" if arguments.folds is None else " (of some folds, so nothing is decided)"
+    if bundle is not None:
+        decided = " (of a bundle, so nothing is decided)"
     say(f"largest part alone, out of fold{decided}:")
     for line in format_effects(effects):
         say(line)

@@ -10,6 +10,9 @@ from pathlib import Path
 from textwrap import wrap
 
 from soars_nnunet import __version__
+from soars_nnunet.bundles.bundle import Bundle
+from soars_nnunet.bundles.describe import describe
+from soars_nnunet.bundles.places import installed_folder, known_bundles
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cascade.manifest import Manifest, all_manifests
 from soars_nnunet.cascade.trained import trained_folds
@@ -29,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print everything."""
-    for line in (*version_lines(), *profile_lines(), *model_lines()):
+    for line in (*version_lines(), *profile_lines(), *model_lines(), *bundle_lines()):
         say(line)
     say(f"trainers: {trainer_folder()}")
 
@@ -87,6 +90,20 @@ def model_lines() -> list[str]:
     if not lines:
         return [f"trained cascades in {folder}: none"]
     return [f"trained cascades in {folder}:", *lines]
+
+
+def bundle_lines() -> list[str]:
+    """Bundles that are shipped or installed."""
+    lines = []
+    for name, path in known_bundles().items():
+        try:
+            description = describe(Bundle(path))
+        except ValueError as error:  # a damaged one
+            description = str(error)
+        lines.append(f"  {name}: {description}")
+    if not lines:
+        return [f"bundles: none shipped, none in {installed_folder()}"]
+    return ["bundles:", *lines]
 
 
 def _describe(path: Path) -> str:

@@ -30,6 +30,12 @@ def add_plans(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plans-name", default=DEFAULT_PLANS, metavar="NAME", help=text)
 
 
+def add_model(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
+    """Which bundle."""
+    text = "a bundle: name of one that is shipped or installed, or its folder or zip"
+    parser.add_argument("--model", metavar="NAME", help=text)
+
+
 def add_spacing(parser: argparse.ArgumentParser, option: str, text: str) -> None:
     """A spacing (Z, Y, X) in mm."""
     parser.add_argument(option, nargs=3, type=float, metavar=AXES, help=text)

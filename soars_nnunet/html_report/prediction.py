@@ -122,6 +122,8 @@ def _plain(value: Any) -> Cell:
 
 def _made_with(report: PredictionReport) -> Markup:
     pairs: dict[str, Cell] = {}
+    if report.bundle:
+        pairs["bundle"] = ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in report.bundle.items())
     for branch, model in report.models.items():
         pairs[f"{branch} model"] = f"{model['name']}, folds {_plain(list(model['folds']))}"
     pairs["largest part of"] = ", ".join(report.largest_part)

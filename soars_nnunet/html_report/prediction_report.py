@@ -49,6 +49,7 @@ class PredictionReport:
         largest_part: Organs reduced to their largest part.
         versions: Version by package.
         seconds: Time by stage.
+        bundle: Name, format version and hash of the bundle; empty for a training's model folders.
     """
 
     case: str | None
@@ -60,6 +61,7 @@ class PredictionReport:
     largest_part: tuple[str, ...]
     versions: Mapping[str, Any]
     seconds: Mapping[str, Any]
+    bundle: Mapping[str, Any]
 
 
 def read_prediction_report(path: Path) -> PredictionReport:
@@ -96,6 +98,7 @@ def read_prediction_report(path: Path) -> PredictionReport:
         largest_part=tuple(data.get("largest_part") or ()),
         versions=data.get("provenance") or {},
         seconds=data.get("seconds") or {},
+        bundle=data.get("bundle") or {},
     )
 
 

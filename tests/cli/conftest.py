@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from cli.cases import SOURCE, ct_array, write_image
 
+from soars_nnunet.bundles import places
 from soars_nnunet.cli import stratify
 
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path_factory, monkeypatch):
-    """Empty folders of nnU-Net, away from the test's own."""
+    """Empty folders of nnU-Net and of bundles, away from the test's own."""
     place = tmp_path_factory.mktemp("nnunet")
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (place / name).mkdir()
         monkeypatch.setenv(name, str(place / name))
+    monkeypatch.setenv(places.VARIABLE, str(place / "bundles"))
+    monkeypatch.setattr(places, "shipped_folder", lambda: place / "shipped")
     monkeypatch.setenv("nnUNet_extTrainer", "")  # the commands set it; this puts it back afterwards
     root = logging.getLogger()
     handlers = list(root.handlers)

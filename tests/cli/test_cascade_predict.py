@@ -6,9 +6,9 @@ import pytest
 import torch
 from cli.cases import ct_array, write_image
 
-from soars_nnunet.cascade import manifest as manifest_module
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cli import cascade_predict
+from soars_nnunet.prediction import choosing
 from soars_nnunet.prediction import files as predict_files
 from soars_nnunet.prediction.tiling import Tiling
 
@@ -17,6 +17,15 @@ def test_unset_results_folder(refused, monkeypatch, tmp_path):
     monkeypatch.delenv("nnUNet_results")
     line = refused(cascade_predict.main, "-i", tmp_path, "-o", tmp_path / "out")
     assert "nnUNet_results is not set" in line and "export" in line
+    assert "the bundle openkbp7 is not in this installation" in line
+
+
+def test_one_model_is_named_and_not_two(refused, tmp_path):
+    line = refused(cascade_predict.main, "-i", tmp_path, "-o", tmp_path / "out", "--model", "mine")
+    assert "no bundle 'mine': expected the name of a shipped or installed one (none)" in line
+    with pytest.raises(SystemExit) as left:
+        cascade_predict.main(["-i", "ct", "-o", "out", "--model", "mine", "-d", "7"])
+    assert left.value.code == 2
 
 
 def not_cts(folder):
@@ -106,7 +115,7 @@ def test_dataset_that_is_not_planned(refused, tmp_path, stratified):
 
 def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
     asked = {}
-    monkeypatch.setattr(manifest_module, "locate_manifest", lambda *where: where)
+    monkeypatch.setattr(choosing, "choose_cascade", lambda *where, progress: where)
 
     def predict(*what, progress):
         asked.update(asdict(what[-1]), what=what[:-1])
@@ -118,8 +127,8 @@ def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
     options += ["--step-size", "0.3", "--tiling", "everywhere", "--overwrite", "--no-postprocessing", "--tta"]
     options += ["--roi-subset", "Eye_L", "--roi-subset", "left parotid", "--part-id", "2", "--num-parts", "5", "--fast"]
     assert cascade_predict.main([*options, "--memory-limit", "7.5"]) == 0
-    assert asked.pop("what") == (Path("in"), Path("out"), (None, Path("models"), "P"))
-    assert plain.pop("what") == (Path("in"), Path("out"), (None, None, DEFAULT_PLANS))
+    assert asked.pop("what") == (Path("in"), Path("out"), (None, Path("models"), None, "P"))
+    assert plain.pop("what") == (Path("in"), Path("out"), (None, None, None, DEFAULT_PLANS))
     assert asked == {
         "folds": [1, 0],
         "device": torch.device("cpu"),

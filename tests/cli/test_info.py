@@ -1,4 +1,5 @@
 import platform
+import shutil
 from importlib.metadata import version
 
 import pytest
@@ -77,6 +78,17 @@ def test_a_damaged_manifest_is_named(lines, folders):
 def test_without_a_results_folder(lines, monkeypatch):
     monkeypatch.delenv("nnUNet_results")
     assert "trained cascades: nnUNet_results is not set" in lines()
+
+
+def test_bundles_are_listed_and_damaged_ones_named(lines, folders, tiny_bundle):
+    assert f"bundles: none shipped, none in {folders / 'bundles'}" in lines()
+    shutil.copytree(tiny_bundle, folders / "bundles" / "mine")
+    shutil.copytree(tiny_bundle, folders / "shipped" / "ours")
+    (folders / "shipped" / "ours" / "card.md").unlink()
+    found = lines()
+    start = found.index("bundles:")
+    assert found[start + 1].startswith("  mine: ") and "trained on 4 phantoms; licence CC-BY-4.0" in found[start + 1]
+    assert found[start + 2].startswith("  ours: ") and "expected the files card.md" in found[start + 2]
 
 
 def test_the_trainer_folder_comes_last(lines):

@@ -1,0 +1,132 @@
+"""Settings of a branch in a bundle (``configuration["soars"]``): each by its own rule, and as the cascade has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from soars_nnunet.bundles.cascade_checks import MAX_FOLDS, UPGRADE
+from soars_nnunet.bundles.content import SETTINGS_KEYS
+from soars_nnunet.bundles.node import Node
+from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.settings.branch_settings import BranchSettings
+from soars_nnunet.settings.rule import MAX_SEED, rules
+
+MAX_FEATURES, MAX_CONVS = 1024, 8
+"""Of a block of the network."""
+
+MAX_BATCH = 1024
+
+MAX_PATCH = 1024
+"""Of an axis."""
+
+FAR = 1e7
+"""Beyond any HU, distance in mm or setting."""
+
+SMALLER = {
+    "features_per_stage": MAX_FEATURES,
+    "n_convs_per_stage": MAX_CONVS,
+    "batch_size": MAX_BATCH,
+    "max_patch_voxels": MAX_PATCH,
+    "sigma_mm": 1000,
+    "seed": MAX_SEED,
+    "search_seed": MAX_SEED,
+}
+"""Largest numbers of settings whose own rule has no upper end."""
+
+STEP_SIZE = (0.1, 1.0)
+"""Smaller steps of the sliding window take a day a CT."""
+
+
+def check_settings(node: Node, key: str, cascade: Manifest) -> None:
+    """Check the settings of a branch: each by its own rule, what soars-plan adds against the cascade.
+
+    Settings that this version does not know are refused: they may say what a prediction must do.
+
+    Raises:
+        MissingArtifactError: If one is not as it should be.
+    """
+    known = dict(rules(BranchSettings))
+    for name, value in node.fields(("branch",), SETTINGS_KEYS, UPGRADE).items():
+        rule = known[name]
+        if rule.values.kind == "fact":
+            continue
+        if not rule.takes(value.value):
+            value.refuse(f"{rule.values}")
+        for item in value.items() if isinstance(value.value, list) else [value]:
+            if isinstance(item.value, int | float) and item.value > SMALLER.get(name, FAR):
+                item.refuse(f"at most {SMALLER.get(name, FAR):g}")
+    _check_facts(node, key, cascade)
+
+
+def _check_facts(node: Node, key: str, cascade: Manifest) -> None:
+    """What soars-plan adds to a regime's settings."""
+    fields = node.entries()
+    branch = cascade.branches[key]
+    fields["branch"].exactly(key)
+    given: dict[str, Any] = {
+        "guidance": list(branch.guidance),
+        "patient_pattern": cascade.patient_pattern,
+        "channel_names": channel_names(len(branch.guidance)),
+    }
+    for name, value in given.items():
+        if name in fields and (name != "channel_names" or fields[name].value is not None):
+            fields[name].exactly(value)
+    if branch.guidance and "guidance" not in fields:
+        node.refuse("the key guidance", "settings without it")
+    if "regime" in fields:
+        fields["regime"].text("[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+    if fields.get("split_sha256") is not None and fields["split_sha256"].value is not None:
+        fields["split_sha256"].text("[0-9a-f]{0,64}")
+    if "in_sample" in fields and not isinstance(fields["in_sample"].value, bool):
+        fields["in_sample"].refuse("true or false")
+    if "step_size" in fields:
+        fields["step_size"].numbers(3, *STEP_SIZE)
+    _check_mirror(fields.get("mirror"), len(branch.classes) + 1, len(branch.guidance) + 1)
+    _check_sides(fields.get("sides"), len(branch.classes))
+    _check_reach(fields.get("reach"), len(branch.guidance))
+
+
+def _check_mirror(node: Node | None, num_classes: int, num_channels: int) -> None:
+    """Orders are permutations, background and CT at their places."""
+    if node is None:
+        return
+    fields = node.fields(("classes", "channels"))
+    for name, size in (("classes", num_classes), ("channels", num_channels)):
+        order = fields[name]
+        if order.value is None:
+            continue
+        indices = order.wholes(size, 0, size - 1)
+        if sorted(indices) != list(range(size)) or indices[0] != 0:
+            order.refuse(f"every number from 0 to {size - 1} once, 0 first")
+
+
+def _check_sides(node: Node | None, num_targets: int) -> None:
+    """By fold, rows of two targets and their distance."""
+    if node is None:
+        return
+    for fold in node.items(most=MAX_FOLDS):
+        for row in fold.items(most=num_targets):
+            first, second, apart_mm = row.items(3, 3)
+            first.whole(0, num_targets - 1)
+            second.whole(0, num_targets - 1)
+            apart_mm.number(0, FAR)
+
+
+def _check_reach(node: Node | None, num_anchors: int) -> None:
+    """By fold and anchor, null or two corners."""
+    if node is None:
+        return
+    for fold in node.items(most=MAX_FOLDS):
+        for span in fold.items(most=num_anchors):
+            if span.value is None:
+                continue
+            for corner in span.items(2, 2):
+                corner.numbers(3, -FAR, FAR)
+
+
+def channel_names(num_guidance: int) -> dict[str, str]:
+    """nnU-Net's names of a branch's channels, as soars-stratify and soars-plan write them."""
+    names = {"0": "CT"}
+    for channel in range(1, num_guidance + 1):
+        names[str(channel)] = "noNorm"
+    return names

@@ -1,0 +1,28 @@
+"""Plans of every branch are taken as soars-plan writes them; ``test_hostile.py`` has what is refused."""
+
+import pytest
+
+from soars_nnunet.bundles.bundle import Bundle
+from soars_nnunet.bundles.node import Node
+from soars_nnunet.bundles.plans_checks import NETWORK, check_dataset, check_plans
+from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.networks.phnn import PHNN
+
+BRANCHES = ("anchor", "mid_level", "detection", "small_hard")
+
+
+@pytest.mark.parametrize("key", BRANCHES)
+def test_plans_of_a_branch_are_of_that_branch_alone(tiny_bundle, key):
+    described = Bundle(tiny_bundle).described
+    plans, dataset = described.branches[key].plans, described.branches[key].dataset
+    check_plans(Node(plans, "x"), key, described.cascade)
+    check_dataset(Node(dataset, "x"), key, described.cascade)
+    for other in set(BRANCHES) - {key}:
+        with pytest.raises(MissingArtifactError):
+            check_plans(Node(plans, "x"), other, described.cascade)
+        with pytest.raises(MissingArtifactError):
+            check_dataset(Node(dataset, "x"), other, described.cascade)
+
+
+def test_the_network_is_named_as_it_is_called():
+    assert f"{PHNN.__module__}.{PHNN.__name__}" == NETWORK
