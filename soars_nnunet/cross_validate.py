@@ -20,7 +20,6 @@ from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import CROSS_VALIDATION, MANIFEST, Cascade
 from soars_nnunet.cascade.storage import read_json
-from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.cascade.trained import require_folds, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
@@ -105,13 +104,12 @@ def cross_validate(
         InputError: If a CT is not usable.
     """
     if bundle is None:
-        manifest = _trained_manifest(cascade, plans, folds)
-        trained: StoredCascade = TrainedCascade(manifest)
+        folder = _trained_manifest(cascade, plans, folds).parent
     else:
         require_held_out(bundle, cascade, folds)
-        manifest = cascade.bundle_results(bundle.name) / MANIFEST
-        trained = bundle
-    output = manifest.parent / CROSS_VALIDATION
+        folder = cascade.bundle_results(bundle.name)
+    trained = bundle or TrainedCascade(folder / MANIFEST)
+    output = folder / CROSS_VALIDATION
     files = training_cases(cascade.source, read_json(raw_folder() / cascade.source / "dataset.json"))
     models: dict[str, list[str]] = {}
     predicted: list[PredictedCase] = []
@@ -130,7 +128,7 @@ def cross_validate(
     predicted.sort(key=lambda case: case.name)
     evaluation, effects = _score(predicted, cascade)
     if folds is None and bundle is None:
-        write_postprocessing(manifest, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
+        write_postprocessing(folder / MANIFEST, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
     return CrossValidation(evaluation, effects, output)
 
 

@@ -9,6 +9,8 @@ from soars_nnunet.bundles.bundle import MAX_JSON, Bundle
 from soars_nnunet.bundles.places import find_bundle
 from soars_nnunet.cascade.record import MANIFEST
 
+ZIP_SUFFIX, ZIP_START = ".zip", b"PK"
+
 
 def open_bundle(name_or_path: str | Path) -> Bundle:
     """Open a bundle; loads no torch until weights are read.
@@ -25,13 +27,20 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
 
 def is_bundle(path: Path) -> bool:
     """Whether a path means a bundle rather than what a training left; it may be a damaged one."""
-    if path.is_file() and path.name != MANIFEST:
+    file = path / MANIFEST if path.is_dir() else path
+    if not file.is_file():
+        return False
+    if path.suffix == ZIP_SUFFIX or _starts_with(file, ZIP_START):
         return True
-    manifest = path / MANIFEST if path.is_dir() else path
-    if not manifest.is_file() or manifest.stat().st_size > MAX_JSON:
+    if file.stat().st_size > MAX_JSON:
         return False
     try:
-        data = json.loads(manifest.read_bytes())
+        data = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
         return False
     return isinstance(data, dict) and "format" in data
+
+
+def _starts_with(file: Path, start: bytes) -> bool:
+    with open(file, "rb") as opened:
+        return opened.read(len(start)) == start

@@ -93,7 +93,8 @@ def read_weights(content: bytes, expected: Expected, where: str) -> dict[str, to
 def _header(content: bytes, where: str) -> dict[str, Any]:
     """The parsed header."""
     for start, kind in PICKLES.items():
-        if content.startswith(start):
+        # the length of a header may begin with the same byte, but the header behind it with a brace
+        if content.startswith(start) and content[SHORT : SHORT + 1] != b"{":
             raise refusal(where, "a safetensors file", f"{kind}; it is not opened")
     if len(content) < SHORT:
         raise refusal(where, "a safetensors file", f"{len(content)} bytes")

@@ -73,24 +73,24 @@ class TrainedCascade(StoredCascade):
     """A trained cascade in nnU-Net's results folder.
 
     Args:
-        path: Of its manifest, which names the model folders relative to itself.
-
-    Raises:
-        MissingArtifactError: If there is no manifest, or the file is another.
+        path: Of its manifest, which names the model folders relative to itself; read when something is asked for.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._manifest = Manifest.load(path)
 
-    @property
+    @cached_property
     def manifest(self) -> Manifest:
-        """As it lies there."""
-        return self._manifest
+        """As it lies there.
+
+        Raises:
+            MissingArtifactError: If there is none, or the file is another.
+        """
+        return Manifest.load(self.path)
 
     def branch(self, key: str) -> ModelFolder:
         """Model folder of a branch."""
-        folder = self.path.parent / self._manifest.branches[key].model
+        folder = self.path.parent / self.manifest.branches[key].model
         return ModelFolder(folder.resolve())
 
     def postprocessing(self) -> dict[str, Any] | None:

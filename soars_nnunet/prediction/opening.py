@@ -17,7 +17,7 @@ def open_cascade(path: Path) -> StoredCascade:
         path: Manifest of a training or the folder that holds it; folder, manifest or zip of a bundle.
 
     Raises:
-        MissingArtifactError: If there is none, or it is damaged.
+        MissingArtifactError: If it is a bundle, and damaged. A training's manifest is read when it is asked for.
     """
     if is_bundle(path):
         return open_bundle(path)

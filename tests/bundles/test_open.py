@@ -27,3 +27,10 @@ def test_what_is_a_bundle(tiny_bundle, untrained_cascade, tmp_path):
     manifest = untrained_cascade.manifest(DEFAULT_PLANS)
     assert not is_bundle(manifest) and not is_bundle(manifest.parent) and not is_bundle(tmp_path)
     assert is_bundle(tiny_bundle) and is_bundle(tiny_bundle / "manifest.json")
+    for name, content in (("a.zip", b""), ("a.bin", b"PK\x03\x04")):
+        (tmp_path / name).write_bytes(content)
+        assert is_bundle(tmp_path / name), "if a damaged one"
+    shutil.copyfile(manifest, tmp_path / "other.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for name in ("other.json", "deep.json", "nothing.json"):
+        assert not is_bundle(tmp_path / name)

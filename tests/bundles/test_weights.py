@@ -32,3 +32,14 @@ def test_weights_are_read_as_float32():
     found = read_weights(save(tensors), expected, "x")
     assert found["a"].dtype == torch.float32 and found["a"].tolist() == [[1.5, -2.0]]
     assert found["b"].dtype == torch.int64 and found["b"] == 7
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_none():
+    """A header of 128 bytes: the first byte of the file is 0x80."""
+    tensors = {"a": torch.ones(2)}
+    for size in range(200):
+        padded = save(tensors, metadata={"note": "x" * size})
+        if padded[0] == 0x80:
+            break
+    assert padded[0] == 0x80
+    assert read_weights(padded, {"a": ("F32", [2])}, "x")["a"].tolist() == [1, 1]

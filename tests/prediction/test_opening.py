@@ -24,4 +24,4 @@ def test_trainings_and_bundles_are_told_apart(untrained_cascade, tiny_bundle, tm
 
 def test_neither_is_refused(tmp_path):
     with pytest.raises(MissingArtifactError, match="manifest.json"):
-        open_cascade(tmp_path)
+        _ = open_cascade(tmp_path).manifest
