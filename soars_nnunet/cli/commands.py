@@ -43,7 +43,7 @@ _TABLE = (
     Command(
         name="info",
         module="info",
-        summary="Print versions, profiles with their organs, and the trained cascades and bundles that are found.",
+        summary="Print versions, profiles with their organs, trained cascades and bundles.",
         example="soars-nnunet info",
         details="Loads no network. Looks for cascades where nnUNet_results points to, and for bundles.",
         is_script=False,
