@@ -8,7 +8,7 @@
 #   OPENKBP_FOLDS           of the cross-validation (default: 4)
 #   OPENKBP_REGIME          what the settings below change (default: demo)
 #   OPENKBP_SETTINGS        regime values, for a quick try: "num_epochs=2 iterations_per_epoch=8"; add to the defaults
-#   OPENKBP_GENOTYPE        genotype file of the network (default: the published one of anchors)
+#   OPENKBP_GENOTYPE        genotype file of the network (default: four blocks of 3 x 3 x 3, scripts/experiments/openkbp7_genotype.json)
 # One network segments all seven organs. Contours that nobody drew are left open in training and left out of all scores. Four
 # folds by patient; every patient is scored by the network that did not train on them. The bundle holds all four networks.
 # Patients 241 to 340, OpenKBP's test patients, are never read.
@@ -23,10 +23,11 @@ cd "$(dirname "$0")/.."
 . scripts/trainings.sh
 
 # the settings of openkbp7
-default_settings="p_mirror=0.5 max_patch_voxels=[64,48,48] num_epochs=24 iterations_per_epoch=100"
+default_settings="p_mirror=0.5 max_patch_voxels=[64,48,48] num_epochs=38 iterations_per_epoch=100"
+default_settings+=" p_noise_sharpness=0.3 p_rotation=0.2 rotation_deg=10"
 read -ra settings <<<"$default_settings ${OPENKBP_SETTINGS:-}"
 plan_options=(--regime "${OPENKBP_REGIME:-demo}" --set "${settings[@]}")
-[ -z "${OPENKBP_GENOTYPE:-}" ] || plan_options+=(--genotype "$OPENKBP_GENOTYPE")
+plan_options+=(--genotype "${OPENKBP_GENOTYPE:-scripts/experiments/openkbp7_genotype.json}")
 folds="${OPENKBP_FOLDS:-4}"
 jobs="${JOBS:-2}"
 number=9 profile=openkbp7 name=openkbp7
