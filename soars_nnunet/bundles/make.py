@@ -23,6 +23,9 @@ from soars_nnunet.progress import Progress, silent
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
+DATASET_NUMBER = re.compile(r"^Dataset\d{3}_")
+"""In front of nnU-Net's names of datasets."""
+
 SHORTEST_CASE_NAME = 4
 """Characters below which a case name is too common a word to look for in texts."""
 
@@ -93,8 +96,9 @@ def _holds_bundle(output: Path) -> bool:
 
 def _about(facts: CardFacts) -> About:
     """What prediction says of the model in one line."""
+    named = _text(facts.stated.get("data_name")) or DATASET_NUMBER.sub("", facts.manifest.source)
     return About(
-        trained_on=f"{facts.num_patients} patients of {_text(facts.stated.get('data')) or facts.manifest.source}",
+        trained_on=f"{facts.num_patients} patients of {named}",
         license=_text(facts.stated.get("licence")) or NOT_STATED,
         citation=_text(facts.stated.get("citation")) or _text(facts.stated.get("data_citation")),
     )

@@ -95,7 +95,7 @@ def test_the_card_is_in_it_twice(made):
     assert entries["name"] == "tiny" and "not stated" in entries["licence"]
     assert bundle.card_text.startswith("# Model card: tiny\n")
     assert (bundle.described.about.trained_on, bundle.described.about.license) == (
-        "4 patients of Dataset007_Tiny",
+        "4 patients of Tiny",
         "not stated",
     )
 
@@ -204,7 +204,7 @@ def test_texts_that_name_a_case_or_a_path_are_refused(untrained_cascade, tmp_pat
 
 
 def test_what_the_authors_state_travels_on_one_line(untrained_cascade, tmp_path):
-    stated = {"licence": "CC-BY-4.0", "data": "Our\nclinic", "data_citation": ["A. 2025", "B. 2026"]}
+    stated = {"licence": "CC-BY-4.0", "data_name": "Our\nclinic", "data_citation": ["A. 2025", "B. 2026"]}
     (tmp_path / "card.json").write_text(json.dumps(stated))
     options = MakeOptions("tiny", card=tmp_path / "card.json")
     about = make_bundle(untrained_cascade.manifest(DEFAULT_PLANS), tmp_path / "b", options).described.about
