@@ -135,7 +135,7 @@ def read_stated(path: Path) -> dict[str, Text]:
             stated[key] = text
     if wrong:
         raise InputError(
-            f"{path}: expected a text or a list of texts of up to {MAX_TEXT} characters, "
+            f"{path}: expected a text or a list of texts of up to {MAX_TEXT} printable characters, "
             f"got something else at {', '.join(wrong)}"
         )
     return stated
@@ -144,12 +144,14 @@ def read_stated(path: Path) -> dict[str, Text]:
 def _text(value: Any) -> Text | None:
     """A text or a list of texts; None for anything else."""
     if isinstance(value, str):
-        return value if 0 < len(value.strip()) and len(value) <= MAX_TEXT else None
-    if not isinstance(value, list) or not value:
+        return value if _is_text(value) else None
+    if not isinstance(value, list) or not value or not all(_is_text(one) for one in value):
         return None
-    texts = []
-    for one in value:
-        if not isinstance(one, str) or not one.strip() or len(one) > MAX_TEXT:
-            return None
-        texts.append(one)
-    return tuple(texts)
+    return tuple(value)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text of some words, without signs that a terminal acts on."""
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
+        return False
+    return all(sign.isprintable() or sign in "\n\t" for sign in value)

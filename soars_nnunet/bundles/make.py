@@ -5,26 +5,30 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from textwrap import shorten
 
 from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.bundles.card import Card, Text
 from soars_nnunet.bundles.card_facts import CardFacts
 from soars_nnunet.bundles.card_form import NOT_STATED
+from soars_nnunet.bundles.container import is_plain_name
 from soars_nnunet.bundles.format import About
 from soars_nnunet.bundles.make_card import make_card
 from soars_nnunet.bundles.open import is_bundle, open_bundle
 from soars_nnunet.bundles.read_facts import MakeOptions, read_facts
+from soars_nnunet.bundles.validation import NAME
 from soars_nnunet.bundles.write import BundleRequest, write_bundle, zip_bundle
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import new_staging, publish
-from soars_nnunet.errors import InputError
+from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.networks.model_folder import TrainedCascade
 from soars_nnunet.progress import Progress, silent
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-
 DATASET_NUMBER = re.compile(r"^Dataset\d{3}_")
 """In front of nnU-Net's names of datasets."""
+
+LONGEST_LINE = 400
+"""Characters of a text that predictions print."""
 
 SHORTEST_CASE_NAME = 4
 """Characters below which a case name is too common a word to look for in texts."""
@@ -74,8 +78,8 @@ def make_bundle(
 
 
 def _check_output(output: Path, name: str) -> None:
-    if NAME.fullmatch(name) is None:
-        raise InputError(f"--name: expected lower-case letters, digits, '-', '_' and '.', got '{name}'")
+    if re.fullmatch(NAME, name) is None or not is_plain_name(name):
+        raise InputError(f"--name: expected up to 64 lower-case letters, digits, '-', '_' and '.', got '{name}'")
     is_new = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     if not is_new and not _holds_bundle(output):
         raise InputError(f"-o {output}: expected a new path, or a bundle to replace, got something else there")
@@ -105,11 +109,11 @@ def _about(facts: CardFacts) -> About:
 
 
 def _text(stated: Text | None) -> str:
-    """One line; empty where nothing is stated."""
+    """One line, cut if it is long: the card has all of it; empty where nothing is stated."""
     if stated is None:
         return ""
     text = stated if isinstance(stated, str) else "; ".join(stated)
-    return " ".join(text.split())
+    return shorten(text, LONGEST_LINE, placeholder=" ...")
 
 
 def _check_privacy(card: Card, cascade: Cascade | None) -> None:
@@ -139,8 +143,20 @@ def _write(trained: TrainedCascade, output: Path, request: BundleRequest) -> Non
     with new_staging(output) as staging:
         folder = staging / request.name
         write_bundle(trained, folder, request)
-        open_bundle(folder).verify()
+        _read_back(folder)
         if output.suffix == ".zip":
             zip_bundle(folder, output)
         else:
             publish(folder, output)
+
+
+def _read_back(folder: Path) -> None:
+    """Open what was written as its readers will.
+
+    Raises:
+        MissingArtifactError: If they would refuse it.
+    """
+    try:
+        open_bundle(folder).verify()
+    except MissingArtifactError as error:
+        raise MissingArtifactError(f"no bundle is written, for its readers would refuse it: {error}") from error

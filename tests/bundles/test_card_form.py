@@ -50,7 +50,7 @@ def test_texts_and_lists_of_texts_are_read(tmp_path):
         ([], "a JSON list"),
         ({"license": "MIT", "name": "x"}, "got also license, name"),
         ({"licence": 4, "authors": [], "contact": " ", "citation": ["a", 1]}, "at licence, authors, contact, citation"),
-        ({"licence": "x" * (MAX_TEXT + 1)}, "at licence"),
+        ({"licence": "x" * (MAX_TEXT + 1), "data": "a\x1b[31mb"}, "at licence, data"),
     ],
 )
 def test_anything_else_is_refused_with_all_its_faults(tmp_path, data, expected):

@@ -187,9 +187,9 @@ def test_a_bundle_is_replaced_and_anything_else_is_not(made, untrained_cascade, 
         assert open_bundle(tmp_path / name).name == "newer"
 
 
-@pytest.mark.parametrize("name", ["", "Neck", "a b", "../x", "-x", "ä"])
+@pytest.mark.parametrize("name", ["", "Neck", "a b", "../x", "-x", "ä", "neck.", "con", "x" * 65])
 def test_names_are_plain(untrained_cascade, tmp_path, name):
-    with pytest.raises(InputError, match="--name: expected lower-case"):
+    with pytest.raises(InputError, match="--name: expected up to 64 lower-case"):
         make_bundle(untrained_cascade.manifest(DEFAULT_PLANS), tmp_path / "b", MakeOptions(name), untrained_cascade)
 
 
