@@ -103,7 +103,8 @@ def test_data_files_are_installed():
     for path in PACKAGE.rglob("*"):
         if path.is_dir() or path.suffix in (".py", ".pyc") or path.name == "py.typed":
             continue
-        package = ".".join((PACKAGE.name, *path.parent.relative_to(PACKAGE).parts))
+        folder = next(folder for folder in path.parents if (folder / "__init__.py").is_file())
+        package = ".".join((PACKAGE.name, *folder.relative_to(PACKAGE).parts))
         chosen = patterns.get(package, "").split(",")
         assert any(path.match(pattern.strip()) for pattern in chosen if pattern.strip()), path
 
