@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from soars_nnunet.cascade.case_names import name_hashes, patient_of
+from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
 from soars_nnunet.cascade.plans_file import PlansFile
@@ -19,6 +19,19 @@ from soars_nnunet.profile import Profile
 
 
 @dataclass(frozen=True)
+class StartedFrom:
+    """The bundle whose weights a branch started from.
+
+    Attributes:
+        bundle: Its name.
+        sha256: Of its ``manifest.json``.
+    """
+
+    bundle: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ManifestBranch:
     """A branch of a trained cascade.
 
@@ -26,13 +39,16 @@ class ManifestBranch:
         model: Folder of its trained folds, relative to the manifest's.
         guidance: Names of its guidance channels; empty where it sees the CT alone.
         classes: Names of its foreground classes, in label order.
-        training_patients: By fold, hashes of the patients that it trains on.
+        training_patients: By fold, hashes of the patients that it trains on, and of those that the weights which it
+            started from were trained on.
+        started_from: None for new weights.
     """
 
     model: str
     guidance: tuple[str, ...]
     classes: tuple[str, ...]
     training_patients: tuple[tuple[str, ...], ...]
+    started_from: StartedFrom | None = None
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ManifestBranch:
@@ -42,12 +58,21 @@ class ManifestBranch:
             KeyError: If a value is missing.
             TypeError: If the data is something else.
         """
+        started_from = data.get("started_from")
         return cls(
             model=data["model"],
             guidance=tuple(data["guidance"]),
             classes=tuple(data["classes"]),
             training_patients=tuple(tuple(patients) for patients in data["training_patients"]),
+            started_from=StartedFrom(**started_from) if started_from else None,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored: ``started_from`` only where there is one."""
+        data = asdict(self)
+        if self.started_from is None:
+            del data["started_from"]
+        return data
 
 
 @dataclass(frozen=True)
@@ -121,7 +146,8 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored; ``from_dict`` reads it back."""
-        return {**asdict(self), "profile": self.profile.to_dict()}
+        branches = {key: branch.to_json() for key, branch in self.branches.items()}
+        return {**asdict(self), "profile": self.profile.to_dict(), "branches": branches}
 
     @property
     def fingerprint(self) -> str:
@@ -185,17 +211,29 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
 
 def _describe_branch(cascade: Cascade, branch: str, plans: str) -> ManifestBranch:
     settings = PlansFile.read(cascade.plans(branch, plans)).settings
+    start = settings.start
     training_patients = []
-    for split in cascade.splits():
-        patients = {patient_of(case, cascade.patient_pattern) or case for case in split["train"]}
-        training_patients.append(tuple(name_hashes(patients)))
+    for fold, split in enumerate(cascade.splits()):
+        patients = set(name_hashes(cascade.patients(split["train"])))
+        if start is not None:
+            patients.update(_seen_before(cascade.preprocessed(branch) / start.patients, fold))
+        training_patients.append(tuple(sorted(patients)))
     model = cascade.model(branch, plans)
     return ManifestBranch(
         model=str(PurePosixPath("..", "..", model.parent.name, model.name)),
         guidance=settings.guidance,
         classes=tuple(name for name, _ in branch_labels(cascade, branch)),
         training_patients=tuple(training_patients),
+        started_from=None if start is None else StartedFrom(start.bundle, start.sha256),
     )
+
+
+def _seen_before(path: Path, fold: int) -> set[str]:
+    """Hashes of the patients that a fold's first weights were trained on; of all folds for one that is not listed."""
+    by_fold = read_json(path)
+    if fold < len(by_fold):
+        return set(by_fold[fold])
+    return set().union(*by_fold)
 
 
 def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:

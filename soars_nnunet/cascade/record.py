@@ -10,11 +10,12 @@ The folders and files of a cascade are named here. The steps meet in two JSON fi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from soars_nnunet.branches import BRANCHES, Branch
-from soars_nnunet.cascade.case_names import without_further_crops
+from soars_nnunet.cascade.case_names import patient_of, without_further_crops
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.raw_cases import find_dataset
@@ -167,6 +168,14 @@ class Cascade:
         """The user's last choices for these plans, which ``soars-plan`` takes up again."""
         return preprocessed_folder() / self.source / f"soars_options_{plans}.json"
 
+    def first_weights(self, branch: str, plans: str, fold: int) -> Path:
+        """Weights that a fold's training starts from, where it starts from a bundle."""
+        return self.preprocessed(branch) / f"initial_weights_{plans}_fold_{fold}.safetensors"
+
+    def first_patients(self, branch: str, plans: str) -> Path:
+        """By fold, hashes of the patients that ``first_weights`` were trained on."""
+        return self.preprocessed(branch) / f"initial_weights_{plans}.json"
+
     def channels(self, branch: str, plans: str, in_sample: bool = False) -> Path:
         """Folder of the output of a branch (``anchor`` or ``detection``) on its training cases: out of fold, or not."""
         return self.preprocessed(branch) / f"soars_channels_{plans}{'_in_sample' if in_sample else ''}"
@@ -197,6 +206,10 @@ class Cascade:
         for split in self.splits(branch):
             splits.append({side: without_further_crops(cases) for side, cases in split.items()})
         return json_hash(splits)
+
+    def patients(self, cases: Iterable[str]) -> set[str]:
+        """Patients of some cases; a case whose name does not match the pattern is a patient of its own."""
+        return {patient_of(case, self.patient_pattern) or case for case in cases}
 
     def train_command(self, branch: str, fold: int, plans: str = DEFAULT_PLANS) -> str:
         """The nnU-Net command that trains one fold of a branch."""

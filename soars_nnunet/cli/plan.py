@@ -15,7 +15,7 @@ from soars_nnunet.networks.genotype import describe_genotype
 if TYPE_CHECKING:
     from soars_nnunet.planning.remembered import GivenOptions
 
-NOT_FOR_FINE_TUNING = ("regime", "branches", "spacing", "small_hard_spacing", "guidance", "genotype")
+NOT_FOR_FINE_TUNING = ("regime", "branches", "spacing", "small_hard_spacing", "guidance", "genotype", "from_bundle")
 """Options that --fine-tune does not take: the trained models' plans say it."""
 
 
@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="genotype.json of architecture searches",
     )
     parser.add_argument(
+        "--from-bundle",
+        metavar="NAME|PATH",
+        help="start trainings from the weights of a bundle, by its grid, HU unit and architecture",
+    )
+    parser.add_argument(
         "--fine-tune", metavar="NAME", help="plan the joint fine-tuning of the trained cascade, under this name"
     )
     parser.add_argument(
@@ -90,6 +95,7 @@ def _plan_branches(cascade: Cascade, arguments: argparse.Namespace) -> None:
 
 def _given_options(cascade: Cascade, arguments: argparse.Namespace) -> GivenOptions:
     """What the user typed; says what is known of the genotypes."""
+    from soars_nnunet.planning.bundle_start import lasting_name
     from soars_nnunet.planning.remembered import GivenOptions, merged_genotypes
 
     kinds = {}
@@ -103,6 +109,7 @@ def _given_options(cascade: Cascade, arguments: argparse.Namespace) -> GivenOpti
         guidance=arguments.guidance,
         overrides=arguments.set,
         genotypes=kinds or None,
+        from_bundle=lasting_name(arguments.from_bundle) if arguments.from_bundle else None,
     )
 
 

@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from soars_nnunet.branches import Branch
+from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
+from soars_nnunet.planning.bundle_start import TakenBranch, take_branches
 from soars_nnunet.planning.case_geometry import network_spacing_mm, read_geometries, shapes_at
+from soars_nnunet.planning.first_weights import describe_scratch, describe_start, write_first_weights
 from soars_nnunet.planning.inputs import Inputs, find_inputs
 from soars_nnunet.planning.options import PlanOptions
 from soars_nnunet.planning.places import learn_places
@@ -50,13 +53,14 @@ def plan(
     """
     wanted = _wanted_branches(cascade, branches)
     _require_free_name(cascade, wanted, options.plans_name)
+    taken = take_branches(cascade, wanted, options)
     planned = []
     for branch in wanted:
         inputs = find_inputs(cascade, branch.key, options)
         if inputs.missing:
             progress(f"{branch.suffix}: waits for {inputs.missing}")
             continue
-        _plan_branch(cascade, branch, options, inputs, progress=progress)
+        _plan_branch(cascade, branch, options, inputs, taken=taken.get(branch.key), progress=progress)
         planned.append(branch.key)
     if not planned:
         raise InputError("no branch could be planned: its inputs are missing, see the lines above")
@@ -80,11 +84,22 @@ def _require_free_name(cascade: Cascade, branches: Sequence[Branch], plans_name:
             raise InputError(f"--plans-name {plans_name}: expected a new name, got a fine-tuning's; choose another")
 
 
-def _plan_branch(cascade: Cascade, branch: Branch, options: PlanOptions, inputs: Inputs, *, progress: Progress) -> None:
+def _plan_branch(
+    cascade: Cascade,
+    branch: Branch,
+    options: PlanOptions,
+    inputs: Inputs,
+    *,
+    taken: TakenBranch | None,
+    progress: Progress,
+) -> None:
     """Write a branch's plans, preprocess its cases, and complete the plans by what these show."""
     from soars_nnunet.planning.preprocess import preprocess
 
-    network = _planned_network(cascade, branch.key, options)
+    network = _planned_network(cascade, branch.key, options, taken)
+    if options.from_bundle is not None:
+        network, line = _start_from_bundle(cascade, options, network, taken)
+        progress(f"{branch.suffix}: {line}")
     _write_plans(cascade, branch.key, options, network)
     progress(f"{branch.suffix}: {network.size.reason}")
     done = preprocess(cascade, branch.key, options.plans_name, inputs.channels, num_processes=options.num_processes)
@@ -97,11 +112,13 @@ def _plan_branch(cascade: Cascade, branch: Branch, options: PlanOptions, inputs:
     )
 
 
-def _planned_network(cascade: Cascade, branch: str, options: PlanOptions) -> PlannedNetwork:
+def _planned_network(cascade: Cascade, branch: str, options: PlanOptions, taken: TakenBranch | None) -> PlannedNetwork:
     dataset_json = _dataset_json(cascade, branch, options)
     settings = load_regime(options.regime, branch, options.overrides)
+    if taken is not None:
+        settings = taken.settings(settings, options.overrides)
     geometries = read_geometries(cascade, branch, dataset_json)
-    spacing_mm = network_spacing_mm(geometries, options.spacing_of(branch))
+    spacing_mm = network_spacing_mm(geometries, taken.spacing_mm if taken else options.spacing_of(branch))
     shapes = shapes_at(geometries, spacing_mm)
     # a VOI has to fit into the patch whole
     shape = shapes.max(0) if branch == "small_hard" else np.median(shapes, axis=0)
@@ -110,6 +127,9 @@ def _planned_network(cascade: Cascade, branch: str, options: PlanOptions) -> Pla
     if options.is_in_sample(branch):
         settings = replace(settings, in_sample=True)  # another design than out of fold
     genotype = (options.genotypes or {}).get(branch) or published_genotype(branch)
+    if taken is not None and taken.folds:
+        genotype = taken.architecture["genotype"]
+        size = taken.size(size, branch, options.overrides)
     validate_genotype(genotype)
     return PlannedNetwork(
         dataset_json=dataset_json,
@@ -120,6 +140,21 @@ def _planned_network(cascade: Cascade, branch: str, options: PlanOptions) -> Pla
         settings=settings,
         genotype=list(genotype),
     )
+
+
+def _start_from_bundle(
+    cascade: Cascade, options: PlanOptions, network: PlannedNetwork, taken: TakenBranch | None
+) -> tuple[PlannedNetwork, str]:
+    """Write the first weights, if the bundle has some; returns the network with their record, and what was taken."""
+    settings = network.settings
+    branch = settings.branch
+    if taken is None or not taken.folds:
+        return network, describe_scratch(taken, str(options.from_bundle), branch)
+    plans = plans_json(cascade.datasets[branch], options.plans_name, network)
+    classes = [name for name, _ in branch_labels(cascade, branch)]
+    start = write_first_weights(cascade, taken, plans, settings, classes)
+    settings = replace(settings, start=start)
+    return replace(network, settings=settings), describe_start(start, taken, settings)
 
 
 def _write_plans(cascade: Cascade, branch: str, options: PlanOptions, network: PlannedNetwork) -> None:

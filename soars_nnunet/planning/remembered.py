@@ -25,6 +25,7 @@ class GivenOptions:
         guidance: As in ``PlanOptions``.
         overrides: ``KEY=VALUE`` regime values.
         genotypes: By branch; they join those that are remembered for other branches.
+        from_bundle: Name or absolute path of the bundle that trainings start from.
     """
 
     regime: str | None = None
@@ -33,6 +34,7 @@ class GivenOptions:
     guidance: str | None = None
     overrides: Sequence[str] | None = None
     genotypes: dict[str, list[str]] | None = None
+    from_bundle: str | None = None
 
 
 REMEMBERED = tuple(field.name for field in fields(GivenOptions))

@@ -10,6 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.settings.bundle_start import BundleStart
 from soars_nnunet.settings.regime_settings import OF_FINE_TUNING, RegimeSettings
 from soars_nnunet.settings.rule import FACT, OURS, setting
 
@@ -139,6 +140,9 @@ class BranchSettings(RegimeSettings):
     cascade: Mapping[str, JoinedBranch] | None = setting(
         "Branches that a fine-tuning joins, by key.", FACT, OURS, null="no fine-tuning", default=None
     )
+    start: BundleStart | None = setting(
+        "Bundle whose weights the trainings start from.", FACT, OURS, null="new weights", default=None
+    )
 
     @property
     def num_channels(self) -> int:
@@ -184,7 +188,7 @@ class BranchSettings(RegimeSettings):
         return data
 
 
-WRITTEN_WHERE_THERE = ("in_sample", "sides", "reach", "cascade")
+WRITTEN_WHERE_THERE = ("in_sample", "sides", "reach", "cascade", "start")
 """Settings that are left out of the JSON where they are false or empty."""
 
 
@@ -195,6 +199,8 @@ def _from_json(name: str, value: Any) -> Any:
         return MirrorOrder(classes=to_tuples(value["classes"]), channels=to_tuples(value["channels"]))
     if name == "cascade":
         return {key: JoinedBranch.from_json(branch) for key, branch in value.items()}
+    if name == "start":
+        return BundleStart.from_json(value)
     return to_tuples(value)
 
 

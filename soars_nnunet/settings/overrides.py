@@ -58,6 +58,21 @@ def override_settings(
     return replace(settings, **changes)
 
 
+def named_settings(overrides: Iterable[str], branch: str) -> set[str]:
+    """Keys that the user's values name for a branch, whatever the values.
+
+    Args:
+        overrides: See ``override_settings``, which has taken them.
+        branch: Key of the branch.
+    """
+    named = set()
+    for text in overrides:
+        override = _parse(text, branch, regime_keys(branch))
+        if override.scope in ("", branch):
+            named.add(override.key)
+    return named
+
+
 def regime_keys(branch: str) -> list[str]:
     """What a regime names for a branch."""
     if branch == "fine_tune":

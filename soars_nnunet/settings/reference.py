@@ -20,7 +20,7 @@ A regime names a value for each setting ([regimes.json](../../plans/regimes.json
 the regime, `--set KEY=VALUE` or `--set BRANCH.KEY=VALUE` changes a value. The values of a branch travel in its plans.
 
 **Stated by** says whose the value of regime `paper` is: the paper's, or ours where it is silent. A value in brackets
-holds for that branch alone.
+holds for that branch alone, or for a start from a bundle (`from_bundle`).
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.settings.branch_settings import BranchSettings
@@ -34,7 +35,19 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> Branch
 def fine_tuning_settings(own: BranchSettings) -> BranchSettings:
     """Settings of the anchors with what their regime says of the end-to-end fine-tuning."""
     of_fine_tuning = regimes()[own.regime]["fine_tune"]
+    own = replace(own, start=None)  # it starts from the trained branches
     return BranchSettings.from_json({**own.to_json(), **of_fine_tuning, "branch": "fine_tune"})
+
+
+def settings_from_bundle(own: BranchSettings, overrides: Iterable[str] = ()) -> BranchSettings:
+    """Settings of a branch with what its regime says of a start from a bundle, where the user says nothing.
+
+    Args:
+        own: Of the branch.
+        overrides: See ``override_settings``.
+    """
+    values = BranchSettings.from_json({**own.to_json(), **regimes()[own.regime]["from_bundle"]})
+    return override_settings(values, overrides)
 
 
 def require_fitting(settings: BranchSettings) -> None:

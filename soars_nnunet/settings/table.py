@@ -8,5 +8,8 @@ from typing import Any
 
 
 def regimes() -> dict[str, dict[str, Any]]:
-    """All regimes: ``all`` holds the common values, a branch's key what differs."""
+    """All regimes.
+
+    ``all`` holds the common values, a branch's key and ``from_bundle`` (a start from a bundle) what differs.
+    """
     return json.loads((resources.files("soars_nnunet.plans") / "regimes.json").read_text(encoding="utf-8"))

@@ -28,6 +28,7 @@ from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.settings.branch_settings import BranchSettings
 from soars_nnunet.settings.regime import load_regime
+from soars_nnunet.training.first_weights import describe_first_weights, read_first_weights
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 from soars_nnunet.training.not_annotated import load_not_annotated, mask_summary, not_annotated_mask, on_both_sides
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
@@ -78,20 +79,47 @@ class SOARSTrainer(nnUNetTrainer):
         self.save_every = settings.save_every
 
     def initialize(self) -> None:
-        """Seed, where the plans name a seed, then nnU-Net's initialisation.
+        """Seed, where the plans name a seed, then nnU-Net's initialisation, and first weights of a bundle, if planned.
 
         On CPU with channels-last kernels, and with ``OMP_NUM_THREADS`` threads where that is set.
+
+        Raises:
+            MissingArtifactError: If planned first weights are not there.
         """
         if self.settings.seed is not None and not self.was_initialized:
             torch.manual_seed(self.settings.seed + self._fold_number)
             np.random.seed(self.settings.seed + self._fold_number)
         super().initialize()
+        self._take_first_weights()
         if self.device.type == "cpu":
             if threads := os.environ.get("OMP_NUM_THREADS"):
                 # nnU-Net takes every core whatever the user says; trainings side by side then stall one another
                 torch.set_num_threads(int(threads))
             # a training step takes 0.8 to 0.95 of the time (scripts/benchmarks/training.py)
             self.network.to(memory_format=torch.channels_last_3d)
+
+    has_checkpoint = False
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """nnU-Net's; what goes on or is only validated needs no first weights."""
+        self.has_checkpoint = True
+        super().load_checkpoint(filename_or_checkpoint)
+
+    def _take_first_weights(self) -> None:
+        """Weights of the bundle that the plans start from, for a training that begins; none for a search."""
+        start = self.settings.start
+        if start is None or self.has_checkpoint or self.network_class is not PHNN:
+            return
+        folder = Path(self.preprocessed_dataset_folder_base)
+        self._bare_network().load_state_dict(read_first_weights(folder, start, self._fold_number))
+        self.print_to_log_file(describe_first_weights(start, self._fold_number))
+
+    def _bare_network(self) -> Any:
+        """The network without wrappers of DDP and torch.compile."""
+        network = self.network.module if self.is_ddp else self.network
+        if isinstance(network, OptimizedModule):
+            network = network._orig_mod
+        return network
 
     @property
     def _fold_number(self) -> int:
@@ -130,10 +158,7 @@ class SOARSTrainer(nnUNetTrainer):
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Switch the side outputs on or off, through DDP and torch.compile wrappers."""
-        network = self.network.module if self.is_ddp else self.network
-        if isinstance(network, OptimizedModule):
-            network = network._orig_mod
-        network.deep_supervision = enabled
+        self._bare_network().deep_supervision = enabled
 
     def _get_deep_supervision_scales(self) -> list[list[int]] | None:
         return [[1, 1, 1]] * NUM_BLOCKS if self.enable_deep_supervision else None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.settings.overrides import REGIME_RULES, override_settings, regime_keys, regime_values
+from soars_nnunet.settings.overrides import REGIME_RULES, named_settings, override_settings, regime_keys, regime_values
 from soars_nnunet.settings.regime import load_regime
 
 
@@ -50,6 +50,12 @@ def test_bad_overrides_are_refused(override, message):
     with pytest.raises(ValueError) as error:
         load_regime("paper", "mid_level", [override])
     assert message in str(error.value)
+
+
+def test_what_the_user_names_for_a_branch_is_known_whatever_its_value():
+    overrides = ["hu_per_unit=150.0", "anchor.batch_size=3", "mid_level.seed=1"]
+    assert named_settings(overrides, "anchor") == {"hu_per_unit", "batch_size"}
+    assert named_settings((), "anchor") == set()
 
 
 def test_fine_tuning_takes_no_other_branchs_values():

@@ -30,9 +30,9 @@ def test_every_setting_and_number_has_a_row():
 def test_a_row_shows_what_regimes_and_branches_say():
     rows = rows_of_page()
     assert rows["initial_lr"][4:] == [
-        "0.01 (small_hard: 0.005) (fine_tune: 0.001)",
-        "0.01 (fine_tune: 0.001)",
-        "0.01 (fine_tune: 0.001)",
+        "0.01 (small_hard: 0.005) (fine_tune: 0.001) (from_bundle: 0.001)",
+        "0.01 (fine_tune: 0.001) (from_bundle: 0.001)",
+        "0.01 (fine_tune: 0.001) (from_bundle: 0.001)",
         "paper",
     ]
     assert rows["max_patch_mm"][2:5] == ["mm", "number, above 0; null: no limit", "225.0 (small_hard: null)"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from soars_nnunet.paper import stated
-from soars_nnunet.settings.regime import fine_tuning_settings, load_regime
+from soars_nnunet.settings.regime import fine_tuning_settings, load_regime, settings_from_bundle
 from soars_nnunet.settings.table import regimes
 
 
@@ -66,6 +66,14 @@ def test_fine_tuning_keeps_the_anchors_settings_but_for_its_own_values():
     tuned = fine_tuning_settings(anchors)
     assert (tuned.branch, tuned.num_epochs, tuned.initial_lr) == ("fine_tune", 2, 0.001)
     assert (tuned.sigma_mm, tuned.batch_size, tuned.split_sha256) == (5.5, 3, "abc")
+
+
+def test_a_start_from_a_bundle_learns_slower_unless_the_user_says_otherwise():
+    own = load_regime("paper", "small_hard", ["num_epochs=3"])
+    slower = settings_from_bundle(own)
+    assert (own.initial_lr, slower.initial_lr) == (0.005, 0.001) and replace(slower, initial_lr=0.005) == own
+    assert settings_from_bundle(own, ["small_hard.initial_lr=0.02"]).initial_lr == 0.02
+    assert settings_from_bundle(own, ["anchor.initial_lr=0.02"]).initial_lr == 0.001
 
 
 def test_the_share_of_organ_centred_patches_is_what_the_paper_says_in_patches():

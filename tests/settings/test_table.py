@@ -8,7 +8,7 @@ def test_a_regime_names_every_setting_and_no_branch_that_there_is_not():
     expected = {name for name, _ in rules(RegimeSettings)} - {"regime", *OF_FINE_TUNING}
     for name, parts in regimes().items():
         assert set(parts["all"]) == expected, name
-        assert set(parts) - {"all", "source", "ours"} <= set(BRANCHES)
+        assert set(parts) - {"all", "source", "ours", "from_bundle"} <= set(BRANCHES)
         assert set(OF_FINE_TUNING) <= set(parts["fine_tune"])
 
 
