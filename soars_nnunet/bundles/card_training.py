@@ -28,7 +28,6 @@ def training_texts(facts: CardFacts) -> dict[str, Text]:
     num_folds = len(branch.training_patients)
     per_patient = "case by case" if facts.manifest.patient_pattern is None else "patient by patient"
     differing = "what differs is in a table below" if settings_table(facts) else "no setting differs from it"
-    seed = "of no fixed seed" if settings.seed is None else f"of seed {settings.seed}"
     return {
         "dataset": facts.manifest.source,
         "image_resolution": f"median voxel (Z, Y, X) {spacing} mm",
@@ -37,9 +36,27 @@ def training_texts(facts: CardFacts) -> dict[str, Text]:
         "validation_strategy": f"{num_folds}-fold cross-validation, split {per_patient}; the split is the same in all "
         "branches, and guidance of later branches is made out of fold",
         "regime": f"{settings.regime} (in plans/regimes.json); {differing}",
-        "initialisation": f"random, {seed}",
+        "initialisation": _initialisation(facts),
         "model_choice": "The weights after the last step. No checkpoint was chosen by validation.",
     }
+
+
+def _initialisation(facts: CardFacts) -> str:
+    """Bundles that branches were fine-tuned from, and where weights began as random numbers."""
+    parts = []
+    for branch, plans in facts.plans.items():
+        settings = plans.settings
+        seed = "of no fixed seed" if settings.seed is None else f"of seed {settings.seed}"
+        text = f"random, {seed}"
+        start = settings.start
+        if start is not None:
+            text = f"fine-tuned from the bundle {start.bundle} (manifest.json of SHA-256 {start.sha256[:16]}...)"
+            if start.added:
+                text += f"; new to it: {', '.join(start.added)}"
+        parts.append((BRANCH_NAMES.get(branch, branch), text))
+    if len({text for _, text in parts}) == 1:
+        return parts[0][1]
+    return "; ".join(f"{branch}: {text}" for branch, text in parts)
 
 
 def _not_annotated(facts: CardFacts) -> str:

@@ -16,6 +16,7 @@ from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write
 from soars_nnunet.cascade.target_facts import TargetFacts, read_target_facts
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import Profile
+from soars_nnunet.settings.bundle_start import BundleStart
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,23 @@ class StartedFrom:
     Attributes:
         bundle: Its name.
         sha256: Of its ``manifest.json``.
+        patients: By fold, hashes of the patients that these weights were trained on.
     """
 
     bundle: str
     sha256: str
+    patients: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> StartedFrom:
+        """Out of JSON.
+
+        Raises:
+            KeyError: If a value is missing.
+            TypeError: If the data is something else.
+        """
+        patients = tuple(tuple(of_fold) for of_fold in data["patients"])
+        return cls(bundle=data["bundle"], sha256=data["sha256"], patients=patients)
 
 
 @dataclass(frozen=True)
@@ -39,9 +53,8 @@ class ManifestBranch:
         model: Folder of its trained folds, relative to the manifest's.
         guidance: Names of its guidance channels; empty where it sees the CT alone.
         classes: Names of its foreground classes, in label order.
-        training_patients: By fold, hashes of the patients that it trains on, and of those that the weights which it
-            started from were trained on.
-        started_from: None for new weights.
+        training_patients: By fold, hashes of the patients that it trains on.
+        started_from: The bundle that its first weights are of; None for new weights.
     """
 
     model: str
@@ -64,7 +77,7 @@ class ManifestBranch:
             guidance=tuple(data["guidance"]),
             classes=tuple(data["classes"]),
             training_patients=tuple(tuple(patients) for patients in data["training_patients"]),
-            started_from=StartedFrom(**started_from) if started_from else None,
+            started_from=StartedFrom.from_dict(started_from) if started_from else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -158,18 +171,22 @@ class Manifest:
         return json_hash({"profile": self.profile.to_dict(), "targets": targets})
 
     def trained_on(self, branch: str, folds: Sequence[int]) -> set[str]:
-        """Hashes of the patients that a branch's models may have seen in training.
+        """Hashes of the patients that a branch's models, or their first weights, may have seen in training.
 
         Args:
             branch: Its key.
             folds: Folds of the models; one that the split does not have may have seen every patient.
         """
-        by_fold = self.branches[branch].training_patients
-        beyond_split = max(folds) >= len(by_fold)
+        described = self.branches[branch]
+        beyond_split = max(folds) >= len(described.training_patients)
+        lists = [described.training_patients]
+        if described.started_from is not None:
+            lists.append(described.started_from.patients)
         patients: set[str] = set()
-        for fold, of_fold in enumerate(by_fold):
-            if beyond_split or fold in folds:
-                patients.update(of_fold)
+        for by_fold in lists:
+            for fold, of_fold in enumerate(by_fold):
+                if beyond_split or fold in folds:
+                    patients.update(of_fold)
         return patients
 
 
@@ -211,29 +228,24 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
 
 def _describe_branch(cascade: Cascade, branch: str, plans: str) -> ManifestBranch:
     settings = PlansFile.read(cascade.plans(branch, plans)).settings
-    start = settings.start
     training_patients = []
-    for fold, split in enumerate(cascade.splits()):
-        patients = set(name_hashes(cascade.patients(split["train"])))
-        if start is not None:
-            patients.update(_seen_before(cascade.preprocessed(branch) / start.patients, fold))
-        training_patients.append(tuple(sorted(patients)))
+    for split in cascade.splits():
+        training_patients.append(tuple(name_hashes(cascade.patients(split["train"]))))
     model = cascade.model(branch, plans)
     return ManifestBranch(
         model=str(PurePosixPath("..", "..", model.parent.name, model.name)),
         guidance=settings.guidance,
         classes=tuple(name for name, _ in branch_labels(cascade, branch)),
         training_patients=tuple(training_patients),
-        started_from=None if start is None else StartedFrom(start.bundle, start.sha256),
+        started_from=_started_from(cascade, branch, settings.start),
     )
 
 
-def _seen_before(path: Path, fold: int) -> set[str]:
-    """Hashes of the patients that a fold's first weights were trained on; of all folds for one that is not listed."""
-    by_fold = read_json(path)
-    if fold < len(by_fold):
-        return set(by_fold[fold])
-    return set().union(*by_fold)
+def _started_from(cascade: Cascade, branch: str, start: BundleStart | None) -> StartedFrom | None:
+    if start is None:
+        return None
+    patients = tuple(tuple(of_fold) for of_fold in read_json(cascade.preprocessed(branch) / start.patients))
+    return StartedFrom(start.bundle, start.sha256, patients)
 
 
 def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Path:

@@ -6,7 +6,9 @@ import pytest
 
 from soars_nnunet.bundles.format import About
 from soars_nnunet.bundles.write import BundleRequest, write_bundle
-from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.cascade.case_names import name_hashes
+from soars_nnunet.cascade.record import DEFAULT_PLANS, MANIFEST
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.model_folder import TrainedCascade
 
 REQUEST = BundleRequest(
@@ -31,3 +33,15 @@ def tiny_bundle(untrained_cascade, tmp_path_factory):
 def bundle_copy(tiny_bundle, tmp_path):
     """A copy of its folder."""
     return shutil.copytree(tiny_bundle, tmp_path / "tiny")
+
+
+@pytest.fixture
+def strange_bundle(bundle_copy):
+    """A copy of it that was trained on other patients."""
+    path = bundle_copy / MANIFEST
+    data = read_json(path)
+    for branch in data["cascade"]["branches"].values():
+        folds = range(len(branch["training_patients"]))
+        branch["training_patients"] = [name_hashes([f"stranger_{fold}"]) for fold in folds]
+    write_json(path, data)
+    return bundle_copy

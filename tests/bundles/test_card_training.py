@@ -1,12 +1,13 @@
 """Section 3, against the record, the plans and the regimes."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from soars_nnunet.bundles.card_training import patients_table, settings_table, training_texts, trainings_table
 from soars_nnunet.bundles.training_facts import OrganPatients
 from soars_nnunet.cascade.plans_file import PlansFile
+from soars_nnunet.settings.bundle_start import BundleStart
 
 
 def with_settings(facts, branch, **values):
@@ -25,6 +26,16 @@ def test_data_and_split_are_described(facts):
     assert texts["initialisation"] == "random, of seed 0"
     by_patient = replace(facts, manifest=replace(facts.manifest, patient_pattern="(p)"))
     assert "split patient by patient" in training_texts(by_patient)["validation_strategy"]
+
+
+def test_a_start_from_another_bundle_is_said_branch_by_branch(facts):
+    start = BundleStart("openkbp7", "ab" * 32, "anchor", ("Brainstem",), ("Lips",), "patients.json", ())
+    changed = with_settings(facts, "anchor", start=asdict(start))
+    text = training_texts(changed)["initialisation"]
+    assert text.startswith("anchor: fine-tuned from the bundle openkbp7 (manifest.json of SHA-256 abababababababab...)")
+    assert "; new to it: Lips; mid-level: random, of seed 0;" in text
+    alone = replace(changed, plans={"anchor": changed.plans["anchor"]})
+    assert training_texts(alone)["initialisation"].startswith("fine-tuned from the bundle openkbp7")
 
 
 def test_settings_that_differ_stand_beside_the_regimes(facts):

@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 
 from soars_nnunet.cascade.case_names import name_hashes
-from soars_nnunet.cascade.manifest import Manifest, ManifestBranch, find_manifest, locate_manifest, write_manifest
+from soars_nnunet.cascade.manifest import (
+    Manifest,
+    ManifestBranch,
+    StartedFrom,
+    find_manifest,
+    locate_manifest,
+    write_manifest,
+)
 from soars_nnunet.cascade.record import DEFAULT_PLANS, MANIFEST
 from soars_nnunet.cascade.storage import json_hash, read_json, write_json
 from soars_nnunet.cascade.target_facts import TargetFacts
@@ -58,6 +65,17 @@ def test_the_fingerprint_is_that_of_profile_and_targets_in_the_file(manifest, tm
 def test_patients_of_the_folds_that_were_trained(manifest, folds, expected):
     """A fold beyond the split is one of nnU-Net's own: it may have seen anybody."""
     assert manifest.trained_on("anchor", folds) == (expected or {"aa", "bb", "cc"})
+
+
+def test_patients_of_the_first_weights_were_trained_on_too(manifest, tmp_path):
+    before = StartedFrom("openkbp7", "ab" * 32, (("dd",), ("ee", "ff")))
+    branch = replace(manifest.branches["anchor"], started_from=before)
+    started = replace(manifest, branches={"anchor": branch})
+    assert started.trained_on("anchor", [1]) == {"bb", "cc", "ee", "ff"}
+    assert started.trained_on("anchor", [2]) == {"aa", "bb", "cc", "dd", "ee", "ff"}
+    started.write(tmp_path / MANIFEST)
+    assert Manifest.load(tmp_path / MANIFEST) == started
+    assert read_json(tmp_path / MANIFEST)["branches"]["anchor"]["started_from"]["bundle"] == "openkbp7"
 
 
 def test_manifests_without_the_later_keys_load(manifest, tmp_path):
