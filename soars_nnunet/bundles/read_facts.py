@@ -200,9 +200,8 @@ def _further(text: str, cascade: Manifest) -> LabelledEvaluation:
 def _cases_of_training(cases: Sequence[str], cascade: Manifest) -> int:
     """How many cases have the name of a patient that some network was trained on."""
     trained_on: set[str] = set()
-    for branch in cascade.branches.values():
-        for patients in branch.training_patients:
-            trained_on.update(patients)
+    for key, branch in cascade.branches.items():
+        trained_on |= cascade.trained_on(key, range(len(branch.training_patients)))
     found = 0
     for case in cases:
         patient = patient_of(case, cascade.patient_pattern) or case

@@ -52,24 +52,22 @@ def transfer_weights(
     for name, fresh in new.items():
         weights = fresh.clone()
         if name == FIRST_CONVOLUTION:
-            _copy(weights, old[name], 1, layout.inputs, old_layout.inputs)
+            _copy(weights.transpose(0, 1), old[name].transpose(0, 1), layout.inputs, old_layout.inputs)
         elif name.startswith(SCORES):
-            _copy(weights, old[name], 0, layout.outputs, old_layout.outputs)
+            _copy(weights, old[name], layout.outputs, old_layout.outputs)
         else:
             weights.copy_(old[name])
         found[name] = weights
     return found
 
 
-def _copy(weights: torch.Tensor, old: torch.Tensor, axis: int, names: Sequence[str], old_names: Sequence[str]) -> None:
-    """Overwrite the slices along an axis whose names the old network has, too."""
-    if (weights.shape[axis], old.shape[axis]) != (len(names), len(old_names)):
-        raise ValueError(
-            f"expected {len(names)} and {len(old_names)} channels, got {weights.shape[axis]} and {old.shape[axis]}"
-        )
-    for index, name in enumerate(names):
+def _copy(weights: torch.Tensor, old: torch.Tensor, names: Sequence[str], old_names: Sequence[str]) -> None:
+    """Overwrite the rows whose names the old network has, too."""
+    if (len(weights), len(old)) != (len(names), len(old_names)):
+        raise ValueError(f"expected {len(names)} and {len(old_names)} channels, got {len(weights)} and {len(old)}")
+    for row, name in enumerate(names):
         if name in old_names:
-            weights.select(axis, index).copy_(old.select(axis, old_names.index(name)))
+            weights[row] = old[old_names.index(name)]
 
 
 def _require_alike(new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor]) -> None:

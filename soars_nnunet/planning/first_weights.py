@@ -20,7 +20,12 @@ from soars_nnunet.settings.bundle_start import BundleStart, FirstWeights
 
 
 def write_first_weights(
-    cascade: Cascade, taken: TakenBranch, plans: dict[str, Any], settings: BranchSettings, classes: Sequence[str]
+    cascade: Cascade,
+    taken: TakenBranch,
+    plans: dict[str, Any],
+    *,
+    settings: BranchSettings,
+    classes: Sequence[str],
 ) -> BundleStart:
     """Write the first weights of every fold; returns what the plans say of them.
 

@@ -152,7 +152,7 @@ def _start_from_bundle(
         return network, describe_scratch(taken, str(options.from_bundle), branch)
     plans = plans_json(cascade.datasets[branch], options.plans_name, network)
     classes = [name for name, _ in branch_labels(cascade, branch)]
-    start = write_first_weights(cascade, taken, plans, settings, classes)
+    start = write_first_weights(cascade, taken, plans, settings=settings, classes=classes)
     settings = replace(settings, start=start)
     return replace(network, settings=settings), describe_start(start, taken, settings)
 

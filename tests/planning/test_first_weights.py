@@ -45,7 +45,7 @@ def written(cascade, options, branch):
     plans = {**taken.plans.contents, "plans_name": options.plans_name}
     settings = taken.plans.settings
     classes = [name for name, _ in branch_labels(cascade, branch)]
-    start = write_first_weights(cascade, taken, plans, settings, classes)
+    start = write_first_weights(cascade, taken, plans, settings=settings, classes=classes)
     weights = [load_file(cascade.preprocessed(branch) / one.file) for one in start.folds]
     return start, describe_start(start, taken, settings), weights
 
