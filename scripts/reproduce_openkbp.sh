@@ -18,6 +18,7 @@ case "${1:-}" in
 esac
 [ $# -eq 1 ] && [ -d "$1" ] || { echo "usage: $0 SOURCE   (--help says more)" >&2; exit 2; }
 source="$(cd "$1" && pwd)"
+genotype="${OPENKBP_GENOTYPE:+$(realpath "$OPENKBP_GENOTYPE")}"
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
 . scripts/trainings.sh
@@ -27,7 +28,7 @@ default_settings="p_mirror=0.5 max_patch_voxels=[64,48,48] num_epochs=38 iterati
 default_settings+=" p_noise_sharpness=0.3 p_rotation=0.2 rotation_deg=10"
 read -ra settings <<<"$default_settings ${OPENKBP_SETTINGS:-}"
 plan_options=(--regime "${OPENKBP_REGIME:-demo}" --set "${settings[@]}")
-plan_options+=(--genotype "${OPENKBP_GENOTYPE:-scripts/experiments/openkbp7_genotype.json}")
+plan_options+=(--genotype "${genotype:-scripts/experiments/openkbp7_genotype.json}")
 folds="${OPENKBP_FOLDS:-4}"
 jobs="${JOBS:-2}"
 number=9 profile=openkbp7 name=openkbp7
