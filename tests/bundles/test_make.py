@@ -145,11 +145,11 @@ def test_without_the_dataset_the_card_says_what_is_not_known(untrained_cascade, 
 @pytest.mark.parametrize("value", [1e6, float("nan"), float("inf")])
 def test_weights_that_half_precision_cannot_hold_are_refused(cascade_copy, tmp_path, value):
     def spoil(checkpoint):
-        checkpoint["network_weights"]["score_convs.0.bias"][1] = value
+        checkpoint["network_weights"]["score_convs.0.weight"][1] = value
 
     change_weights(cascade_copy, spoil)
     manifest = cascade_copy.manifest(DEFAULT_PLANS)
-    with pytest.raises(MissingArtifactError, match=r"mid_level_fold_1.*finite weights in fp16.*score_convs\.0\.bias"):
+    with pytest.raises(MissingArtifactError, match=r"mid_level_fold_1.*finite weights in fp16.*score_convs\.0\.weight"):
         make_bundle(manifest, tmp_path / "out" / "b.zip", MakeOptions("tiny"), cascade_copy)
     assert not list((tmp_path / "out").iterdir()), "nothing half-written stays"
     if value == 1e6:
