@@ -162,16 +162,24 @@ class _SoftmaxSums(torch.autograd.Function):
         gradient *= probabilities
         for row, of_row in enumerate(unknown):
             if of_row.any():
-                _share_out_background(gradient[row], probabilities[row], own[row], of_own[row], labels[row], of_row)
+                _share_out_background(
+                    gradient[row],
+                    of_own[row],
+                    probabilities=probabilities[row],
+                    own=own[row],
+                    labels=labels[row],
+                    unknown=of_row,
+                )
         gradient.scatter_add_(1, labels[:, None], of_own[:, None])
         return gradient, None, None
 
 
 def _share_out_background(
     gradient: torch.Tensor,
+    of_own: torch.Tensor,
+    *,
     probabilities: torch.Tensor,
     own: torch.Tensor,
-    of_own: torch.Tensor,
     labels: torch.Tensor,
     unknown: torch.Tensor,
 ) -> None:
