@@ -136,6 +136,8 @@ def main() -> None:
         parser.error(f"--fold: expected 0 to {len(source.splits) - 1}, got {options.fold}")
     use_folders(options.output)
     os.environ.pop("nnUNet_extTrainer", None)  # stock trainers alone
+    if os.environ.get("nnUNet_n_proc_DA") == "0":
+        os.environ["nnUNet_n_proc_DA"] = "1"  # stock planning takes it for its number of threads
     prepare(source, options)
     steps = train(source, options)
     cases = source.splits[options.fold]["val"][: options.cases]
