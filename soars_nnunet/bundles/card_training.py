@@ -48,11 +48,11 @@ def _initialisation(facts: CardFacts) -> str:
         settings = plans.settings
         seed = "of no fixed seed" if settings.seed is None else f"of seed {settings.seed}"
         text = f"random, {seed}"
-        start = settings.start
-        if start is not None:
-            text = f"fine-tuned from the bundle {start.bundle} (manifest.json of SHA-256 {start.sha256[:16]}...)"
-            if start.added:
-                text += f"; new to it: {', '.join(start.added)}"
+        origin = facts.manifest.branches[branch].started_from
+        if origin is not None:
+            text = f"fine-tuned from the bundle {origin.bundle} (manifest.json of SHA-256 {origin.sha256[:16]}...)"
+            if settings.start is not None and settings.start.added:
+                text += f"; new to it: {', '.join(settings.start.added)}"
         parts.append((BRANCH_NAMES.get(branch, branch), text))
     if len({text for _, text in parts}) == 1:
         return parts[0][1]

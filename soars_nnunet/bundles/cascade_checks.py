@@ -5,7 +5,7 @@ from __future__ import annotations
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.bundles.node import Node
 from soars_nnunet.bundles.patterns import patient_pattern
-from soars_nnunet.cascade.manifest import Manifest, ManifestBranch
+from soars_nnunet.cascade.manifest import Manifest, ManifestBranch, StartedFrom
 from soars_nnunet.cascade.target_facts import TargetFacts
 from soars_nnunet.profile import TIERS, Organ, Profile, ProfileError
 
@@ -98,7 +98,7 @@ def _branches(node: Node, profile: Profile) -> dict[str, ManifestBranch]:
 
 
 def _branch(node: Node, key: str, profile: Profile) -> ManifestBranch:
-    fields = node.fields(("guidance", "classes", "training_patients"), advice=UPGRADE)
+    fields = node.fields(("guidance", "classes", "training_patients"), ("started_from",), UPGRADE)
     known = set(profile.targets)
     if key != "detection":
         known = {organ.name for organ in profile.tier(BRANCHES[key].tier)}
@@ -109,14 +109,29 @@ def _branch(node: Node, key: str, profile: Profile) -> ManifestBranch:
     if unknown:
         tier = f"of tier {BRANCHES[key].tier} in the profile"
         fields["classes"].refuse(f"{'targets' if key == 'detection' else 'organs'} {tier}", ", ".join(unknown))
-    patients = []
-    for fold in fields["training_patients"].items(1, MAX_FOLDS):
-        patients.append(tuple(hashed.text("[0-9a-f]{16}") for hashed in fold.items(most=MAX_PATIENTS)))
     return ManifestBranch(
         model="",
         guidance=tuple(fields["guidance"].texts(MAX_ORGANS)),
         classes=tuple(classes),
-        training_patients=tuple(patients),
+        training_patients=_patients(fields["training_patients"]),
+        started_from=_started_from(fields["started_from"]) if "started_from" in fields else None,
+    )
+
+
+def _patients(node: Node) -> tuple[tuple[str, ...], ...]:
+    """By fold, hashes of patients."""
+    patients = []
+    for fold in node.items(1, MAX_FOLDS):
+        patients.append(tuple(hashed.text("[0-9a-f]{16}") for hashed in fold.items(most=MAX_PATIENTS)))
+    return tuple(patients)
+
+
+def _started_from(node: Node) -> StartedFrom:
+    fields = node.fields(("bundle", "sha256", "patients"), advice=UPGRADE)
+    return StartedFrom(
+        bundle=fields["bundle"].text("[a-z0-9][a-z0-9_.-]*", 100),
+        sha256=fields["sha256"].text("[0-9a-f]{64}"),
+        patients=_patients(fields["patients"]),
     )
 
 

@@ -44,8 +44,12 @@ CONFIGURATION_KEYS = (
 )
 """Of its one configuration."""
 
-SETTINGS_KEYS = tuple(name for name, _ in rules(BranchSettings) if name != "cascade")
-"""Of a branch's settings; those of a fine-tuning's joined branches are of no branch of a cascade."""
+SETTINGS_KEYS = tuple(name for name, _ in rules(BranchSettings) if name not in ("cascade", "start"))
+"""Of a branch's settings.
+
+Those of a fine-tuning's joined branches are of no branch of a cascade; the bundle that a branch started from is in the
+cascade's manifest, without names of files.
+"""
 
 DATASET_KEYS = ("channel_names", "labels", "numTraining", "file_ending", "overwrite_image_reader_writer", SETTINGS)
 """Of ``dataset.json``."""

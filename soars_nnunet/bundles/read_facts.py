@@ -179,7 +179,7 @@ def _further(text: str, cascade: Manifest) -> LabelledEvaluation:
     if not evaluation.scores:
         raise InputError(f"--evaluation {path}: expected scores of organs, found none; choose another file")
     key = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_") or "evaluation"
-    notes = LEGEND
+    notes: tuple[str, ...] = LEGEND
     trained_on = _cases_of_training(evaluation.cases(), cascade)
     if trained_on:
         notes = (

@@ -45,3 +45,10 @@ def strange_bundle(bundle_copy):
         branch["training_patients"] = [name_hashes([f"stranger_{fold}"]) for fold in folds]
     write_json(path, data)
     return bundle_copy
+
+
+def exchange_names(folder, one, other):
+    """A bundle in which two organs have each other's name."""
+    path = folder / "manifest.json"
+    parts = path.read_text().replace(f'"{other}"', '"\0"').replace(f'"{one}"', f'"{other}"')
+    path.write_text(parts.replace('"\0"', f'"{one}"'))

@@ -6,6 +6,7 @@ import pytest
 
 from soars_nnunet.bundles.card_training import patients_table, settings_table, training_texts, trainings_table
 from soars_nnunet.bundles.training_facts import OrganPatients
+from soars_nnunet.cascade.manifest import StartedFrom
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.settings.bundle_start import BundleStart
 
@@ -31,6 +32,9 @@ def test_data_and_split_are_described(facts):
 def test_a_start_from_another_bundle_is_said_branch_by_branch(facts):
     start = BundleStart("openkbp7", "ab" * 32, "anchor", ("Brainstem",), ("Lips",), "patients.json", ())
     changed = with_settings(facts, "anchor", start=asdict(start))
+    anchor = replace(facts.manifest.branches["anchor"], started_from=StartedFrom("openkbp7", "ab" * 32, ()))
+    branches = {**facts.manifest.branches, "anchor": anchor}
+    changed = replace(changed, manifest=replace(facts.manifest, branches=branches))
     text = training_texts(changed)["initialisation"]
     assert text.startswith("anchor: fine-tuned from the bundle openkbp7 (manifest.json of SHA-256 abababababababab...)")
     assert "; new to it: Lips; mid-level: random, of seed 0;" in text

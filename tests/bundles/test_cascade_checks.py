@@ -35,3 +35,22 @@ def test_facts_of_a_target_that_nobody_detects_are_refused(data):
     data["targets"]["nose"] = next(iter(data["targets"].values()))
     with pytest.raises(MissingArtifactError, match="targets: expected known keys alone, got also nose"):
         cascade_manifest(Node(data, "x"))
+
+
+def test_the_bundle_that_a_branch_started_from_is_known(data):
+    data["branches"]["anchor"]["started_from"] = {"bundle": "other", "sha256": "ab" * 32, "patients": [["cd" * 8], []]}
+    manifest = cascade_manifest(Node(data, "x"))
+    assert manifest.branches["anchor"].started_from.bundle == "other"
+    assert "cd" * 8 in manifest.trained_on("anchor", [0]) - manifest.trained_on("anchor", [1])
+    assert manifest.branches["detection"].started_from is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"bundle": "../other"}, {"sha256": "ab"}, {"patients": [["Mr. X"]]}, {"patients": []}, {"path": "/home"}],
+)
+def test_a_start_that_is_none_is_refused(data, wrong):
+    start = {"bundle": "other", "sha256": "ab" * 32, "patients": [["cd" * 8]], **wrong}
+    data["branches"]["anchor"]["started_from"] = start
+    with pytest.raises(MissingArtifactError, match="x, branches.anchor.started_from"):
+        cascade_manifest(Node(data, "x"))

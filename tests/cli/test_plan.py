@@ -17,6 +17,7 @@ from soars_nnunet.planning import plan as planning
         (["--branches", "anchors"], "expected some of anchor, mid_level, got anchors"),
         (["--spacing", 1, 0, 1], "three positive numbers"),
         (["--spacing", 40, 1, 1], "at least 4 voxels"),
+        (["--from-bundle", "tiniest"], "no bundle 'tiniest': expected the name of a shipped or installed one"),
     ],
 )
 def test_bad_plan_options(refused, stratified, arguments, part):
@@ -32,7 +33,14 @@ def test_remembered_values_that_are_refused_now_name_their_file(refused, stratif
 
 
 @pytest.mark.parametrize(
-    "option", [["--regime", "demo"], ["--spacing", 3, 3, 3], ["--guidance", "none"], ["--branches", "anchor"]]
+    "option",
+    [
+        ["--regime", "demo"],
+        ["--spacing", 3, 3, 3],
+        ["--guidance", "none"],
+        ["--branches", "anchor"],
+        ["--from-bundle", "tiny"],
+    ],
 )
 def test_fine_tuning_takes_no_option_of_the_trained_plans(refused, stratified, option):
     line = refused(plan.main, "-d", 42, "--fine-tune", "Fine", *option)

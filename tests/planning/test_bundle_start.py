@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from bundles.fixtures import REQUEST
+from bundles.fixtures import REQUEST, exchange_names
 
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.bundles.open import open_bundle
@@ -49,6 +49,7 @@ def only_anchors(data):
     """The anchors alone, as in a bundle of one tier; the other branches' files go too."""
     for key in ("mid_level", "detection", "small_hard"):
         del data["branches"][key], data["cascade"]["branches"][key]
+    data["cascade"]["targets"] = {}
     data["files"] = {name: file for name, file in data["files"].items() if name.startswith(("anchor", "card"))}
 
 
@@ -99,10 +100,7 @@ def test_without_their_own_branch_some_start_from_anchors_that_know_their_organs
     own = load_regime("demo", "detection", ["hu_per_unit=77"])
     assert taken["detection"].settings(own, ()) == load_regime("demo", "detection")
 
-    def know_a_parotid(data):
-        data["cascade"]["branches"]["anchor"]["classes"][0] = "Parotid_L"
-
-    edit_manifest(anchor_bundle, know_a_parotid)
+    exchange_names(anchor_bundle, "Cerebellum", "Epiglottis")
     assert take_branches(strangers, [MID_LEVEL], choose(anchor_bundle))["mid_level"].folds == (0, 1)
 
 

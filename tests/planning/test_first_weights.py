@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bundles.fixtures import exchange_names
 from safetensors.torch import load_file
 
 from soars_nnunet.branches import BRANCHES
@@ -29,14 +30,6 @@ FIRST_SCORES = "score_convs.0.weight"
 @pytest.fixture
 def options(strange_bundle):
     return replace(OPTIONS, from_bundle=str(strange_bundle))
-
-
-def rename_classes(folder, branch, names):
-    """A bundle that knows organs by other names."""
-    data = read_json(folder / "manifest.json")
-    described = data["cascade"]["branches"][branch]
-    described["classes"] = [names.get(name, name) for name in described["classes"]]
-    write_json(folder / "manifest.json", data)
 
 
 def written(cascade, options, branch):
@@ -83,7 +76,7 @@ def test_the_manifest_says_where_a_branch_started_and_whom_its_weights_have_seen
 
 
 def test_planning_again_gives_the_same_plans(cascade_copy, options, strange_bundle):
-    rename_classes(strange_bundle, "anchor", {"Cerebellum": "Little_Brain"})
+    exchange_names(strange_bundle, "Cerebellum", "Little_Brain")
     plan(cascade_copy, options, ["anchor"])
     before = cascade_copy.plans("anchor", "Started").read_bytes()
     torch.manual_seed(99)
@@ -97,7 +90,7 @@ def test_planning_again_gives_the_same_plans(cascade_copy, options, strange_bund
 
 
 def test_organs_that_only_one_of_them_knows_are_new_or_left_out(cascade_copy, options, strange_bundle):
-    rename_classes(strange_bundle, "anchor", {"Cerebellum": "Little_Brain"})
+    exchange_names(strange_bundle, "Cerebellum", "Little_Brain")
     labels = {name: label for name, label in cascade_copy.labels.items() if name != "Eye_L"}
     start, line, weights = written(replace(cascade_copy, labels=labels), options, "anchor")
     assert start.added == ("Cerebellum",) and len(start.kept) == 7
@@ -118,7 +111,7 @@ def test_organs_that_only_one_of_them_knows_are_new_or_left_out(cascade_copy, op
 
 
 def test_mid_level_organs_from_anchors_get_new_guidance_channels(cascade_copy, options, strange_bundle):
-    rename_classes(strange_bundle, "anchor", {"Cerebellum": "Parotid_R"})
+    exchange_names(strange_bundle, "Cerebellum", "Epiglottis")
     data = read_json(strange_bundle / "manifest.json")
     for part in (data["branches"], data["cascade"]["branches"]):
         del part["mid_level"]
@@ -130,7 +123,7 @@ def test_mid_level_organs_from_anchors_get_new_guidance_channels(cascade_copy, o
     options = replace(options, guidance="none")
     plan(cascade_copy, options, ["mid_level"], said.append)
     settings = PlansFile.read(cascade_copy.plans("mid_level", "Started")).settings
-    assert (settings.start.branch, settings.start.kept) == ("anchor", ("Parotid_R",))
+    assert (settings.start.branch, settings.start.kept) == ("anchor", ("Epiglottis",))
     assert any(
         line.startswith("MidLevel: weights of tiny's Anchor, folds 0 1: 1 of 21 organs by name") for line in said
     )
