@@ -27,7 +27,7 @@ DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 TYPE_NAMES = {torch.float32: "F32", torch.int64: "I64"}
 
-PICKLES = {b"PK\x03\x04": "a zip, as torch.save writes it", b"\x80": "a pickle"}
+PICKLES = {b"PK\x03\x04": "a zip, as PyTorch writes it", b"\x80": "a pickle"}
 """First bytes of what is not unpickled here."""
 
 SHORT = 8

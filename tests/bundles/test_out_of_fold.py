@@ -53,13 +53,8 @@ def test_cases_of_the_bundles_weights_count(tmp_path, cascade):
 
 
 @pytest.mark.parametrize(
-    "predicted_by",
-    [
-        {"a": ["old"], "b": ["w1"]},
-        {"a": ["w0", "old"], "b": ["w1"]},
-        {"a": [], "b": ["w1"]},
-        {"a": ["w1"], "b": ["w1"]},
-    ],
+    "weights",
+    [["old"], ["w0", "old"], [], ["w1"]],
     ids=["other weights", "some other weights", "no weights", "trained on the patient"],
 )
 def test_other_cases_are_left_out_and_counted(tmp_path, cascade, weights):
