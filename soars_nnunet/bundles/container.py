@@ -9,6 +9,7 @@ import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -27,8 +28,19 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
 MAX_NAME = 100
 
+BUNDLE_NAME = r"[a-z0-9][a-z0-9_.-]{0,63}"
+
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that mean devices on Windows."""
+
+ZIP_END = struct.Struct("<4s8xLL2x")
+"""Last record of a zip: signature, bytes and place of the list of files; without a comment."""
+
+ZIP64 = b"PK\x06\x07"
+"""Signature of what stands 20 bytes before the last record where the list is described elsewhere."""
+
+MAX_LIST = MAX_FILES * 512
+"""Bytes of the list of files: 46 a file, its name, and what some programs add."""
 
 AGAIN = "copy the bundle again, or ask whoever made it"
 """What to do about a damaged one."""
@@ -58,6 +70,11 @@ def printable(text: str, longest: int = 200) -> str:
 def is_plain_name(name: str) -> bool:
     """Whether a file of a bundle may have this name, on any system."""
     return len(name) <= MAX_NAME and PLAIN_NAME.fullmatch(name) is not None and RESERVED.fullmatch(name) is None
+
+
+def is_bundle_name(name: str) -> bool:
+    """Whether a bundle may have this name, by which it is installed as a folder."""
+    return re.fullmatch(BUNDLE_NAME, name) is not None and is_plain_name(name) and not name.endswith(".zip")
 
 
 class Container(ABC):
@@ -156,9 +173,11 @@ class ZipContainer(Container):
 
     def __init__(self, path: Path) -> None:
         self.path, self.sizes = path, {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise refusal(str(path), f"at most {MAX_BYTES} bytes", f"{size}")
+        _require_short_list(path, size)
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
@@ -182,10 +201,27 @@ class ZipContainer(Container):
             method = f"method {info.compress_type}"
             raise refusal(f"{where}/{info.orig_filename}", "a file that is stored or deflated", method)
         self.sizes[info.orig_filename] = info.file_size
+        self._members[info.orig_filename] = info
 
     def _read(self, name: str, most: int) -> bytes:
-        with self._archive.open(name) as file:
+        # not by name: a zip may give a file another one beside that in its list
+        with self._archive.open(self._members[name]) as file:
             return file.read(most)
+
+
+def _require_short_list(path: Path, size: int) -> None:
+    """Refuse a zip whose list of files is long: ``zipfile`` makes an object of each before they can be counted."""
+    longest = ZIP_END.size + 20
+    with open(path, "rb") as file:
+        file.seek(max(0, size - longest))
+        end = file.read(longest)
+    if len(end) < ZIP_END.size or end[-2:] != b"\0\0":
+        raise refusal(str(path), "a bundle's zip, without a comment", "another file")
+    signature, list_bytes, _ = ZIP_END.unpack(end[-ZIP_END.size :])
+    if signature != b"PK\x05\x06" or end.startswith(ZIP64):
+        raise refusal(str(path), "a bundle's zip, without a comment or zip64", "another file")
+    if list_bytes > MAX_LIST:
+        raise refusal(str(path), f"at most {MAX_FILES} files", f"a list of them of {list_bytes} bytes")
 
 
 def _require_file(where: str, mode: int) -> None:

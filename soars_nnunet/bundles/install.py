@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soars_nnunet.bundles.bundle import Bundle
+from soars_nnunet.bundles.container import is_plain_name
 from soars_nnunet.bundles.open import open_bundle
 from soars_nnunet.bundles.places import installed_folder, shipped_folder
 from soars_nnunet.cascade.record import MANIFEST
@@ -119,6 +120,8 @@ def _names(folder: Path) -> dict[str, Path]:
     """Bundles in a folder by the name of the folder or zip, sorted; empty if it is not there."""
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not is_plain_name(path.name):
+            continue  # what an interrupted installation left
         if (path / MANIFEST).is_file():
             found[path.name] = path
         elif path.suffix == ".zip" and path.is_file():

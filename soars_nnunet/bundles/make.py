@@ -11,12 +11,11 @@ from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.bundles.card import Card, Text
 from soars_nnunet.bundles.card_facts import CardFacts
 from soars_nnunet.bundles.card_form import NOT_STATED
-from soars_nnunet.bundles.container import is_plain_name
+from soars_nnunet.bundles.container import is_bundle_name
 from soars_nnunet.bundles.format import About
 from soars_nnunet.bundles.make_card import make_card
-from soars_nnunet.bundles.open import is_bundle, open_bundle
+from soars_nnunet.bundles.open import open_bundle
 from soars_nnunet.bundles.read_facts import MakeOptions, read_facts
-from soars_nnunet.bundles.validation import NAME
 from soars_nnunet.bundles.write import BundleRequest, write_bundle, zip_bundle
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import new_staging, publish
@@ -78,18 +77,18 @@ def make_bundle(
 
 
 def _check_output(output: Path, name: str) -> None:
-    if re.fullmatch(NAME, name) is None or not is_plain_name(name):
-        raise InputError(f"--name: expected up to 64 lower-case letters, digits, '-', '_' and '.', got '{name}'")
+    if not is_bundle_name(name):
+        raise InputError(
+            f"--name: expected up to 64 lower-case letters, digits, '-', '_' and '.', no .zip, got '{name}'"
+        )
     is_new = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     if not is_new and not _holds_bundle(output):
         raise InputError(f"-o {output}: expected a new path, or a bundle to replace, got something else there")
 
 
 def _holds_bundle(output: Path) -> bool:
-    """Whether a bundle of the kind that is to be written lies there."""
-    if output.is_dir():
-        return output.suffix != ".zip" and is_bundle(output)
-    if output.suffix != ".zip":
+    """Whether a sound bundle of the kind that is to be written lies there: all else in a folder would be deleted."""
+    if output.is_dir() == (output.suffix == ".zip"):
         return False
     try:
         open_bundle(output)

@@ -49,6 +49,8 @@ def known_bundles() -> dict[str, Path]:
     found = {}
     for folder in (shipped_folder(), installed_folder()):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not is_plain_name(path.name):
+                continue  # what an interrupted installation left
             if (path / MANIFEST).is_file():
                 found[path.name] = path
             elif path.suffix == ".zip" and path.is_file():

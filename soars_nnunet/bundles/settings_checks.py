@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soars_nnunet.bundles.cascade_checks import MAX_FOLDS, UPGRADE
 from soars_nnunet.bundles.content import SETTINGS_KEYS
 from soars_nnunet.bundles.node import Node
 from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.profile import Profile
 from soars_nnunet.settings.branch_settings import BranchSettings
 from soars_nnunet.settings.rule import MAX_SEED, rules
 
@@ -81,34 +83,37 @@ def _check_facts(node: Node, key: str, cascade: Manifest) -> None:
         fields["in_sample"].refuse("true or false")
     if "step_size" in fields:
         fields["step_size"].numbers(3, *STEP_SIZE)
-    _check_mirror(fields.get("mirror"), len(branch.classes) + 1, len(branch.guidance) + 1)
-    _check_sides(fields.get("sides"), len(branch.classes))
+    _check_mirror(fields.get("mirror"), {"classes": branch.classes, "channels": branch.guidance}, cascade.profile)
+    _check_sides(fields.get("sides"), branch.classes, cascade.profile)
     _check_reach(fields.get("reach"), len(branch.guidance))
 
 
-def _check_mirror(node: Node | None, num_classes: int, num_channels: int) -> None:
-    """Orders are permutations, background and CT at their places."""
+def _check_mirror(node: Node | None, names: Mapping[str, Sequence[str]], profile: Profile) -> None:
+    """Orders have each name's other side at its place, background and CT at theirs."""
     if node is None:
         return
-    fields = node.fields(("classes", "channels"))
-    for name, size in (("classes", num_classes), ("channels", num_channels)):
-        order = fields[name]
-        if order.value is None:
+    for key, field in node.fields(tuple(names)).items():
+        if field.value is None:
             continue
-        indices = order.wholes(size, 0, size - 1)
+        size = len(names[key]) + 1
+        indices = field.wholes(size, 0, size - 1)
         if sorted(indices) != list(range(size)) or indices[0] != 0:
-            order.refuse(f"every number from 0 to {size - 1} once, 0 first")
+            field.refuse(f"every number from 0 to {size - 1} once, 0 first")
+        for name, index in zip(names[key], indices[1:], strict=True):
+            if names[key][index - 1] != profile.mirrored(name):
+                field.refuse(f"{profile.mirrored(name)} as the other side of {name}", names[key][index - 1])
 
 
-def _check_sides(node: Node | None, num_targets: int) -> None:
-    """By fold, rows of two targets and their distance."""
+def _check_sides(node: Node | None, targets: Sequence[str], profile: Profile) -> None:
+    """By fold, rows of two targets, one of each side, and their distance."""
     if node is None:
         return
     for fold in node.items(most=MAX_FOLDS):
-        for row in fold.items(most=num_targets):
+        for row in fold.items(most=len(targets)):
             first, second, apart_mm = row.items(3, 3)
-            first.whole(0, num_targets - 1)
-            second.whole(0, num_targets - 1)
+            one, other = targets[first.whole(0, len(targets) - 1)], targets[second.whole(0, len(targets) - 1)]
+            if one == other or profile.mirrored(one) != other:
+                row.refuse("two targets that are each other's other side", f"{one} and {other}")
             apart_mm.number(0, FAR)
 
 

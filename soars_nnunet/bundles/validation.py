@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from soars_nnunet.bundles.cascade_checks import MAX_FOLDS, UPGRADE, cascade_manifest
-from soars_nnunet.bundles.container import MAX_BYTES, MAX_FILES, is_plain_name
+from soars_nnunet.bundles.container import BUNDLE_NAME, MAX_BYTES, MAX_FILES, is_bundle_name, is_plain_name
 from soars_nnunet.bundles.format import (
     CARD,
     CARD_DATA,
@@ -21,8 +21,6 @@ from soars_nnunet.bundles.node import Node
 from soars_nnunet.bundles.plans_checks import check_dataset, check_plans
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.record import MANIFEST
-
-NAME = r"[a-z0-9][a-z0-9_.-]{0,63}"
 
 WEIGHTS = ".safetensors"
 
@@ -47,9 +45,12 @@ def bundle_manifest(data: Any, where: str) -> BundleManifest:
     fields = node.fields((*FIELDS, "format_version"), advice=UPGRADE)
     cascade = cascade_manifest(fields["cascade"])
     files = _files(fields["files"])
+    name = fields["name"].text(BUNDLE_NAME)
+    if not is_bundle_name(name):
+        fields["name"].refuse("a name that a folder can have on any system")
     about = fields["about"].fields(("trained_on", "license"), ("citation",), UPGRADE)
     return BundleManifest(
-        name=fields["name"].text(NAME),
+        name=name,
         created=fields["created"].text(r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-]\d\d:\d\d)?)?"),
         precision=fields["precision"].one_of(PRECISIONS, UPGRADE),
         about=About(**{key: value.text() for key, value in about.items()}),

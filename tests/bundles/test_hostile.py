@@ -16,6 +16,7 @@ import torch
 from bundles.damage import at, damage_weights, pack, read_header, rewrite_manifest, stale_hashes
 from safetensors.torch import load_file, save
 
+from soars_nnunet.bundles.container import ZipContainer
 from soars_nnunet.bundles.open import open_bundle
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
@@ -39,6 +40,8 @@ MANIFEST_DAMAGE = {
     "version as text": ("format_version", "1", "format_version: expected 1"),
     "version as truth": ("format_version", True, "format_version: expected 1, got True"),
     "name of a path": ("name", "../../etc", "name: expected a text like"),
+    "name that no folder can have": ("name", "con", "name: expected a name that a folder can have on any system"),
+    "name of a zip": ("name", "tiny.zip", "name: expected a name that a folder can have"),
     "name with an escape": ("name", "\x1b[31mred", r"plain text, got a control sign \('.x1b'\)"),
     "text that runs backwards": ("about.license", "CC\u202eBY", "changes how text is shown"),
     "half of a sign": ("about.trained_on", "\ud800", "half of a sign"),
@@ -454,6 +457,29 @@ def test_a_zip_that_declares_gigabytes_is_refused(tiny_bundle, tmp_path):
     refuse(path, "bytes in all")
 
 
+def test_a_zip_of_very_many_files_is_refused_before_they_are_listed(tmp_path, monkeypatch):
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(2000):
+            archive.writestr(zipfile.ZipInfo(f"{number}.txt"), b"")
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    refuse(path, "at most 128 files, got a list of them of 1[0-9]{5} bytes")
+    content = path.read_bytes()
+    path.write_bytes(content[:-22] + b"PK\x06\x07" + bytes(16) + content[-22:])
+    refuse(path, "without a comment or zip64")
+    path.write_bytes(content[:-2] + b"\x01\x00!")
+    refuse(path, "expected a bundle's zip, without a comment")
+
+
+def test_a_file_with_a_second_name_in_a_zip_is_read_by_the_listed_one(tiny_bundle, tmp_path):
+    """Python 3.12 takes the one in an extra field as the file's name."""
+    container = ZipContainer(pack(tiny_bundle, tmp_path / "tiny.zip"))
+    for info in container._archive.infolist():
+        info.filename = "another"
+    container._archive.NameToInfo.clear()
+    assert container.read("card.md", 1000) == (tiny_bundle / "card.md").read_bytes()
+
+
 def test_an_encrypted_zip_is_refused(tiny_bundle, tmp_path):
     path = pack(tiny_bundle, tmp_path / "tiny.zip")
     content = path.read_bytes()
@@ -482,7 +508,7 @@ def test_a_zip_with_damaged_data_is_refused(tiny_bundle, tmp_path):
 def test_another_file_is_no_bundle(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({"weight": torch.zeros(3)}, path)
-    refuse(path, "manifest.json|plain names")
+    refuse(path, "expected a bundle.s zip, without a comment or zip64, got another file")
     path.write_bytes(pickle.dumps(3))
     refuse(path, "expected a bundle's zip")
 

@@ -7,7 +7,7 @@ import pytest
 from soars_nnunet.bundles import install, places
 from soars_nnunet.bundles.install import install_bundle, list_bundles
 from soars_nnunet.bundles.open import open_bundle
-from soars_nnunet.bundles.places import VARIABLE, find_bundle
+from soars_nnunet.bundles.places import VARIABLE, find_bundle, known_bundles
 from soars_nnunet.bundles.write import zip_bundle
 from soars_nnunet.errors import InputError, MissingArtifactError
 
@@ -95,3 +95,8 @@ def test_what_cannot_be_opened_is_listed_with_the_reason(installed):
     (listed,) = list_bundles()
     assert (listed.name, listed.shipped, listed.bundle) == ("broken", False, None)
     assert "manifest.json" in listed.note
+
+
+def test_what_an_interrupted_installation_left_is_not_listed(tiny_bundle, installed):
+    shutil.copytree(tiny_bundle, installed / ".tiny.old")
+    assert list_bundles() == [] and known_bundles() == {}

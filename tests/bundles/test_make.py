@@ -173,10 +173,13 @@ def test_a_bundle_is_replaced_and_anything_else_is_not(made, untrained_cascade, 
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("mine", "mine")
     before = archive.read_bytes()
-    for path in (full, text, archive):
+    other = tmp_path / "other"
+    (other / "data").mkdir(parents=True)
+    (other / "manifest.json").write_text('{"format": "of another program"}')
+    for path in (full, text, archive, other):
         with pytest.raises(InputError, match="a new path, or a bundle to replace"):
             make_bundle(manifest, path, TINY, untrained_cascade)
-    assert (full / "mine").is_file() and text.is_file() and archive.read_bytes() == before
+    assert (full / "mine").is_file() and (other / "data").is_dir() and text.is_file() and archive.read_bytes() == before
     shutil.copytree(made / "folder", tmp_path / "old")
     shutil.copyfile(made / "packed.zip", tmp_path / "old.zip")
     for name in ("old", "old.zip"):
@@ -184,7 +187,7 @@ def test_a_bundle_is_replaced_and_anything_else_is_not(made, untrained_cascade, 
         assert open_bundle(tmp_path / name).name == "newer"
 
 
-@pytest.mark.parametrize("name", ["", "Neck", "a b", "../x", "-x", "ä", "neck.", "con", "x" * 65])
+@pytest.mark.parametrize("name", ["", "Neck", "a b", "../x", "-x", "ä", "neck.", "neck.zip", "con", "x" * 65])
 def test_names_are_plain(untrained_cascade, tmp_path, name):
     with pytest.raises(InputError, match="--name: expected up to 64 lower-case"):
         make_bundle(untrained_cascade.manifest(DEFAULT_PLANS), tmp_path / "b", MakeOptions(name), untrained_cascade)

@@ -34,3 +34,15 @@ def test_what_is_a_bundle(tiny_bundle, untrained_cascade, tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     for name in ("other.json", "deep.json", "nothing.json"):
         assert not is_bundle(tmp_path / name)
+
+
+def test_nothing_of_a_folder_that_is_no_bundle_is_to_be_deleted(cascade_copy, tmp_path):
+    training = cascade_copy.manifest(DEFAULT_PLANS).parent
+    (training / "cross_validation").mkdir()
+    documents = tmp_path / "documents"
+    (documents / "more").mkdir(parents=True)
+    (documents / "my letter.txt").write_text("mine")
+    for folder, match in ((training, "got what a training left; name it with -m"), (documents, "manifest.json, got")):
+        with pytest.raises(MissingArtifactError, match=match) as refused:
+            open_bundle(folder)
+        assert "delete" not in str(refused.value)

@@ -34,3 +34,30 @@ def test_settings_of_an_older_version_are_taken(tiny_bundle):
     check_settings(Node(older, "x"), "anchor", described.cascade)
     with pytest.raises(MissingArtifactError, match="expected the keys branch"):
         check_settings(Node({}, "x"), "anchor", described.cascade)
+
+
+def test_sides_are_exchanged_with_each_other_alone(tiny_bundle):
+    described = Bundle(tiny_bundle).described
+    for key, name in (("anchor", "classes"), ("mid_level", "channels")):
+        settings = PlansFile(described.branches[key].plans).configuration["soars"]
+        order = settings["mirror"][name]
+        assert order != sorted(order), "pairs are among them"
+        same = {**settings, "mirror": {**settings["mirror"], name: sorted(order)}}
+        with pytest.raises(
+            MissingArtifactError, match=rf"mirror.{name}: expected (\w+) as the other side of (\w+), got"
+        ):
+            check_settings(Node(same, "x"), key, described.cascade)
+
+
+def test_sides_are_of_pairs_of_targets(tiny_bundle):
+    described = Bundle(tiny_bundle).described
+    settings = PlansFile(described.branches["detection"].plans).configuration["soars"]
+    order = settings["mirror"]["classes"]
+    row = next(index - 1 for index, partner in enumerate(order) if partner != index)
+    for rows in ([row, order[row + 1] - 1], [order[row + 1] - 1, row]):
+        check_settings(Node({**settings, "sides": [[[*rows, 50.0]]]}, "x"), "detection", described.cascade)
+    single = next(index - 1 for index, partner in enumerate(order) if index and partner == index)
+    for rows in ([row, row], [single, single], [row, single]):
+        odd = {**settings, "sides": [[[*rows, 50.0]]]}
+        with pytest.raises(MissingArtifactError, match="sides.0.0: expected two targets that are each other's other"):
+            check_settings(Node(odd, "x"), "detection", described.cascade)

@@ -6,7 +6,7 @@ import pytest
 
 from soars_nnunet.bundles import places
 from soars_nnunet.bundles.bundle import Bundle
-from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.model_folder import TrainedCascade
 from soars_nnunet.prediction.choosing import choose_cascade
@@ -53,11 +53,25 @@ def test_where_none_is_trained_the_one_that_ships_is_taken(tiny_bundle, shipped,
     with pytest.raises(MissingArtifactError, match=f"{missing}.*the bundle openkbp7 is not in this installation"):
         choose()
     shutil.copytree(tiny_bundle, shipped / "openkbp7")
-    chosen, (line,) = choose()
+    chosen, (*why, line) = choose()
     assert isinstance(chosen, Bundle) and chosen.path == shipped / "openkbp7" and "licence" in line
+    told = f"nnUNet_results={tmp_path}: no trained cascade is there, so the bundle openkbp7 is taken"
+    assert why == ([told] if is_set else [])
     with pytest.raises(MissingArtifactError) as refused:
         choose(models=tmp_path)
     assert "openkbp7" not in str(refused.value), "who names a folder wants no other"
+
+
+def test_a_cascade_that_is_half_trained_is_told_where_the_one_that_ships_is_taken(cascade_copy, tiny_bundle, shipped):
+    shutil.copytree(tiny_bundle, shipped / "openkbp7")
+    for fold in (0, 1):
+        (cascade_copy.model("mid_level", DEFAULT_PLANS) / f"fold_{fold}" / CHECKPOINT).unlink()
+    chosen, (why, _) = choose()
+    assert isinstance(chosen, Bundle)
+    name = f"{cascade_copy.source}/SOARS__{DEFAULT_PLANS}"
+    assert why.endswith(f"none of {name} is trained in all branches, so the bundle openkbp7 is taken")
+    with pytest.raises(MissingArtifactError, match="name it with -m"):
+        choose(model=str(cascade_copy.manifest(DEFAULT_PLANS).parent))
 
 
 def test_of_several_trained_cascades_one_is_to_be_named(cascade_copy, tiny_bundle, shipped):
