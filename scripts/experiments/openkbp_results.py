@@ -173,9 +173,17 @@ def page(recipe: Recipe, facts: Mapping[str, str]) -> str:
 
 def head(machine: str) -> dict[str, str]:
     """Date, commit, machine and command, as results pages begin."""
+    return {"Date": time.strftime("%Y-%m-%d"), "Commit": commit(), "Machine": machine, "Command": "below"}
+
+
+def commit() -> str:
+    """Short hash of the checkout's commit; "unknown" where this is no checkout, as in a downloaded archive."""
     command = ["git", "rev-parse", "--short=7", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return {"Date": time.strftime("%Y-%m-%d"), "Commit": f"`{commit}`", "Machine": machine, "Command": "below"}
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"`{found.stdout.strip()}`"
 
 
 def main() -> None:

@@ -67,7 +67,8 @@ def prepare(source: Path, links: Path, raw: Path) -> str:
         What was found.
 
     Raises:
-        SourceError: If the source is neither of the two, or holds test patients among those that train.
+        SourceError: If the source is neither of the two, holds test patients among those that train, or is another
+            one than that of the run which is to go on.
     """
     parts = find_parts(source)
     if parts:
@@ -89,10 +90,19 @@ def prepare(source: Path, links: Path, raw: Path) -> str:
 
 
 def link(target: Path, path: Path) -> None:
-    """Link a file or folder, unless that is done."""
+    """Link a file or folder, unless that is done.
+
+    Raises:
+        SourceError: If something else lies there, of a run with another source.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_symlink():
+    if not path.exists() and not path.is_symlink():
         path.symlink_to(target.resolve())
+    elif path.resolve() != target.resolve():
+        raise SourceError(
+            f"{path}: expected a link to {target}, got {path.resolve()} of another source; "
+            "choose another REPRODUCTION_OUTPUT"
+        )
 
 
 def main() -> None:

@@ -79,7 +79,9 @@ def train(source: Source, options: argparse.Namespace) -> int:
 def predict(source: Source, options: argparse.Namespace, cases: Sequence[str]) -> tuple[Path, Path]:
     """Segment cases of the fold; returns the folder of predictions and that of references."""
     entries = file_entries(source.dataset, cases)
-    ct, reference = options.output / "ct" / "imagesTs", options.output / "reference" / "labelsTs"
+    # a fold and number of cases each has folders of its own: whatever lies in them is scored
+    own = options.output / f"fold_{options.fold}_{len(cases)}_cases"
+    ct, reference = own / "imagesTs", own / "reference" / "labelsTs"
     for folder in (ct, reference):
         folder.mkdir(parents=True, exist_ok=True)
     for entry in entries.values():
@@ -87,7 +89,7 @@ def predict(source: Source, options: argparse.Namespace, cases: Sequence[str]) -
         link(Path(image), ct)
         link(Path(label), reference)
     link(source.dataset / "dataset.json", reference.parent)
-    predicted = options.output / f"predicted_{options.fold}_{options.minutes:g}"
+    predicted = own / f"predicted_{options.minutes:g}"
     command = ["nnUNetv2_predict", "-d", str(source.number), "-i", str(ct), "-o", str(predicted), "-c", CONFIGURATION]
     command += ["-f", str(options.fold), "-tr", STOCK_TRAINER, "--disable_tta", "-device", options.device]
     run(options, [*command, "--continue_prediction", "-npp", "1", "-nps", "1"])

@@ -40,6 +40,19 @@ def patient_of(case: str, pattern: str | None) -> str | None:
     return match.group(1)
 
 
+def patient_hashes(cases: Iterable[str], patterns: Iterable[str | None]) -> set[str]:
+    """Hashes of the patients of cases, as each pattern finds them; a case that it does not fit is a patient of its own.
+
+    A dataset and a model that was trained elsewhere may find patients in their names by different patterns.
+    """
+    ways = tuple(patterns)
+    patients = set()
+    for case in cases:
+        for pattern in ways:
+            patients.add(patient_of(case, pattern) or case)
+    return set(name_hashes(patients))
+
+
 def name_hashes(names: Iterable[str]) -> list[str]:
     """Salt-free hashes of case names, sorted: they travel with a model in place of the names themselves."""
     return sorted(hashlib.sha256(name.encode()).hexdigest()[:16] for name in names)

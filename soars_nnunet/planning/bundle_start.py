@@ -17,7 +17,7 @@ from soars_nnunet.branches import Branch
 from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.bundles.open import open_bundle
 from soars_nnunet.bundles.places import find_bundle, known_bundles
-from soars_nnunet.cascade.case_names import name_hashes
+from soars_nnunet.cascade.case_names import patient_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import Cascade
@@ -169,10 +169,10 @@ def _choose_folds(cascade: Cascade, bundle: Bundle, source: str) -> tuple[int, .
     chosen = []
     found = []
     for fold, split in enumerate(cascade.splits()):
-        validated = set(name_hashes(cascade.patients(split["val"])))
+        validated = cascade.patients(split["val"])
         start = fold % len(available)
         in_turn = available[start:] + available[:start]
-        seen = [len(validated & bundle.manifest.trained_on(source, [candidate])) for candidate in in_turn]
+        seen = [len(_seen_patients(cascade, bundle, source, candidate, split["val"])) for candidate in in_turn]
         if min(seen):
             found.append(f"{min(seen)} of {len(validated)} of fold {fold}")
         chosen.append(in_turn[int(np.argmin(seen))])
@@ -183,6 +183,17 @@ def _choose_folds(cascade: Cascade, bundle: Bundle, source: str) -> tuple[int, .
             "cases if they only have the same names"
         )
     return tuple(chosen)
+
+
+def _seen_patients(cascade: Cascade, bundle: Bundle, source: str, fold: int, cases: Sequence[str]) -> set[str]:
+    """Patients of cases that a fold of the bundle trained on, as the dataset or the bundle finds them in the names."""
+    trained_on = bundle.manifest.trained_on(source, [fold])
+    patterns = (cascade.patient_pattern, bundle.manifest.patient_pattern)
+    seen = set()
+    for case in cases:
+        if patient_hashes([case], patterns) & trained_on:
+            seen |= cascade.patients([case])
+    return seen
 
 
 def _contradictions(key: str, taken: TakenBranch, options: PlanOptions) -> list[str]:

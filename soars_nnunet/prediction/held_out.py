@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from soars_nnunet.bundles.bundle import Bundle
-from soars_nnunet.cascade.case_names import name_hashes, patient_of
+from soars_nnunet.cascade.case_names import patient_hashes
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.errors import MissingArtifactError
 
@@ -71,8 +71,4 @@ def _trained_on(bundle: Bundle, fold: int) -> set[str]:
 
 def _hashes(cases: Iterable[str], bundle: Bundle, cascade: Cascade) -> set[str]:
     """Of the patients of cases, as the dataset finds them in the names and as the bundle does."""
-    patients = set()
-    for case in cases:
-        for pattern in (cascade.patient_pattern, bundle.manifest.patient_pattern):
-            patients.add(patient_of(case, pattern) or case)
-    return set(name_hashes(patients))
+    return patient_hashes(cases, (cascade.patient_pattern, bundle.manifest.patient_pattern))

@@ -152,6 +152,23 @@ def test_a_fold_that_trained_on_patients_who_validate_is_passed_over_or_refused(
         take_branches(cascade_copy, [ANCHOR], choose(tiny_bundle))
 
 
+def test_patients_are_found_by_the_bundles_pattern_too(cascade_copy, bundle_copy):
+    """Another scan of a patient has another name, in which only the bundle's pattern finds the patient."""
+
+    def find_scans(data):
+        data["cascade"]["patient_pattern"] = r"^(.+)_scan\d$"
+        for branch in data["branches"].values():
+            branch["plans"]["configurations"]["3d_fullres"]["soars"]["patient_pattern"] = r"^(.+)_scan\d$"
+
+    edit_manifest(bundle_copy, find_scans)
+    path = cascade_copy.preprocessed("anchor") / "splits_final.json"
+    scans = []
+    for split in read_json(path)[::-1]:
+        scans.append({part: [f"{case}_scan2" for case in cases] for part, cases in split.items()})
+    write_json(path, scans)
+    assert take_branches(cascade_copy, [ANCHOR], choose(bundle_copy))["anchor"].folds == (1, 0)
+
+
 def test_what_the_bundles_own_first_weights_saw_counts(strangers, bundle_copy):
     validated = name_hashes(strangers.splits()[0]["val"])
 

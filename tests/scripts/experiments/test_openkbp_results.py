@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.experiments.openkbp_results import Recipe, only, page
+from scripts.experiments.openkbp_results import Recipe, commit, only, page
 from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.evaluation.evaluation_file import write_evaluation
 from soars_nnunet.evaluation.organ_scores import OrganScore
@@ -71,3 +71,11 @@ def test_an_unfinished_recipe_is_named(tmp_path):
         Recipe.read(tmp_path)
     (tmp_path / "one").touch()
     assert only(tmp_path, "o*") == tmp_path / "one"
+
+
+def test_outside_a_checkout_the_commit_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert commit() == "unknown"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert commit() == "unknown", "git is not installed"

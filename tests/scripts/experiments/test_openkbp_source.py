@@ -60,3 +60,14 @@ def test_another_folder_is_refused_with_what_it_lacks(tmp_path):
     (tmp_path / "imagesTr").mkdir()
     with pytest.raises(SourceError, match="lacks dataset.json, cases.json, labelsTr"):
         prepare(tmp_path, tmp_path / "links", tmp_path / "raw")
+
+
+def test_a_run_does_not_go_on_with_another_source(tmp_path):
+    for name in ("one", "other"):
+        make_repository(tmp_path / name, train=[1], validation=[201])
+        make_dataset(tmp_path / f"Dataset009_{name}", 1)
+    prepare(tmp_path / "one", tmp_path / "links", tmp_path / "raw")
+    prepare(tmp_path / "Dataset009_one", tmp_path / "links", tmp_path / "raw")
+    for other in ("other", "Dataset009_other"):
+        with pytest.raises(SourceError, match="of another source"):
+            prepare(tmp_path / other, tmp_path / "links", tmp_path / "raw")

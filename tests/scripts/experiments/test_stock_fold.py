@@ -1,6 +1,7 @@
 """scripts/experiments/stock_fold.py: stock nnU-Net trains on the cascade's split and is compared on its cases."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,17 @@ def test_a_training_of_this_length_is_kept(source, tmp_path, monkeypatch):
     options = argparse.Namespace(output=tmp_path, fold=0, minutes=2.5)
     assert [stock_fold.train(source, options) for _ in range(2)] == [123, 123]
     assert trained == [("Dataset009_Real", "nnUNetTrainerNoMirroring", 150, [0])]
+
+
+def test_no_fold_is_scored_on_cases_of_another(source, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(stock_fold, "run", lambda options, command: commands.append(command))
+    for fold, case in ((0, "a"), (1, "b")):
+        options = argparse.Namespace(output=tmp_path / "out", fold=fold, minutes=2.5, device="cpu")
+        _, reference = stock_fold.predict(source, options, SPLITS[fold]["val"])
+        given = Path(commands[-1][commands[-1].index("-i") + 1])
+        assert [path.name for path in given.iterdir()] == [f"{case}_0000.nii.gz"]
+        assert [path.name for path in reference.iterdir()] == [f"{case}.nii.gz"]
 
 
 def test_of_the_folds_cases_what_is_drawn_is_compared(tmp_path):
