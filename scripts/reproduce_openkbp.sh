@@ -68,7 +68,7 @@ soars-cross-validate -d "$number" --tiling large --device "$device"
 scores="$nnUNet_results/Dataset009_OpenKBP/SOARS__nnUNetPlans/cross_validation"
 soars-report -e "$scores/evaluation.json" -o "$out/evaluation.html"
 step "soars-bundle: the model as one safe file, with its card"
-[ -d "$out/$name" ] || soars-bundle make -d "$number" --name "$name" -o "$out/$name" --card scripts/experiments/openkbp7_card.json
+soars-bundle make -d "$number" --name "$name" -o "$out/$name" --card scripts/experiments/openkbp7_card.json
 soars-bundle verify "$out/$name"
 step "results"
 python -m scripts.experiments.openkbp_results "$out" -o "$out/real-ct.md"

@@ -139,6 +139,7 @@ def _augmentation(settings: BranchSettings) -> str:
         "scaling": settings.p_scaling,
         "rotation": settings.p_rotation,
         "intensity": settings.p_intensity,
+        "noise and sharpness": settings.p_noise_sharpness,
         "mirroring with sides swapped": settings.p_mirror,
         "errors in guidance": settings.p_guidance_corruption or settings.p_guidance_dropout,
     }
