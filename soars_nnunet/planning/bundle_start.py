@@ -172,7 +172,10 @@ def _choose_folds(cascade: Cascade, bundle: Bundle, source: str) -> tuple[int, .
         validated = cascade.patients(split["val"])
         start = fold % len(available)
         in_turn = available[start:] + available[:start]
-        seen = [len(_seen_patients(cascade, bundle, source, candidate, split["val"])) for candidate in in_turn]
+        seen = []
+        for candidate in in_turn:
+            trained_on = bundle.manifest.trained_on(source, [candidate])
+            seen.append(len(_seen_patients(cascade, bundle, trained_on, split["val"])))
         if min(seen):
             found.append(f"{min(seen)} of {len(validated)} of fold {fold}")
         chosen.append(in_turn[int(np.argmin(seen))])
@@ -185,9 +188,8 @@ def _choose_folds(cascade: Cascade, bundle: Bundle, source: str) -> tuple[int, .
     return tuple(chosen)
 
 
-def _seen_patients(cascade: Cascade, bundle: Bundle, source: str, fold: int, cases: Sequence[str]) -> set[str]:
-    """Patients of cases that a fold of the bundle trained on, as the dataset or the bundle finds them in the names."""
-    trained_on = bundle.manifest.trained_on(source, [fold])
+def _seen_patients(cascade: Cascade, bundle: Bundle, trained_on: set[str], cases: Sequence[str]) -> set[str]:
+    """Patients of cases whose hashes are among those given, as the dataset or the bundle finds them in the names."""
     patterns = (cascade.patient_pattern, bundle.manifest.patient_pattern)
     seen = set()
     for case in cases:
