@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soars_nnunet.bundles.bundle import Bundle
-from soars_nnunet.bundles.container import is_plain_name
 from soars_nnunet.bundles.open import open_bundle
-from soars_nnunet.bundles.places import installed_folder, shipped_folder
-from soars_nnunet.cascade.record import MANIFEST
+from soars_nnunet.bundles.places import bundles_in, installed_folder, shipped_folder
 from soars_nnunet.cascade.storage import new_staging, publish
 from soars_nnunet.errors import InputError
 
@@ -42,7 +40,7 @@ def install_bundle(bundle: Bundle, replace: bool = False) -> Installed:
     """
     name = bundle.name
     folder = installed_folder() / name
-    shadows = name in _names(shipped_folder())
+    shadows = name in bundles_in(shipped_folder())
     for taken in (folder, folder.with_name(f"{name}.zip")):
         if _is_same(taken, bundle):
             bundle.verify()
@@ -97,8 +95,8 @@ class ListedBundle:
 
 def list_bundles() -> list[ListedBundle]:
     """Shipped bundles, then installed ones, by name; only manifests are read."""
-    shipped = _names(shipped_folder())
-    installed = _names(installed_folder())
+    shipped = bundles_in(shipped_folder())
+    installed = bundles_in(installed_folder())
     found = []
     for name, path in shipped.items():
         note = "hidden by the installed one" if name in installed else ""
@@ -114,16 +112,3 @@ def _listed(name: str, path: Path, *, shipped: bool, note: str) -> ListedBundle:
         return ListedBundle(name, path, shipped, open_bundle(path), note)
     except ValueError as error:
         return ListedBundle(name, path, shipped, None, str(error))
-
-
-def _names(folder: Path) -> dict[str, Path]:
-    """Bundles in a folder by the name of the folder or zip, sorted; empty if it is not there."""
-    found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not is_plain_name(path.name):
-            continue  # what an interrupted installation left
-        if (path / MANIFEST).is_file():
-            found[path.name] = path
-        elif path.suffix == ".zip" and path.is_file():
-            found[path.stem] = path
-    return found

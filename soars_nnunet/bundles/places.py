@@ -46,16 +46,24 @@ def known_bundles() -> dict[str, Path]:
 
     An installed bundle is a folder ``NAME`` or a file ``NAME.zip``. Nothing is opened.
     """
+    return dict(sorted({**bundles_in(shipped_folder()), **bundles_in(installed_folder())}.items()))
+
+
+def bundles_in(folder: Path) -> dict[str, Path]:
+    """Path by name of the bundles in one folder, sorted; empty if it is not there. Nothing is opened.
+
+    Args:
+        folder: ``shipped_folder()`` or ``installed_folder()``.
+    """
     found = {}
-    for folder in (shipped_folder(), installed_folder()):
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if not is_plain_name(path.name):
-                continue  # what an interrupted installation left
-            if (path / MANIFEST).is_file():
-                found[path.name] = path
-            elif path.suffix == ".zip" and path.is_file():
-                found[path.stem] = path
-    return dict(sorted(found.items()))
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not is_plain_name(path.name):
+            continue  # what an interrupted installation left
+        if (path / MANIFEST).is_file():
+            found[path.name] = path
+        elif path.suffix == ".zip" and path.is_file():
+            found[path.stem] = path
+    return found
 
 
 def find_bundle(name_or_path: str | Path) -> Path:
