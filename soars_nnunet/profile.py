@@ -7,13 +7,14 @@ This module imports neither torch nor nnU-Net.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
+
+from soars_nnunet.json_text import JsonTextError, parse_json_text
 
 TIERS = ("anchor", "mid_level", "small_hard")
 """The three strata of the paper (sec. 3.1), in the order in which they are computed."""
@@ -190,9 +191,11 @@ def load_profile(name_or_path: str | Path) -> Profile:
             f"no profile '{text}': expected one of {', '.join(available_profiles())} or the path of a .json file"
         )
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # also text that is not UTF-8
-        raise ProfileError(f"profile '{text}' is not valid JSON: {error}") from error
+        data = parse_json_text(path.read_bytes(), finite=True)
+    except OSError as error:
+        raise ProfileError(f"profile {text} cannot be read: {error.strerror or error}") from error
+    except JsonTextError as error:
+        raise ProfileError(f"profile {text} is not valid JSON: {error}; correct the file") from error
     return Profile.from_dict(data)
 
 

@@ -15,6 +15,7 @@ FILES = {
     if path.name != "__init__.py"
 }
 LAYERS = (
+    ("json_text",),
     ("errors", "profile", "progress", "paper", "branches"),
     ("settings",),
     ("cascade", "images"),
@@ -85,7 +86,8 @@ def test_imports_point_one_way(module):
 
 
 def test_profile_stands_alone_and_nothing_imports_the_trainer_folder():
-    assert imports("soars_nnunet.profile") == set()
+    assert imports("soars_nnunet.profile") == {"soars_nnunet.json_text"}
+    assert imports("soars_nnunet.json_text") == set()
     assert not any(name.startswith("soars_nnunet.nnunet_ext") for module in FILES for name in imports(module))
     assert {
         name.split(".")[1]

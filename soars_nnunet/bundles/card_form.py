@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet.bundles.card import CardEntry, CardSection, CardTable, Text
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.storage import read_user_json
 from soars_nnunet.errors import InputError
 
 NOT_STATED = "not stated"
@@ -115,10 +115,9 @@ def read_stated(path: Path) -> dict[str, Text]:
         path: JSON object: a text, or a list of texts, by key of ``card_form().stated_by_authors()``.
 
     Raises:
-        MissingArtifactError: If the file is absent or no JSON.
-        InputError: If it holds something else; all faults are named at once.
+        InputError: If the file is absent, no JSON, or holds something else; all faults are named at once.
     """
-    data = read_json(path)
+    data = read_user_json(path)
     if not isinstance(data, dict):
         raise InputError(f'{path}: expected {{"KEY": "text", ...}}, got a JSON {type(data).__name__}')
     keys = [entry.key for entry in card_form().stated_by_authors()]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.storage import read_user_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import Profile
 
@@ -51,7 +51,7 @@ def read_not_annotated(path: Path, profile: Profile, cases: Collection[str] | No
 
 def _read_entries(path: Path) -> dict[str, list[str]]:
     """Names by case as the file spells them."""
-    data = read_json(path)
+    data = read_user_json(path)
     refusal = InputError(
         f'{path}: expected {{"case": ["organ", ...], ...}} or {{"case": {{"unannotated": ["organ", ...]}}}}, '
         "got something else; correct the file"

@@ -13,18 +13,37 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from soars_nnunet import __version__
-from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.json_text import JsonTextError, read_json_file
 
 DEPENDENCIES = ("nnunetv2", "torch", "SimpleITK")
 """Packages whose versions go into the provenance."""
 
 NO_FLUSH = (errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EROFS)
 """Error numbers by which some network file systems say that they do not flush files, or folders."""
+
+REMEDIES = (
+    ("soars_cascade.json", "run soars-stratify"),
+    ("soars_options_*.json", "delete it, and run soars-plan with all its options"),
+    ("splits_final.json", "restore it, or run soars-stratify and soars-plan"),
+    ("unannotated.json", "run soars-plan"),
+    ("manifest.json", "restore it, or run soars-plan"),
+    ("postprocessing.json", "delete it, and run soars-cross-validate"),
+    ("targets.json", "delete its folder, and run soars-channels"),
+    ("provenance.json", "delete its folder, and run soars-channels"),
+    ("made_from.json", "delete it, and run soars-plan"),
+    ("import_report.json", "delete it, and run soars-import"),
+    ("*Plans*.json", "run soars-plan"),
+    ("plans.json", "restore it, or train again"),
+    ("*", "restore it, or delete it and run the command that writes it"),
+)
+"""What to do about a damaged or absent file, by the first pattern that its name is like."""
 
 
 @contextmanager
@@ -102,18 +121,55 @@ def _flush(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def read_json(path: Path) -> Any:
-    """Parse a JSON file.
+def read_json(path: Path, remedy: str = "") -> Any:
+    """Parse a JSON file that a step wrote; ``read_user_json`` is for what the user wrote.
+
+    Args:
+        path: Of the file.
+        remedy: What to do if it is damaged or absent, as ``run soars-plan``; empty for what ``REMEDIES`` says.
 
     Raises:
-        MissingArtifactError: If it is absent or not JSON.
+        MissingArtifactError: If it is absent or not JSON; names line and column, and the command that writes it.
     """
+    path = Path(path)
+    advice = remedy or _remedy(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingArtifactError(f"expected the file {path}, found none") from error
-    except ValueError as error:  # also text that is not UTF-8
-        raise MissingArtifactError(f"{path} is not valid JSON ({error}); delete it and rerun its step") from error
+        return read_json_file(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingArtifactError(f"expected the file {path}, found none; {advice}") from error
+    except JsonTextError as error:
+        raise MissingArtifactError(f"{path} is not valid JSON: {error}; {advice}") from error
+    except OSError as error:
+        raise MissingArtifactError(
+            f"{path} cannot be read: {error.strerror or error}; check its permissions"
+        ) from error
+
+
+def read_user_json(path: Path, what: str = "") -> Any:
+    """Parse a JSON file that the user wrote or changed, or another program for the user.
+
+    Args:
+        path: Of the file.
+        what: What it is, for messages, as ``profile``; may be empty.
+
+    Raises:
+        InputError: If it is absent or not JSON; names line and column. NaN and infinity are refused too.
+    """
+    path = Path(path)
+    name = f"{what} {path}" if what else str(path)
+    try:
+        return read_json_file(path, finite=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{name}: expected a JSON file, found none; check the path") from error
+    except JsonTextError as error:
+        raise InputError(f"{name} is not valid JSON: {error}; correct the file") from error
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}; check its permissions") from error
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a file that a step wrote, by its name."""
+    return next(remedy for pattern, remedy in REMEDIES if fnmatchcase(path.name, pattern))
 
 
 def write_json(path: Path, data: Any) -> None:

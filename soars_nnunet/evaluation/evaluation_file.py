@@ -94,7 +94,11 @@ def read_evaluation(path: Path) -> Evaluation:
     """
     file = find_evaluation(path)
     try:
-        return _read_detections(file) if file.suffix == ".csv" else _from_document(read_json(file))
+        return (
+            _read_detections(file)
+            if file.suffix == ".csv"
+            else _from_document(read_json(file, "run soars-evaluate again"))
+        )
     except KeyError as error:
         raise _not_an_evaluation(file, f"no {error} in it") from error
     except (TypeError, ValueError, AttributeError, json.JSONDecodeError) as error:

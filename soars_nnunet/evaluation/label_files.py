@@ -5,7 +5,6 @@ Axes: arrays are (Z, Y, X).
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from soars_nnunet.cascade.storage import read_user_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.case_volumes import label_volume
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
@@ -139,10 +139,7 @@ def read_label_list(folder: Path, explicit: Path | None, what: str, look_above: 
     if file is None:
         logger.info("%s: no %s beside %s; assuming the profile's own labels", what, LABEL_LIST, folder)
         return None
-    try:
-        data: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{what} labels: expected a JSON file, got {file} ({error}); check the path") from error
+    data = read_user_json(file, f"{what} labels:")
     labels = data.get("labels") if isinstance(data, dict) else None
     if not isinstance(labels, dict) or not _are_values(list(labels.values())):
         raise InputError(

@@ -16,7 +16,7 @@ from soars_nnunet.cascade.classes import branch_dataset_json, partner_of, target
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.raw_cases import CaseFiles, training_cases
 from soars_nnunet.cascade.record import GUIDANCE_FACTS, NOT_ANNOTATED, TARGET_FACTS, Cascade
-from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, write_json
+from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, read_user_json, write_json
 from soars_nnunet.cascade.target_facts import TargetFacts, write_target_facts
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.voi import crop_box, voi_box
@@ -90,7 +90,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
         InputError: If no case has some target.
         MissingArtifactError: If heat maps are missing.
     """
-    dataset_json = read_json(raw_folder() / cascade.source / "dataset.json")
+    dataset_json = read_user_json(raw_folder() / cascade.source / "dataset.json")
     cases = dict(sorted(training_cases(cascade.source, dataset_json).items()))
     sizes_mm = target_sizes_mm(cascade, cases)
     facts_path = cascade.channels("detection", plans) / TARGET_FACTS

@@ -70,7 +70,7 @@ def read_prediction_report(path: Path) -> PredictionReport:
     Raises:
         InputError: If it is absent or something else.
     """
-    data = read_json(path)
+    data = read_json(path, "delete it, and run soars-cascade-predict again")
     rows = data.get("organs") if isinstance(data, dict) else None
     if not isinstance(rows, dict) or not all(_is_organ(row) for row in rows.values()):
         raise InputError(

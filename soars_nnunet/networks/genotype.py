@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from soars_nnunet.cascade.storage import read_user_json
+
 KINDS = ("2D3", "2D5", "3D3", "3D5", "P3D3", "P3D5")
 """The six candidates of the paper's search (sec. 3.2): family and in-plane kernel width."""
 
@@ -128,15 +130,13 @@ def load_genotypes(path: Path) -> dict[str, dict[str, Any]]:
     """Entries of a genotype file by branch; the form of ``plans/genotypes.json`` and of a search's result.
 
     Raises:
-        ValueError: If the file is absent, not JSON, or holds anything but genotypes of known branches.
+        InputError: If the file is absent, not JSON, or holds anything but genotypes of known branches.
+        ValueError: If a genotype is none.
     """
     expected = 'expected JSON such as {"anchor": {"kinds": ["2D3", "3D5", "2D3", "3D5"]}}, branches ' + ", ".join(
         KNOWN_BRANCHES
     )
-    try:
-        table = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"genotype file {path}: {expected}; got {error}") from error
+    table = read_user_json(path, "genotype file")
     if not _holds_genotypes(table):
         raise ValueError(f"genotype file {path}: {expected}; got something else")
     for entry in table.values():

@@ -19,7 +19,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS, PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
-from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.storage import read_json, read_user_json, write_json
 from soars_nnunet.cascade.trained import require_same_grid, require_same_split, trained_folds
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.planning.planned_settings import mean_training_cases
@@ -143,7 +143,7 @@ def _trained_branch(cascade: Cascade, key: str, base: str) -> TrainedBranch:
 def _preprocess(cascade: Cascade, name: str, plans: PlansFile, num_processes: int) -> str:
     """Write the plans and preprocess the source dataset by them; returns what was done, in words."""
     folder = cascade.preprocessed("fine_tune")
-    write_json(folder / "dataset.json", read_json(raw_folder() / cascade.source / "dataset.json"))
+    write_json(folder / "dataset.json", read_user_json(raw_folder() / cascade.source / "dataset.json"))
     if not (folder / "dataset_fingerprint.json").is_file():
         # nnU-Net's own, as it will serve whatever else is planned for the dataset
         DatasetFingerprintExtractor(cascade.source, num_processes).run()

@@ -19,7 +19,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.not_annotated import classes_not_annotated, read_not_annotated
 from soars_nnunet.cascade.raw_cases import CaseFiles, find_dataset, training_cases
 from soars_nnunet.cascade.record import NOT_ANNOTATED, Cascade
-from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, write_json
+from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_user_json, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
@@ -121,7 +121,7 @@ def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | 
 
 def _read_dataset_json(source: str) -> dict[str, Any]:
     path = raw_folder() / source / "dataset.json"
-    data = read_json(path)
+    data = read_user_json(path)
     needed = {"channel_names": dict, "labels": dict, "file_ending": str}
     if not isinstance(data, dict) or not all(isinstance(data.get(key), kind) for key, kind in needed.items()):
         raise InputError(f"{path}: expected nnU-Net's keys {', '.join(needed)}, got others; complete the file")

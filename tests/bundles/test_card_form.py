@@ -5,7 +5,7 @@ import json
 import pytest
 
 from soars_nnunet.bundles.card_form import MAX_TEXT, card_form, read_stated
-from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.errors import InputError
 
 
 def write(path, data):
@@ -59,5 +59,5 @@ def test_anything_else_is_refused_with_all_its_faults(tmp_path, data, expected):
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path):
-    with pytest.raises(MissingArtifactError, match="not valid JSON"):
+    with pytest.raises(InputError, match="not valid JSON: line 1.*correct the file"):
         read_stated(write(tmp_path / "card.json", "{"))

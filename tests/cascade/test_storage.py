@@ -16,11 +16,12 @@ from soars_nnunet.cascade.storage import (
     provenance,
     publish,
     read_json,
+    read_user_json,
     replacing,
     write_json,
     write_text,
 )
-from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.errors import InputError, MissingArtifactError
 
 
 @pytest.fixture
@@ -161,14 +162,49 @@ def test_file_hash_is_sha256(tmp_path):
     assert file_hash(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-@pytest.mark.parametrize("text", ["{", "not json", ""])
-def test_read_json_names_the_file(tmp_path, text):
-    path = tmp_path / "x.json"
-    with pytest.raises(MissingArtifactError, match="found none"):
+REMEDIES = {
+    "soars_cascade.json": "run soars-stratify",
+    "soars_options_wide.json": "delete it, and run soars-plan",
+    "splits_final.json": "restore it, or run soars-stratify and soars-plan",
+    "SOARSPlans.json": "run soars-plan",
+    "plans.json": "restore it, or train again",
+    "anything.json": "run the command that writes it",
+}
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_read_json_names_the_file_the_fault_and_the_command_that_writes_it(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(MissingArtifactError, match=f"{name}, found none; .*{REMEDIES[name]}"):
         read_json(path)
-    path.write_text(text)
-    with pytest.raises(MissingArtifactError, match=r"x\.json is not valid JSON"):
+    path.write_text('{"a": 1,\n"b" 2}')
+    with pytest.raises(MissingArtifactError, match=f"{name} is not valid JSON: line 2, column 5.*{REMEDIES[name]}"):
         read_json(path)
+    with pytest.raises(MissingArtifactError, match="; predict again$"):
+        read_json(path, "predict again")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [(b"{", "line 1, column 2"), (b"", "empty"), (b'{"a": NaN}', "finite"), (b"\xff", "UTF-8")]
+)
+def test_a_users_file_is_to_be_corrected_not_deleted(tmp_path, content, fault):
+    path = tmp_path / "mine.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"^profile \S*mine\.json is not valid JSON: .*{fault}.*; correct the file$"):
+        read_user_json(path, "profile")
+    with pytest.raises(InputError, match="found none; check the path"):
+        read_user_json(tmp_path / "absent.json")
+    with pytest.raises(InputError, match="found none; check the path"):
+        read_user_json(path / "absent.json")
+
+
+@pytest.mark.parametrize("read", [read_json, read_user_json])
+def test_a_mark_at_the_start_is_accepted_and_a_folder_refused(tmp_path, read):
+    path = tmp_path / "mine.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read(path) == {"a": 1}
+    with pytest.raises(ValueError, match="expected a file, found a folder"):
+        read(tmp_path)
 
 
 def calls_of(path):

@@ -92,8 +92,8 @@ def test_a_file_gives_its_entries_back(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "No such file"),
-        ("{", "Expecting property name"),
+        (None, "found none"),
+        ("{", "line 1, column 2"),
         ("{}", "got something else"),
         ("[]", "got something else"),
         (json.dumps({"nerve": ENTRY}), "got something else"),
