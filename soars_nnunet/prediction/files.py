@@ -8,7 +8,6 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.storage import write_json
 from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
@@ -18,12 +17,10 @@ from soars_nnunet.prediction.finished import dependencies
 from soars_nnunet.prediction.memory_estimate import Needed, estimate
 from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
+from soars_nnunet.prediction.output_folder import ENDINGS, claim, require_folder_of_predictions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.succession import Job, Succession
 from soars_nnunet.progress import Progress, silent
-
-ENDINGS = (".nii.gz", ".nrrd", ".mha")
-"""Of label files: that of the CT if it is one of these, else the first."""
 
 Case = tuple[str, Path]
 """Case name and CT file."""
@@ -40,7 +37,8 @@ def predict_files(
     """Segment every CT of a file or folder.
 
     Writes ``<case><ending>``, the report ``<case>.json``, and ``dataset.json`` with the label names.
-    A finished case is kept if input, models and output still have the hashes in its report. A CT
+    A finished case is kept if input, models and output still have the hashes in its report. A folder has one label
+    table, which further organs extend; files that no prediction wrote are not overwritten. A CT
     that cannot be used does not stop the others. While the networks run on a case, the next one is read, checked and
     oriented, and the one before is stitched and written; where memory does not suffice for that, one after the other.
 
@@ -55,7 +53,8 @@ def predict_files(
         The label files of this part, empty if it has no cases.
 
     Raises:
-        InputError: If there are no CTs, or, after the others were done, if some were unusable or failed.
+        InputError: If there are no CTs, the output is another dataset's or has another label table, or, after the
+            others were done, if some were unusable or failed.
     """
     cases = _choose_cases(source, output, options)
     if not cases:
@@ -65,7 +64,7 @@ def predict_files(
     predictor = CascadePredictor(manifest, options)
     memory = _plan_memory(predictor, cases, lone)
     progress(f"{len(cases)} CT(s); {memory.describe()}")
-    write_json(output / "dataset.json", {"labels": predictor.labels, "profile": predictor.profile.name})
+    claim(output, predictor.labels, predictor.profile.name, progress)
     succession = Succession(
         predictor=predictor,
         memory=memory,
@@ -95,6 +94,8 @@ def _choose_cases(source: Path | Sequence[Case], output: Path, options: Predicti
             raise InputError(f"{path}: expected another name than that of dataset.json; rename the CT")
         if _labels_file(case, path, output).resolve() == path.resolve():
             raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
+    if cases:
+        require_folder_of_predictions(output)
     return cases
 
 

@@ -22,6 +22,7 @@ from soars_nnunet.prediction.finished import is_finished
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.memory_limits import available_bytes
 from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
+from soars_nnunet.prediction.output_folder import replaced_hash, require_own
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.progress import Progress
 
@@ -148,11 +149,12 @@ class Succession:
         """What a result depends on, and the CT unless a verified result exists.
 
         Raises:
-            InputError: If the CT is unusable or too large.
+            InputError: If the CT is unusable or too large, or a file that no prediction wrote is in the way.
         """
         key = {"input": file_hash(job.ct), **self.common}
         if not self.overwrite and is_finished(job.labels, job.report, key):
             return Prepared(key, None)
+        require_own(job.labels, job.report, self.common.get("organs", ()), overwrite=self.overwrite)
         self.memory.require(job.case)
         image = read_ct(job.ct) if self.lone is None else self.lone
         return Prepared(key, Scan.of(image, job.case))
@@ -197,8 +199,9 @@ class Succession:
         labels, report = self.predictor.export(done.inference)
         with replacing(job.labels) as temporary:
             sitk.WriteImage(labels, str(temporary), True)
-        key = {**done.key, "output": file_hash(job.labels)}
-        write_json(job.report, {**report.to_json(), "sha256": key})
+            key = {**done.key, "output": file_hash(temporary)}
+            # first the report: labels without one that vouches for them are taken for somebody else's
+            write_json(job.report, {**report.to_json(), **replaced_hash(job.labels), "sha256": key})
         return report.summary()
 
     def finish(self, exporting: list[Export]) -> None:

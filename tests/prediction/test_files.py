@@ -155,6 +155,29 @@ def test_another_ct_of_the_same_name_is_predicted_again(manifest, ct, tmp_path):
     assert labels_of(path).shape != shape
 
 
+def test_a_used_folder_keeps_its_names_and_foreign_files(manifest, ct, tmp_path, capsys):
+    few = ["-m", str(manifest.parent), "--device", "cpu", "--roi-subset", "Brainstem", "-i", str(ct), "-o"]
+    output = tmp_path / "used"
+    output.mkdir()
+    labels = {"background": 0, "Brainstem": 1, "Cerebellum": 2}
+    write_json(output / "dataset.json", {"labels": labels, "profile": "hn42"})
+    assert cascade_predict_command.main([*few, str(output)]) == 0
+    assert read_json(output / "dataset.json") == {"labels": labels, "profile": "hn42"}
+    raw = tmp_path / "Dataset009_Raw"
+    for name in ("imagesTr", "labelsTr"):
+        (raw / name).mkdir(parents=True)
+    shutil.copyfile(raw_folder() / ct.parents[1].name / "dataset.json", raw / "dataset.json")
+    reference = raw / "other" / "phantom_004.nii.gz"
+    reference.parent.mkdir()
+    reference.write_bytes((output / "phantom_004.nii.gz").read_bytes())
+    before = {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()}
+    for folder in (raw, raw / "imagesTr", raw / "labelsTr", reference.parent):
+        capsys.readouterr()
+        assert cascade_predict_command.main([*few, str(folder), "--overwrite"]) == 2
+        assert capsys.readouterr().err.startswith("error: ")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_bad_cts_stop_no_other(manifest, formats, tmp_path, capsys):
     output = tmp_path / "out"
     (formats / "a_bad.nii.gz").write_bytes((formats / "a_0000.nii.gz").read_bytes()[:5000])
