@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet import __version__
+from soars_nnunet.cascade.temporary import remove_abandoned, temporary_beside
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.json_text import JsonTextError, read_json_file
 
@@ -47,17 +48,24 @@ REMEDIES = (
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Context that yields a temporary path beside ``path``: flushed to the disk and renamed on success.
+def replacing(path: Path, check: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """Context that yields a temporary path beside ``path``: flushed to the disk, checked and renamed on success.
 
-    On failure nothing of it stays, and ``path`` is what it was before. The folder is made if need be.
+    On failure nothing of it stays, and ``path`` is what it was before. The folder is made if need be. What killed runs
+    left in it under temporary names is removed.
+
+    Args:
+        path: Of the file.
+        check: Reads what was written and raises if it is not what it should be; None for no check.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    stem, dot, ending = path.name.partition(".")
-    temporary = path.with_name(f".{stem}.{os.getpid()}{dot}{ending}")
+    remove_abandoned(path.parent)
+    temporary = temporary_beside(path)
     try:
         yield temporary
         _flush_file(temporary)
+        if check is not None:
+            check(temporary)
         os.replace(temporary, path)
         _flush_folder(path.parent)
     finally:

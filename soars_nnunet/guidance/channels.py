@@ -15,8 +15,9 @@ import torch
 
 from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import read_json, replacing, write_json
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
 from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.errors import MissingArtifactError
@@ -146,7 +147,6 @@ def _write_raw_channels(cascade: Cascade, branch: str, plans: str, case: str, *,
     paths = []
     for index, values in enumerate(sample_on_box(channels, grid, whole).numpy(), 1):
         name = f"{case}_{index:04d}{ending}"
-        with replacing(cascade.raw(branch) / "imagesTr" / name) as temporary:
-            sitk.WriteImage(from_network_frame(values, image), str(temporary), True)
+        write_image(from_network_frame(values, image), cascade.raw(branch) / "imagesTr" / name)
         paths.append(f"$nnUNet_raw/{cascade.datasets[branch]}/imagesTr/{name}")
     return paths

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.geometry.grid import Box
 from soars_nnunet.geometry.voi import crop_box
@@ -57,7 +58,7 @@ class CropWriter:
         image.SetSpacing(geometry["spacing"])
         image.SetDirection(geometry["direction"])
         image.SetOrigin(_origin_of(box, geometry))
-        sitk.WriteImage(image, str(self.folder / f"{name}{self.ending}"), True)
+        write_image(image, self.folder / f"{name}{self.ending}")
 
 
 def _origin_of(box: Box, geometry: dict[str, Any]) -> list[float]:

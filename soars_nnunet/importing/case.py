@@ -9,6 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.storage import replacing
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct_check import check_ct
@@ -119,14 +120,13 @@ def write_case(done: ImportedCase, case: CaseFiles, folder: Path, split: str) ->
     written = []
     if done.ct is not None:
         ct_file = f"images{split}/{done.name}_0000{ENDING}"
-        with replacing(folder / ct_file) as temporary:
-            if case.ct[0].name.lower().endswith(ENDING):
+        if case.ct[0].name.lower().endswith(ENDING):
+            with replacing(folder / ct_file) as temporary:
                 shutil.copyfile(case.ct[0], temporary)
-            else:
-                sitk.WriteImage(done.ct, str(temporary), True)
+        else:
+            write_image(done.ct, folder / ct_file)
         written.append(ct_file)
     label_file = f"labels{split}/{done.name}{ENDING}"
-    with replacing(folder / label_file) as temporary:
-        sitk.WriteImage(done.labels, str(temporary), True)
+    write_image(done.labels, folder / label_file)
     written.append(label_file)
     return written

@@ -6,9 +6,9 @@ import logging
 from itertools import chain
 from pathlib import Path
 
-import SimpleITK as sitk
-
-from soars_nnunet.cascade.storage import replacing, write_json
+from soars_nnunet.cascade.image_file import write_image
+from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.cascade.temporary import OWNED, remove_abandoned
 from soars_nnunet.phantom.phantom import make_phantom, validate_count, validate_grid
 from soars_nnunet.profile import load_profile
 from soars_nnunet.progress import Progress
@@ -60,8 +60,8 @@ def write_phantom_dataset(
         is_test = index >= num_training
         patient = 2 * (seed * SEED_STRIDE + index) + is_test
         phantom = make_phantom(patient, shape, spacing_mm)
-        _write_image(phantom.ct_image(), image_file)
-        _write_image(phantom.label_image(), label_file)
+        write_image(phantom.ct_image(), image_file)
+        write_image(phantom.label_image(), label_file)
         tell(f"synthetic case {index + 1} of {total}: {label_file.relative_to(folder)}")
     _write_dataset_json(folder, num_training)
 
@@ -92,9 +92,13 @@ def _refuse_foreign_cases(folder: Path, expected: set[Path]) -> None:
     """Refuse a folder with other cases; what a killed run left under temporary names is removed."""
     foreign = []
     for subfolder in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
+        if (folder / subfolder).is_dir():
+            remove_abandoned(folder / subfolder)
         for path in (folder / subfolder).glob("*"):
+            if OWNED.match(path.name):
+                continue  # of a living run
             if path.name.startswith(".phantom_"):
-                path.unlink()
+                path.unlink()  # of an older version
             elif path not in expected:
                 foreign.append(path.name)
     if foreign:
@@ -102,8 +106,3 @@ def _refuse_foreign_cases(folder: Path, expected: set[Path]) -> None:
             f"dataset_folder: expected an empty folder or the same cases in {folder}, got {len(foreign)} other "
             f"files, e.g. {min(foreign)}; choose another folder or remove them"
         )
-
-
-def _write_image(image: sitk.Image, path: Path) -> None:
-    with replacing(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)

@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.storage import file_hash, replacing, write_json
+from soars_nnunet.cascade.image_file import write_image
+from soars_nnunet.cascade.storage import file_hash, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import Scan
@@ -197,11 +198,13 @@ class Succession:
     def export(self, job: Job, done: Inferred) -> str:
         """Make labels and report and write both; returns the line that says so."""
         labels, report = self.predictor.export(done.inference)
-        with replacing(job.labels) as temporary:
-            sitk.WriteImage(labels, str(temporary), True)
-            key = {**done.key, "output": file_hash(temporary)}
-            # first the report: labels without one that vouches for them are taken for somebody else's
+
+        def vouch(written: Path) -> None:
+            key = {**done.key, "output": file_hash(written)}
+            # before the labels: those without a report that vouches for them are taken for somebody else's
             write_json(job.report, {**report.to_json(), **replaced_hash(job.labels), "sha256": key})
+
+        write_image(labels, job.labels, vouch)
         return report.summary()
 
     def finish(self, exporting: list[Export]) -> None:

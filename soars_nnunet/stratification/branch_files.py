@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.raw_cases import CaseFiles
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import write_json
@@ -54,9 +55,7 @@ def write_branch_labels(
         lookup = _lookup(cascade, key, highest, not_annotated)
         mapped = sitk.GetImageFromArray(lookup[labels])
         mapped.CopyInformation(image)
-        path = folder / "labelsTr" / f"{case}{ending}"
-        path.parent.mkdir(exist_ok=True)
-        sitk.WriteImage(mapped, str(path), True)
+        write_image(mapped, folder / "labelsTr" / f"{case}{ending}")
     count = count_labels(labels, highest)
     return [name for name, value in cascade.labels.items() if count[value] == 0]
 
