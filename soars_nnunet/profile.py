@@ -2,7 +2,7 @@
 
 A profile is the only place where an organ's label, tier, mirror partner, detection
 target and precedence are written down; everything else is derived from it here.
-This module imports neither torch nor nnU-Net.
+Spellings that no profile lists are read by ``organ_names``. This module imports neither torch nor nnU-Net.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from soars_nnunet.json_text import JsonTextError, parse_json_text
+from soars_nnunet.naming.organ_names import guess_name, read_name
 
 TIERS = ("anchor", "mid_level", "small_hard")
 """The three strata of the paper (sec. 3.1), in the order in which they are computed."""
@@ -37,7 +38,8 @@ class Organ:
         target: Detection target whose VOI holds the organ (small & hard tier only).
         precedence: Where organs overlap in one volume, the higher precedence wins.
         composite: Organs whose union is evaluated in place of the organ alone.
-        aliases: Other spellings; compared without case, spaces, ``_``, ``-`` and ``.``.
+        aliases: Spellings beside those of ``plans/organ_names.json``; compared without case, spaces, ``_``, ``-``
+            and ``.``.
         tolerance_mm: Distance at which surface DSC counts two contours as the same; None leaves it out.
         tolerance_source: Where the tolerance comes from: a key of the profile's ``tolerance_sources``.
     """
@@ -53,6 +55,11 @@ class Organ:
     aliases: tuple[str, ...] = ()
     tolerance_mm: float | None = None
     tolerance_source: str | None = None
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """All names that the profile lists for the organ."""
+        return (self.name, self.paper_name, *self.aliases)
 
     @property
     def side(self) -> str | None:
@@ -129,9 +136,41 @@ class Profile:
         return self.by_name[first.mirror].target or name
 
     def resolve(self, name: str) -> Organ | None:
-        """Organ that a dataset's label name means, through TG-263 names and aliases, or None."""
+        """Organ that a dataset's label name means, or None.
+
+        TG-263 names and aliases come first, then spellings of clinics with side words anywhere, see ``read_name``.
+        """
+        found = self.resolve_listed(name)
+        if found:
+            return found
+        reading = read_name(name)
+        read = self._readings.get((reading.organ, reading.side)) if reading else None
+        return self.by_name[read] if read else None
+
+    def resolve_listed(self, name: str) -> Organ | None:
+        """Organ that a name means by the profile's own TG-263 names and aliases alone, or None."""
         found = self._index.get(normalise(name))
         return self.by_name[found] if found else None
+
+    def suggest(self, name: str) -> tuple[str, ...]:
+        """Organs that a name without an organ may have meant, for "did you mean"; both sides where it has none."""
+        guess = guess_name(name)
+        if guess is None or self.resolve(name):
+            return ()
+        sides = (guess.side,) if guess.side else (None, "L", "R")
+        found = (self._readings.get((guess.organ, side)) for side in sides)
+        return tuple(name for name in found if name)
+
+    @cached_property
+    def _readings(self) -> dict[tuple[str, str | None], str]:
+        """Organ by what its names are read as; readings that would mean two organs are left out."""
+        readings: dict[tuple[str, str | None], set[str]] = {}
+        for organ in self.organs:
+            for alias in organ.spellings:
+                reading = read_name(alias)
+                if reading:
+                    readings.setdefault((reading.organ, reading.side), set()).add(organ.name)
+        return {key: next(iter(names)) for key, names in readings.items() if len(names) == 1}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; ``Profile.from_dict`` reads it back."""
@@ -218,7 +257,7 @@ def _alias_index(profile: Profile) -> dict[str, str]:
     """
     index: dict[str, str] = {}
     for organ in profile.organs:
-        for alias in (organ.name, organ.paper_name, *organ.aliases):
+        for alias in organ.spellings:
             other = index.setdefault(normalise(alias), organ.name)
             if other != organ.name:
                 raise ProfileError(f"profile '{profile.name}': alias '{alias}' means both {other} and {organ.name}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.paper import stated
-from soars_nnunet.profile import load_profile
+from soars_nnunet.profile import Profile, load_profile
 
 if TYPE_CHECKING:
     from soars_nnunet.stratification.findings import Stratification
@@ -93,11 +93,18 @@ def _say_differences(done: Stratification) -> None:
     """Organs that the dataset or the profile lacks, and contours that are not used."""
     profile = done.cascade.profile
     if done.unknown:
-        say(f"in the dataset, not in profile {profile.name} (left out): {', '.join(done.unknown)}")
+        listed = ", ".join(_with_suggestion(name, profile) for name in done.unknown)
+        say(f"in the dataset, not in profile {profile.name} (left out): {listed}")
     if done.absent:
         say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
     for case, names in done.unused.items():
         say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
+
+
+def _with_suggestion(name: str, profile: Profile) -> str:
+    """A name that means no organ, and what it may have meant."""
+    suggested = " or ".join(profile.suggest(name))
+    return f"{name} (did you mean {suggested}?)" if suggested else name
 
 
 main = make_main("stratify", add_arguments, run)

@@ -1,0 +1,1 @@
+"""How people spell organs: names of contours, read."""
