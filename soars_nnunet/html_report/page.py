@@ -25,6 +25,9 @@ POLICY = (
 
 DPI = 90
 
+MARK = "<footer>soars_nnunet "
+"""In every page, by which it is known for one of ours."""
+
 NUMBER_STARTS = frozenset("-+.0123456789")
 """First characters of cells that are set as numbers."""
 
@@ -126,7 +129,7 @@ def page(title: str, parts: Iterable[str], tail: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{package_text('page.css')}</style></head>\n<body>"
         f"<main><h1>{escape(title)}</h1>\n" + "\n".join(parts) + "</main>\n"
-        f"<footer>soars_nnunet {__version__}. Research software, not a medical device: contours need a "
+        f"{MARK}{__version__}. Research software, not a medical device: contours need a "
         f"clinician's review.</footer>\n{tail}</body></html>\n"
     )
 
@@ -138,10 +141,12 @@ def write_page(path: Path, text: str) -> float:
         Size in MB.
 
     Raises:
-        InputError: If it cannot be written there.
+        InputError: If it cannot be written there, or a file lies there that is no such page.
     """
     if path.is_dir():
         raise InputError(f"-o {path}: expected an HTML file to write, got a folder; name a file in it")
+    if path.is_file() and MARK.encode() not in path.read_bytes():
+        raise InputError(f"-o {path}: expected no file there, or an earlier page, got another file; name another one")
     try:
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

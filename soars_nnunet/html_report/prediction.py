@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 
+from soars_nnunet.html_report.belonging import doubts
 from soars_nnunet.html_report.contours import organ_colors
 from soars_nnunet.html_report.page import Cell, Markup, escape, facts, page, section, settings, table
 from soars_nnunet.html_report.prediction_report import PredictionReport, ReportedOrgan, read_prediction_report
@@ -31,9 +33,10 @@ def prediction_page(labels_path: Path, report_path: Path, ct_path: Path) -> str:
         ct_path: The CT that was segmented; must have the labels' grid.
 
     Raises:
-        InputError: If a file is unusable or the grids differ.
+        InputError: If a file is unusable, the grids differ, or another CT was segmented.
     """
     report = read_prediction_report(report_path)
+    report = replace(report, warnings=(*report.warnings, *doubts(report, labels_path, ct_path)))
     labels, ct = read_label_map(labels_path), read_ct(ct_path)
     check_same_grid(labels, ct_path, str(labels_path))
     ct.CopyInformation(labels)

@@ -50,6 +50,8 @@ class PredictionReport:
         versions: Version by package.
         seconds: Time by stage.
         bundle: Name, format version and hash of the bundle; empty for a training's model folders.
+        ct_sha256: Hash of the CT file that was segmented; None where the report does not say.
+        labels_sha256: Hash of the label file as it was written; None where the report does not say.
     """
 
     case: str | None
@@ -62,6 +64,8 @@ class PredictionReport:
     versions: Mapping[str, Any]
     seconds: Mapping[str, Any]
     bundle: Mapping[str, Any]
+    ct_sha256: str | None = None
+    labels_sha256: str | None = None
 
 
 def read_prediction_report(path: Path) -> PredictionReport:
@@ -88,6 +92,7 @@ def read_prediction_report(path: Path) -> PredictionReport:
             confidence=row.get("confidence"),
         )
         organs.append(organ)
+    hashes = data.get("sha256") or {}
     return PredictionReport(
         case=data.get("case"),
         profile=data.get("profile"),
@@ -99,6 +104,8 @@ def read_prediction_report(path: Path) -> PredictionReport:
         versions=data.get("provenance") or {},
         seconds=data.get("seconds") or {},
         bundle=data.get("bundle") or {},
+        ct_sha256=hashes.get("input"),
+        labels_sha256=hashes.get("output"),
     )
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.evaluation_file import find_evaluation, read_evaluation
+from soars_nnunet.html_report.belonging import doubts
 from soars_nnunet.html_report.evaluation import evaluation_page
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page
+from soars_nnunet.html_report.prediction_report import read_prediction_report
 from soars_nnunet.images.listing import list_cts
 from soars_nnunet.progress import Progress
 
@@ -27,6 +29,19 @@ class PredictedCase:
     name: str
     labels: Path
     ct: Path
+
+
+@dataclass(frozen=True)
+class PairedCases:
+    """Predictions with their CTs.
+
+    Attributes:
+        cases: Those that have one.
+        without_ct: Nothing, or a sentence that names those that have none.
+    """
+
+    cases: tuple[PredictedCase, ...]
+    without_ct: tuple[str, ...] = ()
 
 
 def report_evaluation(path: Path, output: Path | None, progress: Progress) -> None:
@@ -58,36 +73,55 @@ def report_predictions(prediction: Path, source: Path, output: Path | None, prog
         progress: Receives a line with each page's path and size.
 
     Raises:
-        InputError: If a file is missing or unusable, or a page cannot be written.
+        InputError: If, after the others were reported, a file is missing or unusable, a CT is not the one that was
+            segmented, or a page cannot be written.
     """
     several = prediction.is_dir()
     if several and output is not None and output.is_file():
         raise InputError(f"-o {output}: expected a folder for the pages of a folder of predictions, got a file")
-    for case in find_predicted_cases(prediction, source):
+    paired = pair_with_cts(prediction, source)
+    failed = list(paired.without_ct)
+    for case in paired.cases:
         path = case.labels.with_name(f"{case.name}.html")
         if output is not None:
             path = output / path.name if several or output.is_dir() else output
-        page = prediction_page(case.labels, case.labels.with_name(f"{case.name}.json"), case.ct)
-        _write(path, page, progress)
+        try:
+            _report_prediction(case, path, progress)
+        except InputError as error:
+            if not several:
+                raise
+            failed.append(str(error))
+    if failed:
+        raise InputError(f"{len(failed)} prediction(s) could not be reported: " + "; ".join(failed))
 
 
-def find_predicted_cases(prediction: Path, source: Path) -> list[PredictedCase]:
+def _report_prediction(case: PredictedCase, path: Path, progress: Progress) -> None:
+    report_path = case.labels.with_name(f"{case.name}.json")
+    page = prediction_page(case.labels, report_path, case.ct)
+    for doubt in doubts(read_prediction_report(report_path), case.labels, case.ct):
+        progress(f"warning: {case.name}: {doubt}")
+    _write(path, page, progress)
+
+
+def pair_with_cts(prediction: Path, source: Path) -> PairedCases:
     """Pair predictions with CTs by case name; one file with one CT, whatever their names.
 
     Raises:
-        InputError: If there is no prediction, or one has no CT.
+        InputError: If there is no prediction, or none has a CT.
     """
     predicted = list_cts(prediction)
     cts = dict(list_cts(source))
     if prediction.is_file() and source.is_file():
         name, labels = predicted[0]
-        return [PredictedCase(name, labels, source)]
+        return PairedCases((PredictedCase(name, labels, source),))
+    cases = tuple(PredictedCase(name, labels, cts[name]) for name, labels in predicted if name in cts)
     missing = [name for name, _ in predicted if name not in cts]
-    if missing:
-        raise InputError(
-            f"-i {source}: expected a CT for each prediction, found none for {', '.join(missing)}; add the CTs"
-        )
-    return [PredictedCase(name, labels, cts[name]) for name, labels in predicted]
+    if not missing:
+        return PairedCases(cases)
+    reason = f"-i {source}: expected a CT for each prediction, found none for {', '.join(missing)}; add the CTs"
+    if not cases:
+        raise InputError(reason)
+    return PairedCases(cases, (reason,))
 
 
 def _write(path: Path, page: str, progress: Progress) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from soars_nnunet.errors import InputError
 from soars_nnunet.html_report import page as page_module
 from soars_nnunet.html_report.page import Markup, escape, facts, json_script, page, picture, section, table, write_page
 from soars_nnunet.html_report.viewer import NIIVUE_VERSION
@@ -58,7 +59,7 @@ def test_vendored_library_is_whole_and_licensed():
 
 def test_a_failed_write_leaves_the_former_page(tmp_path, monkeypatch):
     path = tmp_path / "r.html"
-    write_page(path, "old")
+    write_page(path, page("old", []))
 
     def broken(*arguments):
         raise OSError("disk full")
@@ -66,4 +67,17 @@ def test_a_failed_write_leaves_the_former_page(tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", broken)
     with pytest.raises(ValueError, match="disk full"):
         write_page(path, "new")
-    assert path.read_text() == "old" and [file.name for file in tmp_path.iterdir()] == ["r.html"]
+    assert path.read_text() == page("old", []) and [file.name for file in tmp_path.iterdir()] == ["r.html"]
+
+
+@pytest.mark.parametrize("content", [b"<html>notes of the clinic</html>", b"", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_page_of_ours_is_not_overwritten(tmp_path, content):
+    path = tmp_path / "r.html"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"r\.html: expected no file there, or an earlier page"):
+        write_page(path, page("new", []))
+    assert path.read_bytes() == content
+    path.unlink()
+    for title in ("first", "second"):
+        write_page(path, page(title, []))
+    assert "<h1>second</h1>" in path.read_text()
