@@ -10,12 +10,23 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct_check import MAX_SPACING_MM
+from soars_nnunet.images.entry import shown
+from soars_nnunet.images.header import ImageHeader, itk_reason, require_header
 from soars_nnunet.images.listing import file_ending
-from soars_nnunet.images.nifti import check_complete, check_size, count_not_finite
+from soars_nnunet.images.nifti import check_complete, count_not_finite, read_voxels
+from soars_nnunet.images.refusal import damaged, refused
+
+GIB = 2**30
+
+UNREADABLE = (RuntimeError, OSError, EOFError, zlib.error, struct.error, ImageFileError, HeaderDataError)
+"""What readers raise at damaged files."""
 
 
 def read_ct(path: str | Path) -> sitk.Image:
@@ -28,49 +39,52 @@ def read_ct(path: str | Path) -> sitk.Image:
         The image in its own orientation and pixel type.
 
     Raises:
-        InputError: If the file is missing, of another type, unreadable or truncated.
+        InputError: If the file is missing, of another type, unreadable, truncated or longer than its voxels, or its
+            header leaves in doubt where they lie (see ``require_header``).
     """
     path = Path(path)
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise InputError(f"{path}: expected a CT file, found {found}; check the path")
-    ending = file_ending(path)
+    header = require_header(path)
+    free = psutil.virtual_memory().available
+    if header.bytes > free:
+        need = f"{header.bytes / GIB:.1f} GiB of memory for its voxels"
+        raise refused(path, f"to need at most the {free / GIB:.1f} GiB that are free", need, "crop the image")
     try:
-        # ITK fills what is missing of a truncated NIfTI without a word.
-        if not ending.startswith(".nii"):
+        if not file_ending(path).startswith(".nii"):
             return sitk.ReadImage(str(path))
-        check_size(path)
-        with ThreadPoolExecutor(1) as reader:
-            reading = reader.submit(sitk.ReadImage, str(path))
-            check_complete(path)
-            if count := count_not_finite(path):
-                raise InputError(
-                    f"{path.name}: expected finite HU, got NaN or infinity in {count} voxels; use -1024 instead"
-                )
-            return reading.result()
+        return _read_nifti(path, header)
     except InputError:
         raise
-    except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1].removeprefix("sitk::ERROR: ") if lines else type(error).__name__
-        raise InputError(
-            f"{path}: expected a readable image file, got a damaged or truncated one ({reason}); "
-            "copy or convert it again from its source"
-        ) from error
+    except UNREADABLE as error:
+        raise damaged(path, itk_reason(error)) from error
 
 
-def read_header(path: Path) -> sitk.ImageFileReader | None:
+def _read_nifti(path: Path, header: ImageHeader) -> sitk.Image:
+    """Image of a NIfTI file whose header is good; ITK fills what is missing of a truncated one without a word."""
+    with ThreadPoolExecutor(1) as reader:
+        reading = None if header.is_sheared else reader.submit(sitk.ReadImage, str(path))
+        check_complete(path)
+        if count := count_not_finite(path):
+            raise InputError(
+                f"{shown(path.name)}: expected finite HU, got NaN or infinity in {count} voxels; use -1024 instead"
+            )
+        if reading is not None:
+            return reading.result()
+    image = sitk.GetImageFromArray(read_voxels(path).reshape(header.size[::-1]))
+    image.SetSpacing(header.spacing_mm)
+    image.SetOrigin(header.origin_mm)
+    image.SetDirection(header.direction)
+    return image
+
+
+def read_header(path: Path) -> ImageHeader | None:
     """Size, spacing and pixel type of a CT file, without its voxels.
 
     Returns:
-        Reader that knows them; None where they make no sense, of which ``read_ct`` or ``check_ct`` then say why.
+        What it says; None where it makes no sense, of which ``read_ct`` or ``check_ct`` then say why.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-        if path.name.lower().endswith((".nii", ".nii.gz")):
-            check_size(path)
-    except (RuntimeError, OSError, EOFError, zlib.error, struct.error):
+        header = require_header(path)
+    except InputError:
         return None
-    return reader if reader.GetDimension() == 3 and max(reader.GetSpacing()) <= MAX_SPACING_MM else None
+    is_volume = len(header.size) == 3 and header.components == 1
+    return header if is_volume and max(header.spacing_mm) <= MAX_SPACING_MM else None

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.header import require_header
 
 GRID_TOLERANCES = {"Size": 0.0, "Spacing": 1e-3, "Origin": 1e-2, "Direction": 1e-4}
 """Voxels, mm, mm and cosines by which a label map may differ from its CT or reference: rounding of file formats."""
@@ -57,18 +58,20 @@ def check_same_grid(labels: sitk.Image, other: str | Path, name: str) -> None:
     """Check from another file's header (a CT, a reference) that a label map lies on its grid.
 
     Raises:
-        InputError: If size, spacing, origin or direction differ beyond file rounding.
+        InputError: If size, spacing, origin or direction differ beyond file rounding, or the other file has no header
+            that can be used.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(other))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(f"{other}: expected a readable image file, got a damaged one; copy it again") from error
+    header = require_header(Path(other))
+    facts = {
+        "Size": header.size,
+        "Spacing": header.spacing_mm,
+        "Origin": header.origin_mm,
+        "Direction": header.direction,
+    }
     for what, tolerance in GRID_TOLERANCES.items():
         ours = np.asarray(getattr(labels, f"Get{what}")(), float)
-        theirs = np.asarray(getattr(reader, f"Get{what}")(), float)
-        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > tolerance:
+        theirs = np.asarray(facts[what], float)
+        if ours.shape != theirs.shape or not np.abs(ours - theirs).max() <= tolerance:
             raise InputError(
                 f"{name}: expected the label map on the grid of {Path(other).name}, with {what.lower()} (x, y, z) "
                 f"{np.round(theirs, 4).tolist()}, got {np.round(ours, 4).tolist()}; resample the labels onto it"

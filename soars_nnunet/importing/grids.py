@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.errors import InputError
+from soars_nnunet.images.header import ImageHeader, require_header
 from soars_nnunet.images.label_map import GRID_TOLERANCES
 
 OFFSET_TOLERANCE_VOX = 1e-2
@@ -63,8 +64,8 @@ def place_on_grid(image: sitk.Image, grid: sitk.Image, name: str) -> Placed:
     return Placed(placed, moved=True, lost=lost)
 
 
-def same_grid(image: sitk.Image | sitk.ImageFileReader, grid: sitk.Image) -> bool:
-    """Whether two images have one grid but for the rounding of file formats; the first one may be a header alone."""
+def same_grid(image: sitk.Image, grid: sitk.Image) -> bool:
+    """Whether two images have one grid but for the rounding of file formats."""
     return _agree(image, grid, GRID_TOLERANCES)
 
 
@@ -76,9 +77,10 @@ def commonest_grid(paths: Iterable[Path]) -> sitk.Image | None:
         header = _read_header(path)
         if header is None:
             continue
-        index = _index_of_grid(header, grids)
+        image = _empty_image(header)
+        index = _index_of_grid(image, grids)
         if index == len(grids):
-            grids.append(_empty_image(header))
+            grids.append(image)
         votes[index] += 1
     if not votes:
         return None
@@ -98,36 +100,32 @@ def _pasted(array: np.ndarray, first: np.ndarray, shape: Sequence[int]) -> np.nd
     return placed
 
 
-def _read_header(path: Path) -> sitk.ImageFileReader | None:
+def _read_header(path: Path) -> ImageHeader | None:
     """Header of a 3D file of one value a voxel; None where there is none, which is said when the file is read."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-    except RuntimeError:
+        header = require_header(path)
+    except InputError:
         return None
-    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
-        return None
-    return reader
+    return header if len(header.size) == 3 and header.components == 1 else None
 
 
-def _index_of_grid(header: sitk.ImageFileReader, grids: Sequence[sitk.Image]) -> int:
-    """Index of the first grid that is the header's; their number where none is."""
+def _index_of_grid(image: sitk.Image, grids: Sequence[sitk.Image]) -> int:
+    """Index of the first grid that is the image's; their number where none is."""
     for index, grid in enumerate(grids):
-        if same_grid(header, grid):
+        if same_grid(image, grid):
             return index
     return len(grids)
 
 
-def _empty_image(header: sitk.ImageFileReader) -> sitk.Image:
-    image = sitk.Image(header.GetSize(), sitk.sitkUInt8)
-    image.SetSpacing(header.GetSpacing())
-    image.SetOrigin(header.GetOrigin())
-    image.SetDirection(header.GetDirection())
+def _empty_image(header: ImageHeader) -> sitk.Image:
+    image = sitk.Image(header.size, sitk.sitkUInt8)
+    image.SetSpacing(header.spacing_mm)
+    image.SetOrigin(header.origin_mm)
+    image.SetDirection(header.direction)
     return image
 
 
-def _agree(image: sitk.Image | sitk.ImageFileReader, grid: sitk.Image, what: Iterable[str]) -> bool:
+def _agree(image: sitk.Image, grid: sitk.Image, what: Iterable[str]) -> bool:
     """Whether facts of two images, out of ``GRID_TOLERANCES``, agree within their tolerances."""
     for fact in what:
         ours = getattr(image, f"Get{fact}")()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.errors import InputError
+from soars_nnunet.images.header import require_header
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,18 @@ def read_geometries(cascade: Cascade, branch: str, dataset_json: dict[str, Any])
 
 
 def read_geometry(path: Path | str) -> CaseGeometry:
-    """Grid of a CT."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    """Grid of a CT.
+
+    Raises:
+        InputError: If its header cannot be used.
+    """
+    header = require_header(Path(path))
     # the file's axis along each of Z, Y, X
-    axes = np.abs(np.reshape(reader.GetDirection(), (3, 3))).argmax(1)[::-1]
+    axes = np.abs(np.reshape(header.direction, (3, 3))).argmax(1)[::-1]
     shape, spacing_mm = [], []
     for axis in axes:
-        shape.append(reader.GetSize()[int(axis)])
-        spacing_mm.append(float(reader.GetSpacing()[int(axis)]))
+        shape.append(header.size[int(axis)])
+        spacing_mm.append(float(header.spacing_mm[int(axis)]))
     return CaseGeometry(shape, spacing_mm)
 
 

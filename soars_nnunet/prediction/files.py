@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
+from soars_nnunet.images.header import ImageHeader
 from soars_nnunet.images.listing import list_cts
 from soars_nnunet.prediction.finished import dependencies
 from soars_nnunet.prediction.memory_estimate import Needed, estimate
@@ -127,7 +127,7 @@ def _read_lone(only: Case, limit_gib: float | None) -> sitk.Image:
     case, path = only
     header = read_header(path)
     if header:
-        require_memory(2 * _pixel_bytes(header) * math.prod(header.GetSize()), limit_gib, case)
+        require_memory(2 * header.bytes, limit_gib, case)
     return check_ct(read_ct(path), case)
 
 
@@ -148,13 +148,8 @@ def _plan_memory(predictor: CascadePredictor, cases: Sequence[Case], lone: sitk.
     return MemoryPlan.of(needed, predictor.options.memory_limit_gib, read)
 
 
-def _needed(predictor: CascadePredictor, header: sitk.ImageFileReader) -> Needed:
+def _needed(predictor: CascadePredictor, header: ImageHeader) -> Needed:
     """Estimate for a CT whose size and spacing are known; the networks' frame may have its axes in another order."""
     vois_mm = [facts.size_mm for facts in predictor.manifest.targets.values()]
-    size, spacing_mm = header.GetSize()[::-1], header.GetSpacing()[::-1]
-    return estimate(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes=_pixel_bytes(header))
-
-
-def _pixel_bytes(header: sitk.ImageFileReader) -> int:
-    """Of a voxel as stored."""
-    return sitk.Image(1, 1, header.GetPixelID()).GetSizeOfPixelComponent()
+    size, spacing_mm = header.size[::-1], header.spacing_mm[::-1]
+    return estimate(size, spacing_mm, predictor.models.values(), vois_mm, pixel_bytes=header.voxel_bytes)

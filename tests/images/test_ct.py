@@ -69,10 +69,10 @@ def test_read_ct_refuses_non_finite_values_that_itk_would_turn_into_zeros(tmp_pa
 def test_a_header_tells_size_and_spacing_without_the_voxels(tmp_path, ending):
     path = tmp_path / f"case{ending}"
     sitk.WriteImage(image_of(head()), str(path))
-    reader = read_header(path)
-    assert reader.GetSize() == (28, 24, 20)
-    np.testing.assert_allclose(reader.GetSpacing(), (1.0, 1.2, 3.0), rtol=1e-6)
-    assert reader.GetPixelID() == sitk.sitkInt16
+    header = read_header(path)
+    assert header.size == (28, 24, 20)
+    np.testing.assert_allclose(header.spacing_mm, (1.0, 1.2, 3.0), rtol=1e-6)
+    assert header.voxel_bytes == 2 and header.bytes == 2 * 28 * 24 * 20
 
 
 @pytest.mark.parametrize("what", ["missing", "no image", "announces too much", "flat", "coarse"])

@@ -65,7 +65,7 @@ def test_rounding_of_file_formats_is_no_other_grid(tmp_path):
 
 def test_a_damaged_ct_is_told(tmp_path):
     (tmp_path / "ct.nii.gz").write_bytes(b"hello")
-    with pytest.raises(InputError, match="ct.nii.gz: expected a readable image file, got a damaged one"):
+    with pytest.raises(InputError, match="ct.nii.gz: expected a readable image file, got a damaged or truncated one"):
         check_same_grid(image_of(LABELS.astype(np.uint8)), tmp_path / "ct.nii.gz", "case_7")
 
 
