@@ -6,7 +6,6 @@ No torch here.
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -159,8 +158,10 @@ def apart_mm(one: np.ndarray, other: np.ndarray, shape: Sequence[int]) -> float:
         other: Affine.
         shape: Voxels (i, j, k).
     """
-    corners = [[*corner, 1] for corner in itertools.product(*[(0, length - 1) for length in shape])]
-    return float(np.linalg.norm((np.array(corners) @ (one - other).T)[:, :3], axis=1).max())
+    last = np.subtract(shape, 1)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * last
+    moved = corners @ (one - other)[:3, :3].T + (one - other)[:3, 3]
+    return float(np.linalg.norm(moved, axis=1).max())
 
 
 def _check_columns(file: NiftiFile, affines: Affines) -> None:
