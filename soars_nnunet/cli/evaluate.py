@@ -9,7 +9,6 @@ from pathlib import Path
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_not_annotated
 from soars_nnunet.errors import InputError
-from soars_nnunet.profile import load_profile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, help="folder for the tables (default: the prediction's; needed with --compare)"
     )
     parser.add_argument(
-        "--profile", default="hn42", help="the organs: a profile or its JSON file (default: %(default)s)"
+        "--profile",
+        help="the organs: a profile or its JSON file (default: that of the prediction's dataset.json, or the one that "
+        "knows the organs that both label lists name)",
     )
     parser.add_argument(
         "--prediction-labels", type=Path, metavar="FILE", help="dataset.json that names the labels of the prediction"
@@ -89,6 +90,7 @@ def _methods(entries: Sequence[str]) -> dict[str, Path]:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from soars_nnunet.evaluation.choose_profile import choose_profile
     from soars_nnunet.evaluation.evaluate import EvaluationOptions, evaluate_folders
     from soars_nnunet.evaluation.evaluation_file import write_evaluation
     from soars_nnunet.evaluation.organ_table import format_table
@@ -101,7 +103,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         empty_means_absent=arguments.empty_means_absent,
         num_processes=arguments.np,
     )
-    profile = load_profile(arguments.profile)
+    profile = choose_profile(
+        arguments.profile,
+        arguments.prediction,
+        arguments.reference,
+        prediction_labels=arguments.prediction_labels,
+        reference_labels=arguments.reference_labels,
+    )
     evaluation = evaluate_folders(arguments.prediction, arguments.reference, profile, options, progress=say)
     say(format_table(evaluation))
     prediction: Path = arguments.prediction

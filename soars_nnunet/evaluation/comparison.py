@@ -18,7 +18,7 @@ from soars_nnunet.evaluation.paper_tables import paper_tables
 from soars_nnunet.evaluation.ranking import winners
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.evaluation.tables import render
-from soars_nnunet.evaluation.text_files import as_dicts, csv_text, json_text, write_texts
+from soars_nnunet.evaluation.text_files import as_dicts, csv_text, write_texts
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,11 @@ def write_comparison(comparison: Comparison, output: Path) -> list[Path]:
         The paths, CSV first, JSON second.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the folder cannot be written, or holds such files of another origin.
     """
     tables = paper_tables(comparison.methods) + comparison_tables(comparison.methods, comparison.pairs)
-    texts = {
-        "csv": csv_text(PairedRow, comparison.pairs),
-        "json": json_text(_document(comparison)),
-    }
-    texts.update(render(tables))
-    return write_texts(output, "comparison", texts)
+    texts = {"csv": csv_text(PairedRow, comparison.pairs), **render(tables)}
+    return write_texts(output, "comparison", texts, _document(comparison))
 
 
 def _document(comparison: Comparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,11 +16,20 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from soars_nnunet.cascade.not_annotated import read_not_annotated
+from soars_nnunet.cascade.storage import file_hash, json_hash
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes, resolve_labels
 from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
-from soars_nnunet.evaluation.label_files import CaseFiles, case_name, pair_files, read_label_list, read_pair
-from soars_nnunet.evaluation.organ_scores import OrganScore, score_case
+from soars_nnunet.evaluation.choose_profile import MAX_SHOWN
+from soars_nnunet.evaluation.label_files import (
+    CaseFiles,
+    case_name,
+    is_labels_part,
+    pair_files,
+    read_label_list,
+    read_pair,
+)
+from soars_nnunet.evaluation.organ_scores import NOT_IN_REFERENCE, SCORED, OrganScore, score_case
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
@@ -93,11 +102,12 @@ class _Job:
 
 @dataclass(frozen=True)
 class _CaseScores:
-    """Scores of one case, and the seconds that they took."""
+    """Scores of one case, the seconds that they took, and the hashes of its files."""
 
     organs: list[OrganScore]
     targets: list[TargetScore]
     seconds: float
+    sha256: dict[str, str]
 
 
 def evaluate_folders(
@@ -129,18 +139,25 @@ def evaluate_folders(
     files = pair_files(prediction, reference, options.allow_missing)
     labels = _Labels(
         profile=profile,
-        predicted=read_label_list(prediction, options.prediction_labels, "prediction", look_above=False),
+        predicted=read_label_list(prediction, options.prediction_labels, "prediction", is_labels_part(prediction)),
         reference=read_label_list(reference, options.reference_labels, "reference", look_above=True),
         empty_means_absent=options.empty_means_absent,
     )
     values_p, unknown_p = resolve_labels(labels.predicted, profile)
-    _, unknown_r = resolve_labels(labels.reference, profile)
+    values_r, unknown_r = resolve_labels(labels.reference, profile)
+    if not set(values_p) & set(values_r):
+        raise InputError(
+            f"no organ can be compared: of profile {profile.name} the prediction's labels name {_shown(values_p)}, the "
+            f"reference's {_shown(values_r)}; give another --profile, --prediction-labels or --reference-labels"
+        )
     scores: list[OrganScore] = []
     targets: list[TargetScore] = []
+    hashes: dict[str, dict[str, str]] = {}
     jobs = _jobs(files.cases, labels, options.not_annotated)
     for number, (job, done) in enumerate(_score_all(jobs, options.num_processes), 1):
         scores += done.organs
         targets += done.targets
+        hashes[job.files.case] = done.sha256
         progress(f"{number}/{len(jobs)} {job.files.case} {done.seconds:.1f} s")
     evaluation = Evaluation(
         scores=tuple(scores),
@@ -155,9 +172,35 @@ def evaluate_folders(
         targets=tuple(targets),
         paper_names={organ.name: organ.paper_name for organ in profile.organs},
         empty_means_absent=options.empty_means_absent,
+        warnings=tuple(doubtful_scores(scores)),
+        sha256={"profile": json_hash(profile.to_dict()), "cases": hashes},
     )
     _warn_left_out(evaluation)
     return evaluation
+
+
+def doubtful_scores(scores: Sequence[OrganScore]) -> list[str]:
+    """What is odd about all scores together, a sentence each.
+
+    Args:
+        scores: Of all cases.
+
+    Raises:
+        InputError: If nothing could be compared.
+    """
+    judged = [score for score in scores if score.status != NOT_IN_REFERENCE]
+    if not judged:
+        raise InputError(
+            "no organ can be compared: no reference has a voxel of an organ that it names; check the files, the label "
+            "lists and --not-annotated"
+        )
+    both = [score for score in judged if score.status == SCORED]
+    if both and not any(score.dsc for score in both):
+        return [
+            f"No organ overlaps its reference in any of {len(both)} comparisons: are these the same patients, and do "
+            "the labels mean what the label lists say?"
+        ]
+    return []
 
 
 def _jobs(cases: Sequence[CaseFiles], labels: _Labels, not_annotated: Path | None) -> list[_Job]:
@@ -202,10 +245,19 @@ def _score_job(job: _Job) -> _CaseScores:
     path = job.files.prediction
     detected_mm = reported_centers_mm(path.with_name(f"{case_name(path)}.json"), pair.header)
     targets = score_targets(volumes, job.labels.profile, detected_mm)
-    return _CaseScores(organs, targets, time.perf_counter() - started)
+    sha256 = {"prediction": file_hash(path), "reference": file_hash(job.files.reference)}
+    return _CaseScores(organs, targets, time.perf_counter() - started, sha256)
+
+
+def _shown(values: Mapping[str, int]) -> str:
+    names = list(values)
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return (", ".join(names[:MAX_SHOWN]) or "none") + more
 
 
 def _warn_left_out(evaluation: Evaluation) -> None:
+    for sentence in evaluation.warnings:
+        logger.warning("warning: %s", sentence)
     for name, text in LEFT_OUT.items():
         entries = getattr(evaluation, name)
         if entries:

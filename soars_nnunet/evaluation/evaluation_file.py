@@ -18,7 +18,7 @@ from soars_nnunet.evaluation.organ_table import organ_table
 from soars_nnunet.evaluation.paper_tables import paper_tables
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.evaluation.tables import render
-from soars_nnunet.evaluation.text_files import as_dicts, csv_text, json_text, write_texts
+from soars_nnunet.evaluation.text_files import as_dicts, csv_text, write_texts
 
 FILE_NAME = "evaluation.json"
 
@@ -39,15 +39,11 @@ def write_evaluation(evaluation: Evaluation, output: Path, stem: str = "evaluati
         The paths, CSV first, JSON second.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the folder cannot be written, or holds such files of another origin, or edited ones.
     """
     tables = [organ_table(evaluation), *paper_tables({"prediction": evaluation})]
-    texts = {
-        "csv": csv_text(OrganScore, evaluation.scores),
-        "json": json_text(to_document(evaluation)),
-    }
-    texts.update(render(tables))
-    return write_texts(Path(output), stem, texts)
+    texts = {"csv": csv_text(OrganScore, evaluation.scores), **render(tables)}
+    return write_texts(Path(output), stem, texts, to_document(evaluation))
 
 
 def to_document(evaluation: Evaluation) -> dict[str, Any]:
@@ -135,6 +131,8 @@ def _from_document(document: Any) -> Evaluation:
         empty_means_absent=document.get("empty_means_absent", False),
         metrics=measured,
         version=provenance.get("version", ""),
+        warnings=tuple(document.get("warnings", ())),
+        sha256=dict(document.get("sha256", {})),
     )
 
 

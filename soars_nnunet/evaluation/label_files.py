@@ -27,6 +27,9 @@ ENDINGS = (".nii.gz", ".nrrd", ".mha", ".nii")
 LABEL_LIST = "dataset.json"
 """Name of nnU-Net's file with the label value by name."""
 
+LABELS_PARTS = ("labelsTr", "labelsTs")
+"""Folders of a raw nnU-Net dataset that hold label files."""
+
 
 @dataclass(frozen=True)
 class CaseFiles:
@@ -56,6 +59,21 @@ class PairedFiles:
     cases: tuple[CaseFiles, ...]
     without_reference: tuple[str, ...] = ()
     without_prediction: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelList:
+    """What the values of label files mean.
+
+    Attributes:
+        labels: Value by name.
+        profile: Name of the profile that the file states, as those of predictions do; None where it states none.
+        file: That says so.
+    """
+
+    labels: dict[str, int]
+    profile: str | None
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -121,7 +139,17 @@ def case_name(path: Path) -> str | None:
 
 
 def read_label_list(folder: Path, explicit: Path | None, what: str, look_above: bool) -> dict[str, int] | None:
-    """Label value by name for a folder of label files.
+    """Label value by name for a folder of label files; see ``find_label_list``, whose finding is logged here."""
+    found = find_label_list(folder, explicit, what, look_above)
+    if found is None:
+        logger.warning("warning: %s: no %s beside %s; assuming the profile's own labels", what, LABEL_LIST, folder)
+        return None
+    logger.info("%s: label names from %s", what, found.file)
+    return found.labels
+
+
+def find_label_list(folder: Path, explicit: Path | None, what: str, look_above: bool) -> LabelList | None:
+    """What the values of a folder of label files mean.
 
     Args:
         folder: Folder or file of the labels.
@@ -137,7 +165,6 @@ def read_label_list(folder: Path, explicit: Path | None, what: str, look_above: 
     """
     file = explicit or _label_list_near(folder, look_above)
     if file is None:
-        logger.info("%s: no %s beside %s; assuming the profile's own labels", what, LABEL_LIST, folder)
         return None
     data = read_user_json(file, f"{what} labels:")
     labels = data.get("labels") if isinstance(data, dict) else None
@@ -146,8 +173,14 @@ def read_label_list(folder: Path, explicit: Path | None, what: str, look_above: 
             f'{what} labels: expected {{"labels": {{"background": 0, name: integer, ...}}}}, got something else in '
             f"{file}; regions and nnU-Net v1's inverted lists are not supported, write a file and name it"
         )
-    logger.info("%s: label names from %s", what, file)
-    return labels
+    profile = data.get("profile")
+    return LabelList(labels, profile if isinstance(profile, str) else None, file)
+
+
+def is_labels_part(path: Path) -> bool:
+    """Whether labels lie in the ``labelsTr`` or ``labelsTs`` of a raw dataset, whose dataset.json lies above."""
+    folder = (path.parent if path.is_file() else path).resolve()
+    return folder.name in LABELS_PARTS
 
 
 def read_pair(files: CaseFiles) -> ReadPair:

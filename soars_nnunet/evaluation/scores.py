@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -95,6 +96,8 @@ class Evaluation:
         empty_means_absent: Whether empty organs of the reference were taken as truly absent.
         metrics: Those of ``METRICS`` that were measured; files of earlier versions have fewer.
         version: Version of the package that scored; empty if the file does not say.
+        warnings: What is doubtful about the scores, a sentence each.
+        sha256: What the scores were made from: ``profile``, and by case the files ``prediction`` and ``reference``.
     """
 
     scores: tuple[OrganScore, ...]
@@ -111,6 +114,8 @@ class Evaluation:
     empty_means_absent: bool = False
     metrics: tuple[str, ...] = tuple(METRICS)
     version: str = __version__
+    warnings: tuple[str, ...] = ()
+    sha256: dict[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
     def cases(self) -> list[str]:
         """Names of the cases, in the order of the scores."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from soars_nnunet.evaluation.mean_std import format_mean_std, format_number
 from soars_nnunet.evaluation.organ_scores import MISSED, SCORED, OrganScore
 from soars_nnunet.evaluation.scores import Evaluation, Summary, SummaryRow, known_values
-from soars_nnunet.html_report.page import Cell, Markup, facts, page, picture, section, table
+from soars_nnunet.html_report.page import Cell, Markup, escape, facts, page, picture, section, table
 from soars_nnunet.html_report.shown_metrics import ShownMetric, shown_metrics
 
 WORST = 10
@@ -45,7 +45,7 @@ def evaluation_page(evaluation: Evaluation) -> str:
     by_case = _case_table(evaluation, metrics)
     worst = [_worst_table(evaluation.scores, metric, metrics) for metric in metrics if metric.better]
     parts = [
-        section("Evaluation", [_about(evaluation)]),
+        section("Evaluation", [_about(evaluation), *_warnings(evaluation)]),
         section("By tier", [tiers], note=TIER_NOTE),
         section("By organ", [organs], note="Mean ± standard deviation over cases."),
     ]
@@ -74,6 +74,10 @@ def _about(evaluation: Evaluation) -> Markup:
     for name, text in LEFT_OUT.items():
         pairs[text] = ", ".join(getattr(evaluation, name))
     return facts(pairs)
+
+
+def _warnings(evaluation: Evaluation) -> list[Markup]:
+    return [Markup(f'<p class="warning">{escape(text)}</p>') for text in evaluation.warnings]
 
 
 def _summary_table(leading: Mapping[str, str], rows: Sequence[SummaryRow], metrics: Sequence[ShownMetric]) -> Markup:
