@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
+from soars_nnunet.errors import did_you_mean
 from soars_nnunet.json_text import JsonTextError, parse_json_text
 from soars_nnunet.naming.organ_names import guess_name, read_name
 
@@ -228,6 +229,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
     if not path.is_file() or (is_shipped and text not in available_profiles()):
         raise ProfileError(
             f"no profile '{text}': expected one of {', '.join(available_profiles())} or the path of a .json file"
+            f"{did_you_mean(text, available_profiles())}"
         )
     try:
         data = parse_json_text(path.read_bytes(), finite=True)

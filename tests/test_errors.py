@@ -1,6 +1,6 @@
 import pytest
 
-from soars_nnunet.errors import InputError, MissingArtifactError, listed
+from soars_nnunet.errors import InputError, MissingArtifactError, did_you_mean, did_you_mean_each, listed
 
 
 @pytest.mark.parametrize("kind", [InputError, MissingArtifactError])
@@ -24,3 +24,28 @@ def test_bad_input_and_a_missing_step_are_told_apart():
 )
 def test_faults_of_a_kind_are_listed_and_counted(faults, text):
     assert listed(faults) == text
+
+
+SETTINGS = ["num_epochs", "batch_size", "initial_lr", "seed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [
+        ("num_epoch", "; did you mean num_epochs?"),
+        ("Batch-Size", "; did you mean batch_size?"),
+        ("numepochs", "; did you mean num_epochs?"),
+        ("zzz", ""),
+        ("", ""),
+    ],
+)
+def test_a_misspelt_name_is_asked_about(name, question):
+    assert did_you_mean(name, SETTINGS) == question
+
+
+def test_several_misspelt_names_are_asked_about_at_once():
+    assert did_you_mean_each([], SETTINGS) == ""
+    assert did_you_mean_each(["sed"], SETTINGS) == "; did you mean seed?"
+    assert did_you_mean_each(["sed", "zzz", "num_epoch"], SETTINGS) == (
+        "; did you mean seed for sed, num_epochs for num_epoch?"
+    )

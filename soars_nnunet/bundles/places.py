@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soars_nnunet.bundles.container import is_plain_name
 from soars_nnunet.cascade.record import MANIFEST
-from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.errors import MissingArtifactError, did_you_mean
 
 SHIPPED = "openkbp7"
 """The bundle that is used where no cascade is trained and none is named."""
@@ -86,5 +86,5 @@ def find_bundle(name_or_path: str | Path) -> Path:
     names = ", ".join(known_bundles()) or "none"
     raise MissingArtifactError(
         f"no bundle '{text}': expected the name of a shipped or installed one ({names}), or the path of a bundle's "
-        "folder or zip"
+        f"folder or zip{did_you_mean(text, known_bundles())}"
     )

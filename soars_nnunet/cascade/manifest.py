@@ -11,7 +11,7 @@ from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.record import CHECKPOINT, MANIFEST, TARGET_FACTS, Cascade
+from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, MANIFEST, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
 from soars_nnunet.cascade.target_facts import TargetFacts, read_target_facts
 from soars_nnunet.errors import MissingArtifactError
@@ -261,8 +261,11 @@ def locate_manifest(dataset: str | None, models: Path | None, plans: str) -> Pat
         return path
     if dataset is None:
         return find_manifest(results_folder())
-    path = Cascade.load(dataset).manifest(plans)
+    cascade = Cascade.load(dataset)
+    path = cascade.manifest(plans)
     if not path.is_file():
+        if plans != DEFAULT_PLANS:
+            cascade.require_plans(plans)
         raise MissingArtifactError(
             f"dataset {dataset}: expected {path}; run soars-plan -d {dataset} and train the cascade"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.errors import InputError, MissingArtifactError, did_you_mean
 
 MAX_LISTED = 5
 """Missing files that a message names."""
@@ -36,6 +36,7 @@ def find_dataset(dataset: int | str) -> str:
         raise MissingArtifactError(
             f"dataset {text}: expected exactly one folder of that id or name in {raw_folder()}, got "
             f"{found or 'none'}; it holds: {', '.join(names) or 'no datasets'}"
+            f"{'' if text.isdigit() else did_you_mean(text, names)}"
         )
     return found[0]
 

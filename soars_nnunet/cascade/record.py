@@ -20,10 +20,14 @@ from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, re
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.raw_cases import find_dataset
 from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
-from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.errors import MissingArtifactError, did_you_mean
 from soars_nnunet.profile import Profile
 
 DEFAULT_PLANS = "nnUNetPlans"
+
+TRAINING_PLANS = "SOARSPlans"
+"""Second name of the file of the default plans, for ``nnUNetv2_train -p``: by the first name alone nnU-Net takes any
+plans for its own old ones, and says so. Models and data are called by the first name."""
 
 CHECKPOINT = "checkpoint_final.pth"
 
@@ -134,6 +138,21 @@ class Cascade:
         }
         write_json(self.path(self.source), data)
 
+    def require_plans(self, plans: str) -> None:
+        """Check that ``soars-plan`` has written plans of a name for some branch.
+
+        Raises:
+            MissingArtifactError: If not; names those that there are.
+        """
+        if any(self.plans(branch.key, plans).is_file() for branch in self.networks):
+            return
+        manifests = self.manifest(plans).parents[1].glob(f"SOARS__*/{MANIFEST}")
+        known = sorted(path.parent.name.removeprefix("SOARS__") for path in manifests)
+        raise MissingArtifactError(
+            f"--plans-name {plans}: expected plans of {self.source}, which has {', '.join(known) or 'none'}; run "
+            f"soars-plan -d {int(self.source[7:10])}, or name others{did_you_mean(plans, known)}"
+        )
+
     def plans_of(self, branch: str, plans: str) -> str:
         """Plans that a branch has under a variant's name: its own, or else the default ones."""
         return plans if self.plans(branch, plans).is_file() else DEFAULT_PLANS
@@ -163,6 +182,10 @@ class Cascade:
     def plans(self, branch: str, plans: str) -> Path:
         """Plans JSON of a branch."""
         return self.preprocessed(branch) / f"{plans}.json"
+
+    def training_plans(self, branch: str) -> Path:
+        """Copy of a branch's default plans, by which they are trained."""
+        return self.preprocessed(branch) / f"{TRAINING_PLANS}.json"
 
     def options(self, plans: str) -> Path:
         """The user's last choices for these plans, which ``soars-plan`` takes up again."""
@@ -214,5 +237,7 @@ class Cascade:
     def train_command(self, branch: str, fold: int, plans: str = DEFAULT_PLANS) -> str:
         """The nnU-Net command that trains one fold of a branch."""
         name = self.datasets[branch]
-        suffix = "" if plans == DEFAULT_PLANS else f" -p {plans}"
+        suffix = f" -p {plans}"
+        if plans == DEFAULT_PLANS:
+            suffix = f" -p {TRAINING_PLANS}" if self.training_plans(branch).is_file() else ""
         return f"nnUNetv2_train {int(name[7:10])} {CONFIGURATION} {fold} -tr {BRANCHES[branch].trainer}{suffix}"

@@ -20,6 +20,46 @@ def trained_folds(model_folder: Path) -> list[int]:
     return sorted(folds)
 
 
+def training_device() -> str:
+    """Where a training can run here: cuda, mps or cpu; loads torch."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def training_command(cascade: Cascade, branch: str, fold: int, plans: str) -> str:
+    """The command that trains a fold on this machine: nnU-Net takes an NVIDIA GPU for granted unless it is told."""
+    device = training_device()
+    command = cascade.train_command(branch, fold, plans)
+    return command if device == "cuda" else f"{command} -device {device}"
+
+
+def next_training(cascade: Cascade, branch: str, plans: str) -> str:
+    """What is to be trained next of a branch: the command of the first fold that is not trained, and the other folds.
+
+    Folds of an earlier training count as trained; where its plans differ, the trainer refuses to mix them.
+    """
+    folds = range(len(cascade.splits(branch)))
+    trained = trained_folds(cascade.model(branch, plans))
+    left = [fold for fold in folds if fold not in trained]
+    if not left:
+        return f"all {len(folds)} folds are trained"
+    command = training_command(cascade, branch, left[0], plans)
+    if len(left) == 1:
+        return f"next: {command}"
+    others = " ".join(str(fold) for fold in left[1:])
+    return f"next: {command}, and the same for fold{'s' if len(left) > 2 else ''} {others}"
+
+
+NO_GPU = (
+    "PyTorch finds no NVIDIA GPU here, hence -device in the commands above: without it nnU-Net ends with an error; "
+    "leave it out on a machine that has one"
+)
+"""Said once after commands that name a device."""
+
+
 def require_folds(cascade: Cascade, branch: str, plans: str, folds: Sequence[int] | None = None) -> None:
     """Check that folds of the split are trained: all of them, or only some.
 
@@ -34,7 +74,7 @@ def require_folds(cascade: Cascade, branch: str, plans: str, folds: Sequence[int
     model = cascade.model(branch, plans)
     missing = sorted(set(wanted) - set(trained_folds(model)))
     if missing:
-        commands = "; ".join(cascade.train_command(branch, fold, plans) for fold in missing)
+        commands = "; ".join(training_command(cascade, branch, fold, plans) for fold in missing)
         raise MissingArtifactError(
             f"{cascade.datasets[branch]}: expected the models of every fold asked for, but fold(s) {missing} have no "
             f"{CHECKPOINT} in {model} (fold 'all' cannot stand in); run: {commands}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_device, add_plans, add_tiling, to_device, to_tiling
 
@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     done = make_channels(cascade, arguments.plans_name, to_device(arguments.device), options, progress=say)
     kind = "in-sample" if arguments.in_sample else "out-of-fold"
-    say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}")
+    variant = "" if arguments.plans_name == DEFAULT_PLANS else f" --plans-name {arguments.plans_name}"
+    say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}{variant}")
 
 
 main = make_main("channels", add_arguments, run)

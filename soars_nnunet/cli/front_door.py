@@ -8,6 +8,7 @@ from importlib import import_module
 
 from soars_nnunet import __version__
 from soars_nnunet.cli.commands import COMMANDS, FRONT_DOOR
+from soars_nnunet.errors import did_you_mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = COMMANDS.get(words[0])
     if command is None:
         known = ", ".join(COMMANDS)
-        print(f"error: expected a command ({known}), got '{words[0]}'; see {FRONT_DOOR} --help", file=sys.stderr)
+        question = did_you_mean(words[0], COMMANDS)
+        see = f"see {FRONT_DOOR} --help"
+        print(f"error: expected a command ({known}), got '{words[0]}'; {see}{question}", file=sys.stderr)
         return 2
     module = import_module(command.import_path)
     return module.main(words[1:])

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soars_nnunet.cascade.record import DEFAULT_PLANS
+from soars_nnunet.cascade.record import DEFAULT_PLANS, TRAINING_PLANS
 from soars_nnunet.errors import InputError
 from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 
@@ -27,7 +27,12 @@ def add_dataset(parser: argparse.ArgumentParser, required: bool = True) -> None:
 def add_plans(parser: argparse.ArgumentParser) -> None:
     """Plans of which variant."""
     text = "name of the plans; another name keeps a variant apart (default: %(default)s)"
-    parser.add_argument("--plans-name", default=DEFAULT_PLANS, metavar="NAME", help=text)
+    parser.add_argument("--plans-name", type=_plans_name, default=DEFAULT_PLANS, metavar="NAME", help=text)
+
+
+def _plans_name(text: str) -> str:
+    """Name of plans; the default ones have a second one for ``nnUNetv2_train``."""
+    return DEFAULT_PLANS if text == TRAINING_PLANS else text
 
 
 def add_model(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:

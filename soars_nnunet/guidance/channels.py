@@ -19,7 +19,7 @@ from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
-from soars_nnunet.cascade.trained import trained_folds
+from soars_nnunet.cascade.trained import trained_folds, training_command
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.grid import Box, Grid
 from soars_nnunet.geometry.voi import sample_on_box
@@ -77,6 +77,7 @@ def make_channels(
     """
     if not {"mid_level", "detection"} & set(cascade.datasets):
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
+    cascade.require_plans(plans)
     anchor_plans = cascade.plans_of("anchor", plans)
     write_guidance(
         cascade,
@@ -93,8 +94,8 @@ def make_channels(
         return ["anchor"]
     detection_plans = cascade.plans_of("detection", plans)
     if not trained_folds(cascade.model("detection", detection_plans)):
-        command = cascade.train_command("detection", 0, detection_plans)
-        progress(f"Detection: not trained yet; after soars-plan run: {command}")
+        command = training_command(cascade, "detection", 0, detection_plans)
+        progress(f"Detection: not trained yet; run soars-plan, then for each fold: {command}")
         return ["anchor"]
     write_guidance(cascade, "detection", detection_plans, device, tiling=options.tiling, progress=progress)
     _report_detections(cascade, detection_plans, progress)

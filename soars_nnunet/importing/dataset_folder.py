@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,19 @@ def new_folder(table: PublicSet, dataset_id: int, name: str | None) -> Path:
         return folder
     report = read_json(folder / REPORT) if (folder / REPORT).is_file() else {}
     if report.get("set") != table.name or report.get("choices") != dict(table.choices):
-        raise InputError(
-            f"{folder}: expected no dataset there, or an import of {table.name} with choices {dict(table.choices)}, "
-            f"got {report.get('set', 'another dataset')} {report.get('choices', '')}; choose another id"
-        )
+        wanted = _described(table.name, table.choices)
+        found = _described(report["set"], report.get("choices", {})) if "set" in report else "another dataset"
+        raise InputError(f"{folder}: expected no dataset there, or {wanted}, got {found}; choose another id")
     foreign = sorted(_files(folder) - set(report["files"]))
     if foreign:
         raise InputError(f"{folder}: holds files that no import wrote ({', '.join(foreign[:3])}); move them elsewhere")
     return folder
+
+
+def _described(name: str, choices: Mapping[str, str]) -> str:
+    """An import in words."""
+    chosen = ", ".join(f"{key}={value}" for key, value in choices.items())
+    return f"an import of {name}" + (f" with {chosen}" if chosen else "")
 
 
 def _files(folder: Path) -> set[str]:

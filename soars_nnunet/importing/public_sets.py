@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from soars_nnunet.errors import InputError
+from soars_nnunet.errors import InputError, did_you_mean
 from soars_nnunet.profile import Profile, load_profile
 
 PREFIX = "import_"
@@ -180,7 +180,8 @@ def read_table(name: str) -> dict[str, Any]:
         InputError: If there is none of that name.
     """
     if name not in available_sets():
-        raise InputError(f"no set '{name}': expected one of {', '.join(available_sets())}")
+        sets = available_sets()
+        raise InputError(f"no set '{name}': expected one of {', '.join(sets)}{did_you_mean(name, sets)}")
     return json.loads((resources.files("soars_nnunet.plans") / f"{PREFIX}{name}.json").read_text(encoding="utf-8"))
 
 
@@ -225,7 +226,8 @@ def _chosen(offered: Mapping[str, Any], choices: Sequence[str]) -> dict[str, str
         key, _, value = text.partition("=")
         if key not in offered or value not in offered[key]["values"]:
             known = [f"{k}={'|'.join(row['values'])}" for k, row in offered.items()]
-            raise InputError(f"--choose {text}: expected one of {', '.join(known) or 'nothing for this set'}")
+            expected = f"one of {', '.join(known)}" if known else "nothing for this set"
+            raise InputError(f"--choose {text}: expected {expected}")
         chosen[key] = value
     return chosen
 

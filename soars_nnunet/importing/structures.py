@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from soars_nnunet.errors import InputError
+from soars_nnunet.errors import InputError, did_you_mean_each
 from soars_nnunet.importing.public_sets import PublicSet, Structure
 from soars_nnunet.profile import ProfileError, load_profile, normalise
 
@@ -64,8 +64,10 @@ def _named(rows: Sequence[Structure], names: Sequence[str], set_name: str) -> li
         for spelling in spellings:
             unknown.pop(spelling, None)
     if unknown:
-        has = ", ".join(row.name for row in rows)
-        raise InputError(f"--structures: {set_name} has no {', '.join(unknown.values())}; it has {has}")
+        has = [row.name for row in rows]
+        names = list(unknown.values())
+        question = did_you_mean_each(names, has)
+        raise InputError(f"--structures: {set_name} has no {', '.join(names)}; it has {', '.join(has)}{question}")
     return chosen
 
 

@@ -20,7 +20,15 @@ from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS, PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, read_user_json, write_json
-from soars_nnunet.cascade.trained import require_same_grid, require_same_split, trained_folds
+from soars_nnunet.cascade.trained import (
+    NO_GPU,
+    next_training,
+    require_same_grid,
+    require_same_split,
+    trained_folds,
+    training_command,
+    training_device,
+)
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.planning.planned_settings import mean_training_cases
 from soars_nnunet.planning.preprocess import preprocess
@@ -93,6 +101,7 @@ def plan_fine_tuning(
         InputError: If the name is taken by plans that are no fine-tuning's, or a value is none.
         MissingArtifactError: If a branch is not trained, or on another split or grid than the present one.
     """
+    cascade.require_plans(base)
     whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
     _check_name(whole, name, base)
     trained = [_trained_branch(cascade, branch.key, base) for branch in cascade.branches]
@@ -106,8 +115,10 @@ def plan_fine_tuning(
     progress(
         f"{cascade.source}: {done}; moving {', '.join(settings.fine_tuned)}; "
         f"{settings.num_epochs} x {settings.iterations_per_epoch} iterations; "
-        f"next: {whole.train_command('fine_tune', 0, name)}"
+        f"{next_training(whole, 'fine_tune', name)}"
     )
+    if training_device() != "cuda":
+        progress(NO_GPU)
     return whole.plans("fine_tune", name)
 
 
@@ -125,7 +136,7 @@ def _trained_branch(cascade: Cascade, key: str, base: str) -> TrainedBranch:
     folder = cascade.model(key, plans)
     if not trained_folds(cascade.model(key, plans)):
         raise MissingArtifactError(
-            f"{folder}: expected trained folds of every branch; run {cascade.train_command(key, 0, plans)}"
+            f"{folder}: expected trained folds of every branch; run {training_command(cascade, key, 0, plans)}"
         )
     require_same_split(cascade, key, plans)
     require_same_grid(cascade, key, plans)

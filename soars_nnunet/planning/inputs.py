@@ -72,7 +72,7 @@ def find_inputs(cascade: Cascade, branch: str, options: PlanOptions) -> Inputs:
         kind, option = ("in-sample", " --in-sample") if guide.in_sample else ("out-of-fold", "")
         return Inputs(
             missing=f"{kind} output of {BRANCHES[guided_by].suffix}: train all its folds, "
-            f"then run soars-channels{option}"
+            f"then run soars-channels -d {cascade.source}{option}"
         )
     _require_present_models(cascade, guide)
     if branch != "small_hard":
@@ -112,8 +112,8 @@ def _require_present_models(cascade: Cascade, guide: Guide) -> None:
     stale = [fact for fact in GUIDANCE_FACTS if made_from.get(fact) != present[fact]]
     if stale:
         raise MissingArtifactError(
-            f"{guide.channels}: made from another {', '.join(stale).replace('split_sha256', 'split')} of "
-            f"{BRANCHES[guide.key].suffix} than the present one; rerun: {guide.command()}"
+            f"{guide.channels}: made from other {', '.join(stale).replace('split_sha256', 'split')} of "
+            f"{BRANCHES[guide.key].suffix} than the present; rerun: {guide.command()}"
         )
 
 

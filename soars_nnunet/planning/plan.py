@@ -16,9 +16,10 @@ from soars_nnunet.branches import Branch
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
+from soars_nnunet.cascade.record import DEFAULT_PLANS, FINE_TUNING_PLANNER, Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.errors import InputError
+from soars_nnunet.cascade.trained import NO_GPU, next_training, training_device
+from soars_nnunet.errors import InputError, did_you_mean_each
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
 from soars_nnunet.planning.bundle_start import TakenBranch, take_branches
 from soars_nnunet.planning.case_geometry import network_spacing_mm, read_geometries, shapes_at
@@ -66,13 +67,18 @@ def plan(
         raise InputError("no branch could be planned: its inputs are missing, see the lines above")
     write_manifest(cascade, options.plans_name)
     remember(cascade, options)
+    if training_device() != "cuda":
+        progress(NO_GPU)
     return planned
 
 
 def _wanted_branches(cascade: Cascade, branches: Sequence[str] | None) -> list[Branch]:
     unknown = sorted(set(branches or ()) - set(cascade.datasets))
     if unknown:
-        raise InputError(f"branches: expected some of {', '.join(cascade.datasets)}, got {', '.join(unknown)}")
+        question = did_you_mean_each(unknown, cascade.datasets)
+        raise InputError(
+            f"--branches: expected some of {', '.join(cascade.datasets)}, got {', '.join(unknown)}{question}"
+        )
     return [branch for branch in cascade.networks if not branches or branch.key in branches]
 
 
@@ -104,11 +110,13 @@ def _plan_branch(
     progress(f"{branch.suffix}: {network.size.reason}")
     done = preprocess(cascade, branch.key, options.plans_name, inputs.channels, num_processes=options.num_processes)
     learn_places(cascade, branch.key, options.plans_name)
+    if options.plans_name == DEFAULT_PLANS:
+        write_json(cascade.training_plans(branch.key), read_json(cascade.plans(branch.key, DEFAULT_PLANS)))
     settings = PlansFile.read(cascade.plans(branch.key, options.plans_name)).settings
     progress(
         f"{branch.suffix}: {done}; "
         f"{settings.num_channels} channel(s), {settings.num_epochs} x {settings.iterations_per_epoch} "
-        f"iterations; next: {cascade.train_command(branch.key, 0, options.plans_name)}"
+        f"iterations; {next_training(cascade, branch.key, options.plans_name)}"
     )
 
 
@@ -161,6 +169,8 @@ def _write_plans(cascade: Cascade, branch: str, options: PlanOptions, network: P
     folder = cascade.preprocessed(branch)
     folder.mkdir(parents=True, exist_ok=True)
     plans = plans_json(cascade.datasets[branch], options.plans_name, network)
+    if options.plans_name == DEFAULT_PLANS:
+        cascade.training_plans(branch).unlink(missing_ok=True)  # never other than the plans, also if interrupted
     write_json(folder / "dataset.json", network.dataset_json)
     write_json(folder / "dataset_fingerprint.json", fingerprint_json(network, plans))
     write_json(cascade.plans(branch, options.plans_name), plans)

@@ -9,7 +9,7 @@ import torch
 from soars_nnunet.cascade.manifest import Manifest, ManifestBranch
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.stored_model import StoredCascade, StoredModel
-from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.errors import InputError, MissingArtifactError, did_you_mean_each
 from soars_nnunet.prediction.branch_model import BranchModel
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.profile import Profile
@@ -46,7 +46,8 @@ def choose_organs(manifest: Manifest, wanted: Sequence[str] | None) -> list[str]
         else:
             chosen.add(organ.name)
     if unknown or not chosen:
-        raise InputError(f"organs: expected some of {', '.join(known)}; got {', '.join(unknown) or 'none'}")
+        question = did_you_mean_each(unknown, known)
+        raise InputError(f"organs: expected some of {', '.join(known)}; got {', '.join(unknown) or 'none'}{question}")
     return [name for name in known if name in chosen]
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from soars_nnunet.branches import BRANCHES
-from soars_nnunet.errors import InputError
+from soars_nnunet.errors import InputError, did_you_mean, listed
+from soars_nnunet.json_text import in_words
 from soars_nnunet.settings.branch_settings import BranchSettings, to_tuples
 from soars_nnunet.settings.regime_settings import OF_FINE_TUNING, RegimeSettings
 from soars_nnunet.settings.rule import Rule, rules
@@ -46,15 +47,22 @@ def override_settings(
         keys: What may be named; None for all that a regime names.
 
     Raises:
-        InputError: On an unknown key, a value that is not JSON, or one that the setting does not take.
+        InputError: On unknown keys, values that are not JSON, or that a setting does not take; all are named at once.
     """
     known = regime_keys(settings.branch) if keys is None else keys
     changes = {}
+    faults = []
     for text in overrides:
-        override = _parse(text, settings.branch, known)
-        value = _value(override, REGIME_RULES[override.key])
+        try:
+            override = _parse(text, settings.branch, known)
+            value = _value(override, REGIME_RULES[override.key])
+        except InputError as error:
+            faults.append(str(error))
+            continue
         if override.scope in ("", settings.branch):
             changes[override.key] = to_tuples(value)
+    if faults:
+        raise InputError(listed(faults))
     return replace(settings, **changes)
 
 
@@ -84,11 +92,14 @@ def _parse(text: str, branch: str, keys: Sequence[str]) -> Override:
     path, equals, value = text.partition("=")
     scope, _, key = path.rpartition(".")
     scopes = _scopes(branch)
-    if not equals or key not in keys or scope not in ("", *scopes):
-        raise InputError(
-            f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE with a branch of {', '.join(scopes)} and a key of "
-            f"{', '.join(keys)}, got '{text}'"
-        )
+    if not equals or not key:
+        raise InputError(f"--set: expected KEY=VALUE or BRANCH.KEY=VALUE, as batch_size=2, got '{text}'")
+    if scope not in ("", *scopes):
+        question = did_you_mean(scope, scopes)
+        raise InputError(f"--set {text}: expected a branch of {', '.join(scopes)}, got '{scope}'{question}")
+    if key not in keys:
+        question = did_you_mean(key, keys) or f"; there are {', '.join(keys)}"
+        raise InputError(f"--set {text}: expected the name of a setting, got '{key}'{question}")
     return Override(path=path, scope=scope, key=key, text=value)
 
 
@@ -104,15 +115,20 @@ def _value(override: Override, rule: Rule) -> Any:
         value = json.loads(override.text)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"--set {override.path}: expected a JSON value such as 50 or [48,48,48], got '{override.text}'"
+            f"--set {override.path}: expected a JSON value such as 50 or [48,48,48], got '{override.text}'; a text is "
+            f"in double quotes, and for the shell in single ones around all: '{override.path}=\"RAdam\"'"
         ) from error
     if not rule.takes(value):
         examples = rule.values.choices or regime_values(override.key)
         known = " or ".join(dict.fromkeys(map(json.dumps, examples)))
-        raise InputError(
-            f"--set {override.path}: expected a value like {known or 'those of --regime'}, got {override.text}"
-        )
+        expected = f"expected a value like {known or 'those of --regime'}"
+        raise InputError(f"--set {override.path}: {expected}, got {_shown(value, override)}")
     return value
+
+
+def _shown(value: Any, override: Override) -> str:
+    """A wrong value as the user typed it; of a text, whether it is a number in quotes."""
+    return in_words(value) if isinstance(value, str) else override.text
 
 
 def regime_values(key: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from soars_nnunet.errors import InputError
+from soars_nnunet.errors import InputError, did_you_mean
 from soars_nnunet.settings.branch_settings import BranchSettings
 from soars_nnunet.settings.overrides import override_settings
 from soars_nnunet.settings.table import regimes
@@ -24,7 +24,7 @@ def load_regime(name: str, branch: str, overrides: Iterable[str] = ()) -> Branch
     """
     known = regimes()
     if name not in known:
-        raise InputError(f"regime: expected one of {', '.join(known)}, got '{name}'")
+        raise InputError(f"regime: expected one of {', '.join(known)}, got '{name}'{did_you_mean(name, known)}")
     values = {**known[name]["all"], **known[name].get(branch, {})}
     settings = BranchSettings.from_json({"regime": name, "branch": branch, **values})
     settings = override_settings(settings, overrides)

@@ -36,6 +36,13 @@ from soars_nnunet.training.transforms import patch_transforms, rotation_range
 STOCK_FEATURES = (32, 64, 128, 256)
 """Channels of each block under stock plans, as in regime ``paper``."""
 
+STOCK_PLANS = (
+    "These plans are not of soars-plan, so this is not the paper's regime: spacing, patch, batch size, intensities and "
+    "iterations an epoch are nnU-Net's; no guidance channels. Of regime paper are epochs, optimiser, learning rate, "
+    "augmentation and loss; the published {branch} genotype is used."
+)
+"""Said where a trainer runs on plans of another planner."""
+
 COUNTS = ("tp_hard", "fp_hard", "fn_hard")
 """nnU-Net's counts of a validation step, each by class without background."""
 
@@ -66,7 +73,7 @@ class SOARSTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         if settings is None:
             settings = load_regime("paper", self.branch)
-            self.print_to_log_file(f"stock plans: the paper's regime and published {self.branch} genotype are used")
+            self.print_to_log_file(STOCK_PLANS.format(branch=self.branch))
         self.settings: BranchSettings = settings
         self.initial_lr = settings.initial_lr
         self.weight_decay = settings.weight_decay

@@ -42,8 +42,11 @@ def test_paths_are_taken_as_they_are(installed, tmp_path, monkeypatch):
     assert find_bundle(there) == there == find_bundle(str(there / "manifest.json"))
     monkeypatch.chdir(tmp_path)
     assert find_bundle("there") == Path("there")
-    with pytest.raises(MissingArtifactError, match=r"no bundle 'nowhere'.*\(none\)"):
+    with pytest.raises(MissingArtifactError, match=r"no bundle 'nowhere'.*\(none\).*zip$"):
         find_bundle("nowhere")
+    make(installed / "somewhere")
+    with pytest.raises(MissingArtifactError, match=r"\(somewhere\).*; did you mean somewhere\?$"):
+        find_bundle("somwhere")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder of this platform")

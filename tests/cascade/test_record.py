@@ -28,6 +28,18 @@ def test_train_command_names_the_plans_of_a_variant(cascade):
     assert cascade.train_command("anchor", 0, "wide").endswith("-tr SOARSAnchorTrainer -p wide")
 
 
+def test_plans_that_nobody_made_are_refused_with_those_that_there_are(cascade):
+    with pytest.raises(MissingArtifactError, match="--plans-name wide: expected plans of .*, which has none; run"):
+        cascade.require_plans("wide")
+    for name in ("nnUNetPlans", "wide"):
+        write_json(cascade.plans("mid_level", name), {})
+        write_json(cascade.manifest(name), {})
+    cascade.require_plans("wide")
+    cascade.require_plans("nnUNetPlans")
+    with pytest.raises(MissingArtifactError, match="which has nnUNetPlans, wide;.* did you mean wide?"):
+        cascade.require_plans("wider")
+
+
 def test_facts_of_the_cases_are_kept(cascade):
     facts = {
         "num_folds": 3,

@@ -1,10 +1,18 @@
 """Which folds are trained, and whether on the present split and grid."""
 
 import pytest
+import torch
 
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json, write_json
-from soars_nnunet.cascade.trained import require_folds, require_same_grid, require_same_split, trained_folds
+from soars_nnunet.cascade.trained import (
+    next_training,
+    require_folds,
+    require_same_grid,
+    require_same_split,
+    trained_folds,
+    training_command,
+)
 from soars_nnunet.errors import MissingArtifactError
 
 
@@ -27,6 +35,43 @@ def test_require_folds_names_missing_folds_and_commands(cascade):
         (cascade.model("anchor", "nnUNetPlans") / f"fold_{fold}").mkdir(exist_ok=True)
         (cascade.model("anchor", "nnUNetPlans") / f"fold_{fold}" / "checkpoint_final.pth").touch()
     require_folds(cascade, "anchor", "nnUNetPlans")
+
+
+@pytest.fixture(params=[("cuda", ""), ("cpu", " -device cpu"), ("mps", " -device mps")], ids=lambda param: param[0])
+def device_option(request, monkeypatch):
+    device, option = request.param
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: device == "cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: device == "mps")
+    return option
+
+
+def test_commands_name_the_device_where_nnunets_default_would_end_in_a_traceback(cascade, device_option):
+    command = training_command(cascade, "mid_level", 2, "wide")
+    assert command == f"nnUNetv2_train 72 3d_fullres 2 -tr SOARSMidLevelTrainer -p wide{device_option}"
+
+
+def test_the_next_training_is_of_the_first_fold_that_is_not_trained(cascade, device_option):
+    def command(fold):
+        return f"next: nnUNetv2_train 71 3d_fullres {fold} -tr SOARSAnchorTrainer{device_option}"
+
+    def said():
+        return next_training(cascade, "anchor", DEFAULT_PLANS)
+
+    assert said() == f"{command(0)}, and the same for folds 1 2 3"
+    train(cascade, "anchor", 0)
+    assert said() == f"{command(1)}, and the same for folds 2 3"
+    train(cascade, "anchor", 2)
+    assert said() == f"{command(1)}, and the same for fold 3"
+    train(cascade, "anchor", 1)
+    assert said() == command(3)
+    train(cascade, "anchor", 3)
+    assert said() == "all 4 folds are trained"
+
+
+def test_default_plans_are_trained_by_a_name_that_nnunet_does_not_take_for_its_own(cascade, device_option):
+    write_json(cascade.training_plans("anchor"), {})
+    command = training_command(cascade, "anchor", 0, DEFAULT_PLANS)
+    assert command == f"nnUNetv2_train 71 3d_fullres 0 -tr SOARSAnchorTrainer -p SOARSPlans{device_option}"
 
 
 def test_fold_all_cannot_stand_in_for_a_split(cascade):

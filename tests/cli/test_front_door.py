@@ -52,7 +52,7 @@ def test_unknown_command_is_one_line_with_the_known_ones(capsys):
     assert front_door.main(["straitfy", "-d", "7"]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
-    assert "got 'straitfy'" in captured.err and "stratify" in captured.err
+    assert "got 'straitfy'" in captured.err and "did you mean stratify" in captured.err
 
 
 def test_a_command_gets_its_options_and_gives_its_exit_code(capsys):

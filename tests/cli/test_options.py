@@ -27,6 +27,7 @@ def test_dataset_that_is_not_stratified(refused, source, command):
 
 def test_unknown_profile(refused, source):
     assert "no profile 'hn43'" in refused(stratify.main, "-d", 42, "-p", "hn43")
+    assert "; did you mean hn42?" in refused(stratify.main, "-d", 42, "-p", "hn43")
     assert "no profile 'hn43'" in refused(evaluate.main, "-p", source, "-r", source, "--profile", "hn43")
 
 

@@ -9,12 +9,13 @@ from soars_nnunet.planning import plan as planning
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--set", "nonsense=1"], "expected KEY=VALUE"),
-        (["--set", "nonsense=1", "--set", "num_epochs=5"], "got 'nonsense=1'"),
+        (["--set", "nonsense=1"], "--set nonsense=1: expected the name of a setting"),
+        (["--set", "num_epoch=1", "--set", "num_epochs=5"], "got 'num_epoch'; did you mean num_epochs?"),
         (["--set", "num_epochs=many"], "expected a JSON value"),
         (["--set", "num_epochs"], "expected KEY=VALUE"),
         (["--regime", "papers"], "expected one of paper, nnunet, demo"),
-        (["--branches", "anchors"], "expected some of anchor, mid_level, got anchors"),
+        (["--regime", "papers"], "did you mean paper?"),
+        (["--branches", "anchors"], "expected some of anchor, mid_level, got anchors; did you mean anchor?"),
         (["--spacing", 1, 0, 1], "three positive numbers"),
         (["--spacing", 40, 1, 1], "at least 4 voxels"),
         (["--from-bundle", "tiniest"], "no bundle 'tiniest': expected the name of a shipped or installed one"),

@@ -12,10 +12,16 @@ from soars_nnunet.settings.regime import load_regime
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("epochs=3", "baseline and a key of regime, features_per_stage"),
-        ("num_epochs", "got 'num_epochs'"),
-        ("anker.num_epochs=3", "got 'anker.num_epochs=3'"),
-        ("fine_tune.num_epochs=3", "with a branch of anchor, mid_level, detection, small_hard, baseline and a key of"),
+        ("xyzzy=3", "--set xyzzy=3: expected the name of a setting, got 'xyzzy'; there are regime, features_per_stage"),
+        ("num_epoch=3", "got 'num_epoch'; did you mean num_epochs"),
+        ("epochs=3", "did you mean num_epochs"),
+        ("Batch-Size=3", "did you mean batch_size"),
+        ("num_epochs", "expected KEY=VALUE or BRANCH.KEY=VALUE, as batch_size=2, got 'num_epochs'"),
+        ("=3", "expected KEY=VALUE"),
+        ("ancor.num_epochs=3", "got 'ancor'; did you mean anchor?"),
+        ("fine_tune.num_epochs=3", "expected a branch of anchor, mid_level, detection, small_hard, baseline, got"),
+        ("optimizer=SGD", "a text is in double quotes"),
+        ('num_epochs="3"', 'got "3" (a text: remove the quotes)'),
         ("beta1=1", "--set beta1: expected a value like 0.9, got 1"),
         ("search_alpha_betas=[0.5,1.0]", "got [0.5,1.0]"),
         ("search_alpha_share=1", "got 1"),
@@ -52,6 +58,16 @@ def test_bad_overrides_are_refused(override, message):
     assert message in str(error.value)
 
 
+def test_all_bad_overrides_are_named_at_once():
+    with pytest.raises(InputError) as error:
+        load_regime("paper", "anchor", ["num_epoch=3", "seed=1", "batch_size=0", "ancor.seed=1"])
+    assert [part[: part.index(":")] for part in str(error.value).split("; ") if part.startswith("--set")] == [
+        "--set num_epoch=3",
+        "--set batch_size",
+        "--set ancor.seed=1",
+    ]
+
+
 def test_what_the_user_names_for_a_branch_is_known_whatever_its_value():
     overrides = ["hu_per_unit=150.0", "anchor.batch_size=3", "mid_level.seed=1"]
     assert named_settings(overrides, "anchor") == {"hu_per_unit", "batch_size"}
@@ -62,9 +78,9 @@ def test_fine_tuning_takes_no_other_branchs_values():
     settings = load_regime("demo", "fine_tune")
     changed = override_settings(settings, ["fine_tune.num_epochs=3"], ["num_epochs"])
     assert (settings.num_epochs, changed.num_epochs) == (2, 3) and replace(changed, num_epochs=2) == settings
-    with pytest.raises(InputError, match="with a branch of fine_tune and a key of num_epochs, got"):
+    with pytest.raises(InputError, match="expected a branch of fine_tune, got 'anchor'"):
         override_settings(settings, ["anchor.num_epochs=3"], ["num_epochs"])
-    with pytest.raises(InputError, match="and a key of num_epochs, got 'batch_size=3'"):
+    with pytest.raises(InputError, match="expected the name of a setting, got 'batch_size'; there are num_epochs"):
         override_settings(settings, ["batch_size=3"], ["num_epochs"])
 
 
@@ -100,7 +116,7 @@ def test_null_is_taken_just_where_some_regime_has_it():
 
 def test_keys_of_fine_tuning_are_its_own():
     assert set(regime_keys("fine_tune")) - set(regime_keys("anchor")) == {"vois_per_patch", "fine_tuned"}
-    with pytest.raises(InputError, match="got 'vois_per_patch=3'"):
+    with pytest.raises(InputError, match="got 'vois_per_patch'"):
         load_regime("paper", "anchor", ["vois_per_patch=3"])
     chosen = load_regime("paper", "fine_tune", ["vois_per_patch=3", 'fine_tuned=["anchor"]'])
     assert (chosen.vois_per_patch, chosen.fine_tuned) == (3, ("anchor",))

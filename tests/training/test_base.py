@@ -1,6 +1,7 @@
 """What trainers share: regime, optimiser, loss, guarded start, and what the folds of a model have in common."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,6 +212,8 @@ def test_stock_plans_get_the_published_genotype(planned, trainer):
     made = trainer_of(planned, trainer, plans=plans)
     assert made.settings == load_regime("paper", trainer.branch)
     assert (made.num_epochs, made.num_iterations_per_epoch) == (50, 250)
+    log = Path(made.log_file).read_text()
+    assert "not the paper's regime: spacing, patch, batch size" in log and f"published {trainer.branch} genotype" in log
     if trainer is SOARSAnchorTrainer:  # regime paper: an epoch of the search is a pass, which only soars-plan can count
         search = trainer_of(planned, SOARSAnchorSearchTrainer, plans=plans)
         assert (search.num_epochs, search.num_iterations_per_epoch) == (50, 250)
