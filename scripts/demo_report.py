@@ -41,7 +41,7 @@ def print_detection(prediction: Path, truth: Path) -> None:
         image = sitk.ReadImage(str(truth / f"{report['case']}.nii.gz"))
         for target, organs in profile.targets.items():
             found = report["targets"][target]
-            if found["status"] == "absent":
+            if found["status"] in ("not_found", "absent"):
                 absent += 1
                 continue
             gap_mm = np.subtract(found["center_mm"], true_center_mm(image, organs))

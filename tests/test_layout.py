@@ -17,7 +17,7 @@ FILES = {
 LAYERS = (
     ("errors", "json_text", "naming"),
     ("profile", "progress", "paper", "branches"),
-    ("settings",),
+    ("anatomy", "settings"),
     ("cascade", "images"),
     ("geometry", "networks"),
     ("stratification", "importing", "phantom", "training", "evaluation"),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
@@ -101,6 +102,7 @@ class Manifest:
         branches: The planned branches by key, in the order of training.
         targets: Facts by detection target; empty until the crops are cut.
         provenance: Versions that shaped it.
+        anatomy: Where the organs of the training cases lie, and how large they are; empty where it was not learnt.
     """
 
     source: str
@@ -110,6 +112,7 @@ class Manifest:
     branches: dict[str, ManifestBranch]
     targets: dict[str, TargetFacts]
     provenance: dict[str, str]
+    anatomy: AnatomyFacts = AnatomyFacts()
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -151,6 +154,7 @@ class Manifest:
             branches=branches,
             targets=targets,
             provenance=data.get("provenance", {}),
+            anatomy=AnatomyFacts.from_dict(data.get("anatomy", {})),
         )
 
     def write(self, path: Path) -> None:
@@ -160,7 +164,9 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """As it is stored; ``from_dict`` reads it back."""
         branches = {key: branch.to_json() for key, branch in self.branches.items()}
-        return {**asdict(self), "profile": self.profile.to_dict(), "branches": branches}
+        data = {**asdict(self), "profile": self.profile.to_dict(), "branches": branches}
+        del data["anatomy"]
+        return {**data, "anatomy": self.anatomy.to_dict()} if self.anatomy.organs else data
 
     @property
     def fingerprint(self) -> str:

@@ -31,7 +31,7 @@ class TargetScore:
             ``"not_in_reference"``, not all of its organs are in the reference: no distances.
         distance_mm: From the centre of mass of the target's predicted organs to that of the reference's.
         detected_mm: From the centre that the detection branch found, as the prediction's report says, to the
-            reference's; None without a report, or where the target was found absent.
+            reference's; None without a report, or where the target was not found.
         hd_mm: Maximum Hausdorff distance of the 1000 brightest voxels of the predicted and the true heat map;
             None but for what soars-channels scored.
     """
@@ -98,7 +98,7 @@ def _found_centers_mm(targets: Mapping[str, Mapping[str, Any]], image: sitk.Imag
     spacing_mm = np.asarray(image.GetSpacing()[::-1])
     centers = {}
     for target, row in targets.items():
-        if row["status"] == "absent" or not row["center_mm"]:
+        if row["status"] in ("not_found", "absent") or not row["center_mm"]:
             continue
         point = [float(mm) for mm in row["center_mm"]]
         index = image.TransformPhysicalPointToContinuousIndex(point)

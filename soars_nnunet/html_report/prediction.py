@@ -91,12 +91,22 @@ def _organ_table(organs: Sequence[ReportedOrgan], drawn: Sequence[DrawnOrgan]) -
             Markup(swatch(entry.color) + escape(organ.name)),
             organ.label,
             organ.tier,
-            f"{organ.volume_ml:.2f}",
+            _volume(organ, status_colors),
             status,
             None if organ.confidence is None else f"{organ.confidence:.2f}",
         ]
         rows.append(row)
     return table(["organ", "label", "tier", "volume, ml", "status", "confidence"], rows)
+
+
+def _volume(organ: ReportedOrgan, colors: Mapping[str, str]) -> Cell:
+    """Volume, ml; with what training has where it is far outside."""
+    text = f"{organ.volume_ml:.2f}"
+    if not isinstance(organ.volume_flag, str) or not organ.training_ml:
+        return text
+    low, high = organ.training_ml
+    said = f"{organ.volume_flag.replace('_', ' ')} ({low:.3g} to {high:.3g})"
+    return Markup(f'{text} <strong style="color:{colors["low_confidence"]}">{escape(said)}</strong>')
 
 
 def _target_table(targets: Mapping[str, Mapping[str, Any]]) -> Markup:

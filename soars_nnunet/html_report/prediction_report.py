@@ -25,6 +25,8 @@ class ReportedOrgan:
         status: What became of it, such as ``"found"``.
         tier: Its tier; None in reports that do not say.
         confidence: Height of the heat-map peak, or mean probability inside the organ, 0 to 1; None without either.
+        volume_flag: ``far_below_training`` or ``far_above_training``; None for neither.
+        training_ml: 5th and 95th percentile of training's volumes, ml; None where they are not known.
     """
 
     name: str
@@ -33,6 +35,8 @@ class ReportedOrgan:
     status: str
     tier: str | None
     confidence: float | None
+    volume_flag: str | None = None
+    training_ml: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ def read_prediction_report(path: Path) -> PredictionReport:
             status=row["status"],
             tier=row.get("tier"),
             confidence=row.get("confidence"),
+            volume_flag=row.get("volume_flag"),
+            training_ml=_range(row.get("training_ml")),
         )
         organs.append(organ)
     hashes = data.get("sha256") or {}
@@ -107,6 +113,14 @@ def read_prediction_report(path: Path) -> PredictionReport:
         ct_sha256=hashes.get("input"),
         labels_sha256=hashes.get("output"),
     )
+
+
+def _range(found: Any) -> tuple[float, float] | None:
+    """Two numbers, or None for anything else."""
+    if not isinstance(found, list) or len(found) != 2:
+        return None
+    low, high = found
+    return (low, high) if isinstance(low, (int, float)) and isinstance(high, (int, float)) else None
 
 
 def _is_organ(row: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.images.ct_check import check_ct
+from soars_nnunet.images.plausible import check_plausible
 
 NETWORK_ORIENTATION = "RAS"
 """SimpleITK orientation code that nnU-Net's ``SimpleITKIOWithReorient`` reads every image in."""
@@ -34,6 +35,7 @@ class Scan:
         ct_hu: (1, Z, Y, X) float32, see ``to_network_frame``.
         properties: Of that frame, with ``spacing`` (Z, Y, X) in mm.
         seconds: What checking and orienting took.
+        doubts: What ``check_plausible`` says of it.
     """
 
     name: str
@@ -41,17 +43,19 @@ class Scan:
     ct_hu: np.ndarray
     properties: dict[str, Any]
     seconds: float
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, image: sitk.Image, name: str) -> Scan:
         """Check an image and orient it.
 
         Raises:
-            InputError: If it is not a usable CT.
+            InputError: If it is not a usable CT, or cannot be one of a patient.
         """
         started = time.perf_counter()
-        ct_hu, properties = to_network_frame(check_ct(image, name))
-        return cls(name, image, ct_hu, properties, time.perf_counter() - started)
+        doubts = check_plausible(check_ct(image, name), name)
+        ct_hu, properties = to_network_frame(image)
+        return cls(name, image, ct_hu, properties, time.perf_counter() - started, tuple(doubts))
 
 
 def to_network_frame(image: sitk.Image) -> tuple[np.ndarray, dict[str, Any]]:

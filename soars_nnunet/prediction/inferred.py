@@ -41,6 +41,7 @@ class Inference:
         peaks: By target; empty without heat maps.
         vois: Segmented VOIs of the targets that were found.
         seconds: Wall time by stage.
+        doubts: What is doubtful of the CT itself.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Inference:
     peaks: dict[str, Peak] = field(default_factory=dict)
     vois: list[Voi] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     def to_cpu(self) -> None:
         """Bring everything that is stitched to the CPU."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,20 @@ from typing import Any
 import SimpleITK as sitk
 import torch
 
+from soars_nnunet.anatomy.measures import OrganMeasure
+from soars_nnunet.anatomy.table import known_anatomy
 from soars_nnunet.cascade.case_names import name_hashes, patient_of
 from soars_nnunet.cascade.stored_model import StoredCascade
 from soars_nnunet.images.network_frame import Scan, from_network_frame
+from soars_nnunet.images.organ_measures import measure_organs
+from soars_nnunet.prediction.coverage import organs_outside
 from soars_nnunet.prediction.device_memory import fall_back_to_cpu, retry_out_of_memory
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.opening import open_cascade
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
 from soars_nnunet.prediction.postprocess import NO_POSTPROCESSING, decided_for
 from soars_nnunet.prediction.report import ModelRow, OrganRow, Report, organ_rows, target_rows
+from soars_nnunet.prediction.review import review, with_volume_flags
 from soars_nnunet.prediction.run_branches import run_branches
 from soars_nnunet.prediction.stitching import Stitched, stitch
 from soars_nnunet.prediction.timing import timed
@@ -131,7 +137,8 @@ class CascadePredictor:
             stitched = stitch(inference, self.manifest, self.organs, self.largest_part)
             labels = from_network_frame(stitched.labels.cpu().numpy(), inference.image)
         with timed(seconds, "report", self.device):
-            organs = self._organ_rows(stitched, inference)
+            measures = self._measure(labels)
+            organs = self._organ_rows(stitched, inference, measures)
         report = Report(
             case=inference.name,
             profile=self.profile.name,
@@ -139,7 +146,11 @@ class CascadePredictor:
             organs=organs,
             targets=target_rows(inference.peaks, inference.properties["sitk_stuff"]),
             largest_part=self.largest_part,
-            warnings=self._warnings(inference.name),
+            warnings=[
+                *inference.doubts,
+                *review(organs, measures, self.manifest.anatomy),
+                *self._warnings(inference.name),
+            ],
             models={key: ModelRow(model.name, model.folds) for key, model in self.models.items()},
             provenance=self.manifest.provenance,
             seconds={stage: round(value, 2) for stage, value in seconds.items()},
@@ -147,10 +158,24 @@ class CascadePredictor:
         )
         return labels, report
 
-    def _organ_rows(self, stitched: Stitched, inference: Inference) -> dict[str, OrganRow]:
+    def _measure(self, labels: sitk.Image) -> dict[str, OrganMeasure]:
+        values = {name: self.profile.by_name[name].label for name in self.organs}
+        return measure_organs(sitk.GetArrayViewFromImage(labels), labels, values)
+
+    def _organ_rows(
+        self, stitched: Stitched, inference: Inference, measures: Mapping[str, OrganMeasure]
+    ) -> dict[str, OrganRow]:
         predicted = [self.profile.by_name[name] for name in self.organs]
-        spacing_mm = inference.properties["spacing"]
-        return organ_rows(stitched.labels, spacing_mm, predicted, inference.peaks, tiers=stitched.tiers)
+        missing = [name for name in self.organs if name not in measures]
+        rows = organ_rows(
+            stitched.labels,
+            inference.properties["spacing"],
+            predicted,
+            inference.peaks,
+            tiers=stitched.tiers,
+            outside_scan=organs_outside(missing, measures, known_anatomy(self.organs), inference.image),
+        )
+        return with_volume_flags(rows, self.manifest.anatomy)
 
     def _warnings(self, name: str) -> list[str]:
         """What the user should know of this case, and of the models."""

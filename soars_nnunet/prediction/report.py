@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from soars_nnunet.anatomy.volumes import VolumeFlag
 from soars_nnunet.cascade.stored_model import BundleFacts
 from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.prediction.peaks import Peak
-from soars_nnunet.prediction.status import Status, organ_status
+from soars_nnunet.prediction.status import MISSING, Status, organ_status
 from soars_nnunet.profile import Organ
 
 
@@ -26,7 +27,10 @@ class OrganRow:
         volume_ml: 0 or more, to 0.001 ml.
         status: Whether it was found, and wholly.
         confidence: Height of its target's peak, or else the mean probability inside the organ, 0 to 1, to 0.001;
-            None for an absent organ.
+            None for an organ without a voxel.
+        training_ml: 5th and 95th percentile of its volumes in the training cases, ml; None, and not in the JSON, where
+            they are not known.
+        volume_flag: ``far_below_training`` or ``far_above_training``; None, and not in the JSON, where neither holds.
     """
 
     label: int
@@ -34,6 +38,16 @@ class OrganRow:
     volume_ml: float
     status: Status
     confidence: float | None
+    training_ml: list[float] | None = None
+    volume_flag: VolumeFlag | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        data = asdict(self)
+        for key in ("training_ml", "volume_flag"):
+            if data[key] is None:
+                del data[key]
+        return data
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """As it is stored, without the hashes of what the prediction depends on."""
         data = asdict(self)
+        data["organs"] = {name: organ.to_json() for name, organ in self.organs.items()}
         if self.bundle is None:
             del data["bundle"]
         return data
@@ -115,6 +130,7 @@ def organ_rows(
     peaks: Mapping[str, Peak],
     *,
     tiers: Mapping[str, Candidate],
+    outside_scan: Collection[str] = (),
 ) -> dict[str, OrganRow]:
     """Report rows by organ name.
 
@@ -124,6 +140,7 @@ def organ_rows(
         organs: Organs that the cascade predicts; at least one.
         peaks: By detection target.
         tiers: Candidates of the anchor and mid-level tiers, for the mean probability inside an organ.
+        outside_scan: Organs that the scan cannot hold.
     """
     highest = max(organ.label for organ in organs)
     voxels = torch.bincount(labels.flatten(), minlength=highest + 1).tolist()
@@ -135,14 +152,19 @@ def organ_rows(
     rows = {}
     for organ in organs:
         peak = peaks.get(organ.target or "")
-        status = organ_status(voxels[organ.label], organ.label in touching, peak.status if peak else None)
+        status = organ_status(
+            voxels[organ.label],
+            organ.label in touching,
+            peak.status if peak else None,
+            outside_scan=organ.name in outside_scan,
+        )
         confidence = peak.height if peak else float(means[organ.tier][organ.label])
         rows[organ.name] = OrganRow(
             label=organ.label,
             tier=organ.tier,
             volume_ml=round(float(voxels[organ.label]) * voxel_ml, 3),
             status=status,
-            confidence=None if status == "absent" else round(confidence, 3),
+            confidence=None if status in MISSING else round(confidence, 3),
         )
     return rows
 

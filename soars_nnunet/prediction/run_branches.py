@@ -37,7 +37,9 @@ def run_branches(scan: Scan, models: Mapping[str, BranchModel], manifest: Manife
         What they found, where the models hold their results.
     """
     z, y, x = scan.ct_hu.shape[1:]
-    result = Inference(scan.name, scan.image, (z, y, x), scan.properties, seconds={"check": scan.seconds})
+    result = Inference(
+        scan.name, scan.image, (z, y, x), scan.properties, seconds={"check": scan.seconds}, doubts=scan.doubts
+    )
     anchor = models["anchor"]
     with timed(result.seconds, "preprocess", anchor.device):
         ct, grid = anchor.preprocess(scan.ct_hu, scan.properties)
@@ -86,7 +88,7 @@ def _wanted_peaks(peaks: Mapping[str, Peak], profile: Profile, organs: Sequence[
     wanted = []
     for target, peak in peaks.items():
         names = {organ.name for organ in profile.targets[target]}
-        if peak.status != "absent" and not names.isdisjoint(organs):
+        if peak.status != "not_found" and not names.isdisjoint(organs):
             wanted.append(peak)
     return wanted
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from soars_nnunet.anatomy.facts import AnatomyFacts, OrganFacts, Position
 from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.manifest import (
     Manifest,
@@ -48,6 +49,15 @@ def test_a_written_manifest_is_read_back(manifest, tmp_path):
     assert list(data) == ["source", "plans", "profile", "patient_pattern", "branches", "targets", "provenance"]
     assert list(data["branches"]["anchor"]) == ["model", "guidance", "classes", "training_patients"]
     assert data["targets"]["Pituitary"]["size_mm"] == [30.0, 20.5, 10.0]
+
+
+def test_what_was_learnt_of_anatomy_is_read_back_and_changes_no_fingerprint(manifest, tmp_path):
+    organ = OrganFacts(7, Position(-12.5, 3.0), Position(4.0, 0.5), (1.0, 1.5, 2.0, 3.0, 4.25))
+    known = replace(manifest, anatomy=AnatomyFacts({"Brainstem": organ}))
+    known.write(tmp_path / MANIFEST)
+    assert Manifest.load(tmp_path / MANIFEST) == known
+    assert read_json(tmp_path / MANIFEST)["anatomy"]["Brainstem"]["volume_ml"] == [1.0, 1.5, 2.0, 3.0, 4.25]
+    assert known.fingerprint == manifest.fingerprint, "finished predictions stay finished"
 
 
 def test_the_fingerprint_is_that_of_profile_and_targets_in_the_file(manifest, tmp_path):

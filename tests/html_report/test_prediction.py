@@ -25,6 +25,16 @@ def test_every_organ_has_its_row(small_case, parse):
     assert "<script>alert(1)</script>" in read.text and read.tags.count("script") == 3  # the viewer's
 
 
+def test_volumes_far_outside_those_of_training_are_marked(small_case, parse):
+    report = small_case[1]
+    data = read_json(report)
+    data["organs"]["Parotid_L"].update(training_ml=[15.0, 40.5], volume_flag="far_below_training")
+    write_json(report, data)
+    read = parse(prediction_page(*small_case))
+    assert read.rows["Parotid_L"] == [("1", "anchor", "5.18 far below training (15 to 40.5)", "found", "0.75")]
+    assert read.rows[ODD] == [("3", "anchor", "4.61", "found", "0.75")]
+
+
 def test_no_reference_leaves_the_page(small_case, parse):
     text = prediction_page(*small_case)
     read = parse(text)

@@ -122,7 +122,7 @@ def test_other_thresholds_of_the_same_networks_predict_again(manifest, ct, tmp_p
         manifest.write_bytes(original)
     assert path.stat().st_mtime_ns != before
     report = read_json(path.with_name(path.name.replace(".nii.gz", ".json")))
-    assert {report["organs"][name]["status"] for name in ("Pituitary", "Pineal")} == {"absent"}
+    assert {report["organs"][name]["status"] for name in ("Pituitary", "Pineal")} <= {"not_found", "absent"}
 
 
 def test_names_and_folders_that_results_would_overwrite_are_refused(manifest, ct, tmp_path):

@@ -39,7 +39,7 @@ def test_a_peak_is_given_in_voxels_of_the_whole_image():
     assert peak.center_vox == pytest.approx((4 + 18.5, 30.5, 24.5), abs=1e-4)
 
 
-@pytest.mark.parametrize(("height", "status"), [(0.41, "found"), (0.39, "low_confidence"), (0.19, "absent")])
+@pytest.mark.parametrize(("height", "status"), [(0.41, "found"), (0.39, "low_confidence"), (0.19, "not_found")])
 def test_a_low_peak_is_doubted_and_a_very_low_one_is_none(height, status):
     assert peaks_of(ear=heatmap((9, 15, 15), height))["ear"].status == status
 
@@ -54,7 +54,7 @@ def test_a_peak_at_the_border_of_the_scan_is_cut(axis, side):
     assert status["ear"].status == ("cut_by_field_of_view" if at_image_border else "found")
     assert status["middle"].status == "found"
     absent = peaks_of(ear=heatmap(voxel, 0.1))["ear"]
-    assert absent.status == "absent", "what is not there is not cut either"
+    assert absent.status == "not_found", "what is not there is not cut either"
 
 
 def test_no_heat_map_has_no_peak():

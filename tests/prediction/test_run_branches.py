@@ -59,7 +59,7 @@ def test_only_vois_of_wanted_organs_are_run(predictor, image):
     assert list(whole.tiers) == ["anchor", "mid_level"] and list(whole.peaks) == list(
         manifest.branches["detection"].classes
     )
-    present = [target for target, peak in whole.peaks.items() if peak.status != "absent"]
+    present = [target for target, peak in whole.peaks.items() if peak.status != "not_found"]
     assert [voi.target for voi in whole.vois] == present and len(present) > 3
     target = present[-1]
     organ = manifest.profile.targets[target][0].name
