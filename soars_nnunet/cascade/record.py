@@ -191,6 +191,11 @@ class Cascade:
         """The user's last choices for these plans, which ``soars-plan`` takes up again."""
         return preprocessed_folder() / self.source / f"soars_options_{plans}.json"
 
+    @staticmethod
+    def stratify_options(source: str) -> Path:
+        """The user's last choices for a source dataset, which ``soars-stratify`` takes up again."""
+        return preprocessed_folder() / source / "soars_stratify_options.json"
+
     def first_weights(self, branch: str, plans: str, fold: int) -> Path:
         """Weights that a fold's training starts from, where it starts from a bundle."""
         return self.preprocessed(branch) / f"initial_weights_{plans}_fold_{fold}.safetensors"

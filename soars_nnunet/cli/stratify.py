@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.paper import stated
-from soars_nnunet.profile import Profile, load_profile
+from soars_nnunet.profile import Profile
 
 if TYPE_CHECKING:
     from soars_nnunet.stratification.findings import Stratification
+    from soars_nnunet.stratification.remembered import StratifyChoices
 
 STATES = {
     "Anchor": "written",
@@ -29,28 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p",
         "--profile",
-        required=True,
-        help="the organs: hn42, miccai2015, openkbp7, or the path of a profile's JSON file",
+        help="the organs: hn42, miccai2015, openkbp7, or the path of a profile's JSON file; this and the options below "
+        "are those of the last run for the dataset, unless given",
     )
     parser.add_argument(
-        "--baseline", action="store_true", help="also write one dataset of all organs, for a network to compare with"
+        "--baseline",
+        action=argparse.BooleanOptionalAction,
+        help="also write one dataset of all organs, for a network to compare with",
     )
     parser.add_argument(
         "--one-tier",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         help="segment mid-level organs together with the anchors, by one network: half the training, no guidance",
     )
     parser.add_argument(
         "--folds",
         type=int,
-        default=stated("folds"),
         metavar="N",
-        help="number of cross-validation folds (default: %(default)s)",
+        help=f"number of cross-validation folds (default: {stated('folds')})",
     )
     add_not_annotated(parser)
     parser.add_argument(
         "--empty-means-absent",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         help="an organ without a voxel is not in the patient (default: it is there, but not annotated)",
     )
     parser.add_argument(
@@ -59,26 +62,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="regular expression whose first group is the patient in a case name, as '^(P\\d+)_'; scans of one patient "
         "stay on one side of every fold",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="where other options make trained models stale, list these and move them aside (default: refuse)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write branch datasets and the split; list what dataset and profile do not share."""
+    from soars_nnunet.stratification.remembered import remember
     from soars_nnunet.stratification.stratify import StratifyOptions, stratify
 
+    choices = _choices(arguments)
     options = StratifyOptions(
-        num_folds=arguments.folds,
-        patient_pattern=arguments.patient_pattern,
-        not_annotated=arguments.not_annotated,
-        empty_means_absent=arguments.empty_means_absent,
-        baseline=arguments.baseline,
+        num_folds=stated("folds") if choices.folds is None else choices.folds,
+        patient_pattern=choices.patient_pattern,
+        not_annotated=Path(choices.not_annotated) if choices.not_annotated else None,
+        empty_means_absent=bool(choices.empty_means_absent),
+        baseline=bool(choices.baseline),
+        overwrite=arguments.overwrite,
     )
-    profile = load_profile(arguments.profile)
-    if arguments.one_tier:
-        profile = profile.in_one_tier()
-    done = stratify(arguments.dataset, profile, options, progress=say)
+    done = stratify(arguments.dataset, choices.read_profile(), options, progress=say)
+    remember(done.cascade.source, choices)
     _say_differences(done)
     if done.assumed:
-        listed = "that the file does not list " if arguments.not_annotated else ""
+        listed = "that the file does not list " if options.not_annotated else ""
         say(
             f"warning: in {len(done.assumed)} case(s) organs without a voxel {listed}are taken as there but not drawn: "
             "the training leaves them open; --empty-means-absent if they are absent, --not-annotated FILE to say which"
@@ -87,6 +96,26 @@ def run(arguments: argparse.Namespace) -> None:
         ending = name.rpartition("_")[2]
         say(f"{name}: {STATES[ending]}")
     say(f"next: soars-plan -d {arguments.dataset}")
+
+
+def _choices(arguments: argparse.Namespace) -> StratifyChoices:
+    """What the user typed, completed by what the last run for the dataset was given, which is said."""
+    from soars_nnunet.stratification.remembered import StratifyChoices, lasting_profile, read_choices
+
+    listed = arguments.not_annotated
+    given = StratifyChoices(
+        profile=lasting_profile(arguments.profile),
+        one_tier=arguments.one_tier,
+        baseline=arguments.baseline,
+        folds=arguments.folds,
+        not_annotated=str(listed.absolute()) if listed else None,
+        empty_means_absent=arguments.empty_means_absent,
+        patient_pattern=arguments.patient_pattern,
+    )
+    choices = given.completed(read_choices(arguments.dataset))
+    if choices != given:
+        say(f"with options of the last run: {choices.typed()}")
+    return choices
 
 
 def _say_differences(done: Stratification) -> None:

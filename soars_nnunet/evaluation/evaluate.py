@@ -137,19 +137,9 @@ def evaluate_folders(
     options = options or EvaluationOptions()
     prediction, reference = Path(prediction), Path(reference)
     files = pair_files(prediction, reference, options.allow_missing)
-    labels = _Labels(
-        profile=profile,
-        predicted=read_label_list(prediction, options.prediction_labels, "prediction", is_labels_part(prediction)),
-        reference=read_label_list(reference, options.reference_labels, "reference", look_above=True),
-        empty_means_absent=options.empty_means_absent,
-    )
+    labels = _read_labels(prediction, reference, profile, options)
     values_p, unknown_p = resolve_labels(labels.predicted, profile)
-    values_r, unknown_r = resolve_labels(labels.reference, profile)
-    if not set(values_p) & set(values_r):
-        raise InputError(
-            f"no organ can be compared: of profile {profile.name} the prediction's labels name {_shown(values_p)}, the "
-            f"reference's {_shown(values_r)}; give another --profile, --prediction-labels or --reference-labels"
-        )
+    _, unknown_r = resolve_labels(labels.reference, profile)
     scores: list[OrganScore] = []
     targets: list[TargetScore] = []
     hashes: dict[str, dict[str, str]] = {}
@@ -177,6 +167,28 @@ def evaluate_folders(
     )
     _warn_left_out(evaluation)
     return evaluation
+
+
+def _read_labels(prediction: Path, reference: Path, profile: Profile, options: EvaluationOptions) -> _Labels:
+    """What the values of both sides mean.
+
+    Raises:
+        InputError: If they name no organ of the profile in common.
+    """
+    labels = _Labels(
+        profile=profile,
+        predicted=read_label_list(prediction, options.prediction_labels, "prediction", is_labels_part(prediction)),
+        reference=read_label_list(reference, options.reference_labels, "reference", look_above=True),
+        empty_means_absent=options.empty_means_absent,
+    )
+    predicted, _ = resolve_labels(labels.predicted, profile)
+    referred, _ = resolve_labels(labels.reference, profile)
+    if not set(predicted) & set(referred):
+        raise InputError(
+            f"no organ can be compared: of profile {profile.name} the predictions name {_shown(predicted)}, the "
+            f"references {_shown(referred)}; give another --profile, --prediction-labels or --reference-labels"
+        )
+    return labels
 
 
 def doubtful_scores(scores: Sequence[OrganScore]) -> list[str]:

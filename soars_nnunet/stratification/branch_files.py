@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,7 +14,8 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.raw_cases import CaseFiles
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import write_json
+from soars_nnunet.cascade.storage import file_hash, read_json, write_json
+from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
@@ -90,6 +92,30 @@ def write_branch_json(
         label = f"$nnUNet_raw/{name}/labelsTr/{case}{ending}"
         data["dataset"][case] = {"images": [_portable(files.ct)], "label": label}
     write_json(folder / "dataset.json", data)
+
+
+def is_same_branch(made: Path, present: Path) -> bool:
+    """Whether a dataset lies there with the same label maps, classes and CTs; guidance may have joined the CTs.
+
+    Args:
+        made: Folder of a branch as it was written now.
+        present: Its place.
+    """
+    try:
+        new, old = read_json(made / "dataset.json"), read_json(present / "dataset.json")
+        same = new["labels"] == old["labels"] and _cts(new) == _cts(old)
+    except (MissingArtifactError, KeyError, IndexError, TypeError, AttributeError):
+        return False
+    return same and _label_hashes(made) == _label_hashes(present)
+
+
+def _cts(dataset_json: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """CT and label map by case, as listed."""
+    return {case: (files["images"][0], files["label"]) for case, files in dataset_json["dataset"].items()}
+
+
+def _label_hashes(folder: Path) -> dict[str, str]:
+    return {path.name: file_hash(path) for path in (folder / "labelsTr").glob("*") if path.is_file()}
 
 
 def _portable(path: Path) -> str:

@@ -24,11 +24,18 @@ from soars_nnunet.errors import InputError
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
-from soars_nnunet.stratification.branch_files import write_branch_json, write_branch_labels
+from soars_nnunet.stratification.branch_files import is_same_branch, write_branch_json, write_branch_labels
 from soars_nnunet.stratification.dataset_names import branch_dataset_names, others_with_ids_of
 from soars_nnunet.stratification.findings import Stratification
 from soars_nnunet.stratification.label_match import match_labels
 from soars_nnunet.stratification.splits import split_patients
+from soars_nnunet.stratification.stale import (
+    changes,
+    changes_of_contours,
+    require_nothing_trained,
+    set_aside,
+    trained_models,
+)
 
 NUM_FOLDS: int = stated("folds")
 """Folds of the cross-validation, unless told otherwise."""
@@ -45,6 +52,7 @@ class StratifyOptions:
         not_annotated: JSON file of organs that are not annotated by case, see ``read_not_annotated``.
         empty_means_absent: An organ without a voxel is truly absent; otherwise it counts as not annotated.
         baseline: Also write a dataset of all organs, for ``SOARSBaselineTrainer`` or any nnU-Net trainer.
+        overwrite: Where this contradicts a stratification on which models are trained, move these aside.
     """
 
     num_folds: int = NUM_FOLDS
@@ -52,6 +60,7 @@ class StratifyOptions:
     not_annotated: Path | None = None
     empty_means_absent: bool = False
     baseline: bool = False
+    overwrite: bool = False
 
 
 DEFAULT_OPTIONS = StratifyOptions()
@@ -76,32 +85,67 @@ def stratify(
 
     Raises:
         InputError: If no organ of the profile is in the dataset, a label map lies on another grid
-            than its CT, left and right organs lie on the wrong sides, or no dataset ids are free.
+            than its CT, left and right organs lie on the wrong sides, or no dataset ids are free; or if models are
+            trained on a stratification that this one contradicts, and are not to be moved aside.
     """
     source = find_dataset(dataset)
     dataset_json = _read_dataset_json(source)
     match = match_labels(dataset_json["labels"], profile)
     branches = _branches_of(source, profile, match.labels, dataset_json, baseline=options.baseline)
     names = _present_names(source, branches) or branch_dataset_names(source, branches, progress)
-    cascade = Cascade(source, profile, names, match.labels)
     cases = dict(sorted(training_cases(source, dataset_json).items()))
     splits = split_patients(list(cases), options.num_folds, options.patient_pattern)
+    cascade = Cascade(
+        source=source,
+        profile=profile,
+        datasets=names,
+        labels=match.labels,
+        num_folds=options.num_folds,
+        split_sha256=json_hash(splits),
+        cases=tuple(cases),
+        patient_pattern=options.patient_pattern,
+    )
+    before = _former(source)
+    found = changes(before, cascade) if before else []
+    if before:
+        require_nothing_trained(before, found, overwrite=options.overwrite)
     listed = {}
     if options.not_annotated:
         listed = read_not_annotated(options.not_annotated, profile, cases)
     result = Stratification(cascade, match.unknown, match.absent)
-    _write_branches(result, cases, splits, dataset_json["file_ending"], listed=listed, options=options, say=progress)
-    result.cascade = replace(
-        cascade,
-        num_folds=options.num_folds,
-        split_sha256=json_hash(splits),
-        cases=tuple(cases),
-        empty=result.empty,
-        not_annotated=result.not_annotated,
-        patient_pattern=options.patient_pattern,
-    )
+    with ExitStack() as stack:
+        staging = _stage_branches(
+            stack, result, cases, dataset_json["file_ending"], listed=listed, options=options, say=progress
+        )
+        result.cascade = replace(cascade, empty=result.empty, not_annotated=result.not_annotated)
+        if before:
+            _make_way(before, result.cascade, found, options=options, progress=progress)
+        _publish_branches(result.cascade, staging, splits)
     result.cascade.save()
     return result
+
+
+def _make_way(
+    before: Cascade, after: Cascade, found: Sequence[str], *, options: StratifyOptions, progress: Progress
+) -> None:
+    """Move aside what the new stratification makes stale.
+
+    Raises:
+        InputError: If models are trained on it, and are not to be moved.
+    """
+    all_found = [*found, *changes_of_contours(before, after)]
+    require_nothing_trained(before, all_found, overwrite=options.overwrite)
+    if all_found and trained_models(before):
+        progress(f"{before.source}: {'; '.join(all_found)}")
+        set_aside(before, progress)
+
+
+def _former(source: str) -> Cascade | None:
+    """The record of the former stratification; None if there is none, or a damaged one, which is written anew."""
+    try:
+        return Cascade.load(source)
+    except ValueError:
+        return None
 
 
 def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | None:
@@ -109,10 +153,10 @@ def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | 
 
     None if some branch has none, if other datasets have their ids by now, or if the record cannot be read.
     """
-    try:
-        present = Cascade.load(source).datasets
-    except ValueError:  # none yet, or a damaged one, which is written anew
+    former = _former(source)
+    if former is None:
         return None
+    present = former.datasets
     names = {branch.key: present[branch.key] for branch in branches if branch.key in present}
     if len(names) < len(branches) or others_with_ids_of(names):
         return None
@@ -149,34 +193,40 @@ def _branches_of(
     return [branch for branch in BRANCHES.values() if branch.tier in tiers]
 
 
-def _write_branches(
+def _stage_branches(
+    stack: ExitStack,
     result: Stratification,
     cases: Mapping[str, CaseFiles],
-    splits: list[dict[str, list[str]]],
     ending: str,
     *,
     listed: Mapping[str, Sequence[str]],
     options: StratifyOptions,
     say: Progress,
-) -> None:
-    """Write the datasets of all branches but SmallHard, which take their places together once all cases are checked."""
+) -> dict[str, Path]:
+    """Check all cases and write the datasets of all branches but SmallHard beside their places, by branch key."""
     cascade = result.cascade
-    with ExitStack() as stack:
-        staging = {}
-        for branch in cascade.networks:
-            if branch.key != "small_hard":
-                staging[branch.key] = stack.enter_context(new_staging(cascade.raw(branch.key)))
-        for index, (case, files) in enumerate(cases.items(), 1):
-            own = [name for name in listed.get(case, ()) if name in cascade.labels]
-            empty = write_branch_labels(cascade, case, files, staging, not_annotated=own, ending=ending)
-            result.note(case, empty, own, options.empty_means_absent)
-            remark = f" (empty: {', '.join(empty)})" if empty else ""
-            say(f"[{index}/{len(cases)}] {case}{remark}")
-        result.require_contours(cases)
-        for key, folder in staging.items():
-            write_branch_json(cascade, key, folder, cases, ending=ending)
+    staging = {}
+    for branch in cascade.networks:
+        if branch.key != "small_hard":
+            staging[branch.key] = stack.enter_context(new_staging(cascade.raw(branch.key)))
+    for index, (case, files) in enumerate(cases.items(), 1):
+        own = [name for name in listed.get(case, ()) if name in cascade.labels]
+        empty = write_branch_labels(cascade, case, files, staging, not_annotated=own, ending=ending)
+        result.note(case, empty, own, options.empty_means_absent)
+        remark = f" (empty: {', '.join(empty)})" if empty else ""
+        say(f"[{index}/{len(cases)}] {case}{remark}")
+    result.require_contours(cases)
+    for key, folder in staging.items():
+        write_branch_json(cascade, key, folder, cases, ending=ending)
+    return staging
+
+
+def _publish_branches(cascade: Cascade, staging: Mapping[str, Path], splits: list[dict[str, list[str]]]) -> None:
+    """Put the datasets in their places but where they lie there already; soars-channels may have completed those."""
+    for key, folder in staging.items():
+        if not is_same_branch(folder, cascade.raw(key)):
             publish(folder, cascade.raw(key))
-            preprocessed = cascade.preprocessed(key)
-            write_json(preprocessed / "splits_final.json", splits)
-            lacking = classes_not_annotated(result.not_annotated, branch_labels(cascade, key))
-            write_json(preprocessed / NOT_ANNOTATED, lacking)
+        preprocessed = cascade.preprocessed(key)
+        write_json(preprocessed / "splits_final.json", splits)
+        lacking = classes_not_annotated(cascade.not_annotated, branch_labels(cascade, key))
+        write_json(preprocessed / NOT_ANNOTATED, lacking)

@@ -57,3 +57,18 @@ def test_one_tier_writes_one_dataset_of_all_organs(source):
     assert set(cascade.datasets) <= {"anchor", "detection", "small_hard"}
     organs = [name for name, _ in branch_labels(cascade, "anchor")]
     assert organs == ["Brainstem", "Parotid_L", "Parotid_R"]
+
+
+def test_options_are_taken_up_again_and_said(stratified, capfd):
+    assert stratify.main(["-d", "42"]) == 0
+    assert "with options of the last run: -p hn42 --folds 2" in capfd.readouterr().out
+    assert Cascade.load(42).num_folds == 2
+    assert stratify.main(["-d", "42", "--one-tier"]) == 0
+    assert stratify.main(["-d", "42", "-p", "hn42"]) == 0
+    assert not Cascade.load(42).profile.tier("mid_level"), "one tier is remembered"
+    assert stratify.main(["-d", "42", "--no-one-tier"]) == 0
+    assert Cascade.load(42).profile.tier("mid_level")
+
+
+def test_a_profile_is_needed_the_first_time(refused, source):
+    assert "-p: expected a profile" in refused(stratify.main, "-d", 42, "--folds", 2)

@@ -335,3 +335,38 @@ def test_unknown_dataset_is_refused(raw):
     write_source(raw)
     with pytest.raises(MissingArtifactError, match="dataset 43"):
         stratify(43, HN42)
+
+
+def restratify(folds=2, profile=HN42, **more):
+    return stratify(42, profile, StratifyOptions(num_folds=folds, **more))
+
+
+def listing(folder):
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_same_options_again_change_nothing_and_others_do_not_touch_trained_models(raw):
+    write_source(raw)
+    cascade = restratify().cascade
+    model = cascade.model("anchor", "nnUNetPlans") / "fold_0"
+    model.mkdir(parents=True)
+    (model / "checkpoint_final.pth").write_text("x")
+    completed = raw / cascade.datasets["mid_level"] / "dataset.json"
+    completed.write_text(completed.read_text().replace('"guidance": []', '"guidance": ["Brainstem"]'))
+    before = listing(raw)
+    restratify()
+    assert listing(raw) == before, "what soars-channels completed stays so"
+    lists = raw.parent / "lists.json"
+    lists.write_text('{"a": ["Parotid_L"]}')
+    write_case(raw, "c", as_image(volume()))
+    for change in ({"profile": load_profile("miccai2015")}, {"not_annotated": lists}, {"profile": HN42.in_one_tier()}):
+        with pytest.raises(InputError, match=r"got .*; stale would be Dataset421_Neck_Anchor/SOARSAnchor.*--overwrite"):
+            restratify(**change)
+    record = Cascade.load(42)
+    assert record == cascade and (model / "checkpoint_final.pth").is_file()
+    assert {path: time for path, time in listing(raw).items() if path in before} == before
+    restratify(not_annotated=lists, overwrite=True)
+    assert not model.exists() and Cascade.load(42).not_annotated["a"] == ["Parotid_L"]
+    assert (model.parents[1] / "stale_1" / model.parent.name / "fold_0" / "checkpoint_final.pth").is_file()
+    restratify(profile=load_profile("miccai2015"))
+    assert Cascade.load(42).profile.name == "miccai2015", "nothing is trained any more"
