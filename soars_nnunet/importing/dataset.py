@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, replacing, write_json
+from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.importing.case import as_profile, read_case, write_case
 from soars_nnunet.importing.case_files import CaseFiles, find_cases
 from soars_nnunet.importing.checks import check_numbers, drawn_somewhere, unknown_structures
 from soars_nnunet.importing.dataset_folder import RECORDS, finish, new_folder
+from soars_nnunet.importing.earlier import EarlierImport, link
 from soars_nnunet.importing.findings import Finding, format_findings
 from soars_nnunet.importing.public_sets import PublicSet, Structure
 from soars_nnunet.importing.records import LABELS_ONLY, TEST, TRAINING, CaseRecord, Import
@@ -57,6 +58,7 @@ class _Job:
         without_ct: As the user wants it.
         folder: The new dataset.
         staging: Where it is built.
+        earlier: What earlier imports left in the dataset.
     """
 
     table: PublicSet
@@ -66,19 +68,44 @@ class _Job:
     without_ct: bool
     folder: Path
     staging: Path
+    earlier: EarlierImport
+
+    @property
+    def batch(self) -> str:
+        """Hash of the source's path."""
+        return _batch(self.source)
 
     def split(self, case: CaseFiles) -> str:
         """``Ts`` for a case of a test group, else ``Tr``."""
         return "Ts" if case.group in self.table.test_groups else "Tr"
 
-    def key(self, case: CaseFiles) -> str:
-        """Hash of all that a case is made from."""
+    def key(self, case: CaseFiles, hashes: Mapping[Path, str]) -> str:
+        """Hash of all that a case is made from, its files' hashes included."""
         root = self.source.resolve()
-        inputs = {os.path.relpath(path, root): file_hash(path) for path in case.paths()}
+        inputs = {os.path.relpath(path, root): digest for path, digest in hashes.items()}
         structures = [asdict(structure) for structure in self.structures]
         organs = [asdict(organ) for organ in self.organs.organs]
         sparse = asdict(self.table.sparse) if self.table.sparse else {}
         return json_hash([inputs, [structures, organs, sparse], self.split(case), self.without_ct, provenance()])
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a case is made from.
+
+    Attributes:
+        key: Hash of all of it.
+        inputs: Hash of its files' content.
+    """
+
+    key: str
+    inputs: str
+
+    @classmethod
+    def of(cls, job: _Job, case: CaseFiles) -> _Made:
+        """Hash the files of a case."""
+        hashes = {path: file_hash(path) for path in case.paths()}
+        return cls(job.key(case, hashes), json_hash(sorted(hashes.values())))
 
 
 def import_set(
@@ -89,7 +116,7 @@ def import_set(
     *,
     progress: Progress = silent,
 ) -> Import:
-    """Write a public set as a raw nnU-Net dataset.
+    """Write a public set as a raw nnU-Net dataset, or add its cases to what earlier imports of the set wrote.
 
     Args:
         table: The set, with the user's choices.
@@ -99,7 +126,8 @@ def import_set(
         progress: Receives one line per case.
 
     Raises:
-        InputError: If the folder is not the set's, the id is taken, or no case is usable.
+        InputError: If the folder is not the set's, the id is taken, cases that stay have other structures, or no case
+            is usable.
     """
     options = options or ImportOptions()
     source = source.absolute()
@@ -110,7 +138,12 @@ def import_set(
     findings += check_numbers(table, cases)
     findings += unknown_structures(table, chosen, cases)
     structures, absent = drawn_somewhere(chosen, cases)
-    findings += [Finding("absent_everywhere", structure.name) for structure in absent]
+    earlier = EarlierImport.read(folder)
+    if earlier.binds([case.name for case in cases], _batch(source)):
+        structures = earlier.structures(chosen, structures)
+    for structure in absent:
+        if structure not in structures:
+            findings.append(Finding("absent_everywhere", structure.name))
     if not structures:
         said = "; ".join(format_findings(findings))
         raise InputError(f"{source}: expected contours of {table.name}, found none; {said}")
@@ -122,10 +155,16 @@ def import_set(
         without_ct=options.without_ct,
         folder=folder,
         staging=folder.with_name(f".{folder.name}.partial"),
+        earlier=earlier,
     )
     done = _import_cases(job, cases, findings, progress)
     finish(table, done, job.staging)
     return done
+
+
+def _batch(source: Path) -> str:
+    """Hash of a source's path, by which the cases of one import are known."""
+    return json_hash(str(source.resolve()))
 
 
 def _organs(table: PublicSet, structures: Sequence[Structure], profile: str | None) -> Profile:
@@ -145,9 +184,10 @@ def _import_cases(job: _Job, cases: Sequence[CaseFiles], findings: list[Finding]
     for index, case in enumerate(cases, 1):
         told = f"[{index}/{len(cases)}] {case.name}"
         try:
-            key = job.key(case)
-            kept = _taken_over(job, case, key)
-            record = kept or _import_case(job, case, key)
+            made = _Made.of(job, case)
+            _require_no_other(job, case, made)
+            kept = _taken_over(job, case, made)
+            record = kept or _import_case(job, case, made)
         except InputError as error:
             refused[case.name] = str(error)
             findings.append(Finding("refused", str(error), case.name))
@@ -161,9 +201,25 @@ def _import_cases(job: _Job, cases: Sequence[CaseFiles], findings: list[Finding]
         first, reason = next(iter(refused.items()))
         raise InputError(f"{job.source}: none of {len(refused)} case(s) can be used, for example {first}: {reason}")
     labels = {organ.name: organ.label for organ in job.organs.organs}
+    for name in job.earlier.staying(records):
+        records[name] = job.earlier.carry_over(name, labels, job.staging)
+        findings.append(Finding("kept", "imported before", name))
     done = Import(job.folder, labels, records, findings, refused)
     done.findings.extend(_never_drawn(done))
     return done
+
+
+def _require_no_other(job: _Job, case: CaseFiles, made: _Made) -> None:
+    """Check that no other case of that name was imported before.
+
+    Raises:
+        InputError: If there is one.
+    """
+    if job.earlier.contradicts(case.name, made.inputs, job.batch):
+        raise InputError(
+            "a case of this name with other files was imported before from another folder, and stays; rename the case, "
+            "or import under another id"
+        )
 
 
 def _never_drawn(done: Import) -> list[Finding]:
@@ -178,7 +234,7 @@ def _never_drawn(done: Import) -> list[Finding]:
     return found
 
 
-def _import_case(job: _Job, case: CaseFiles, key: str) -> CaseRecord:
+def _import_case(job: _Job, case: CaseFiles, made: _Made) -> CaseRecord:
     """Write a case and its record into the staging folder.
 
     Raises:
@@ -192,27 +248,30 @@ def _import_case(job: _Job, case: CaseFiles, key: str) -> CaseRecord:
     else:
         kind = TEST if split == "Ts" else TRAINING
     record = CaseRecord(
-        key=key,
+        key=made.key,
         kind=kind,
         group=case.group,
         voxels=done.voxels,
         not_annotated=done.not_annotated,
         findings=tuple(done.findings),
         files={path: file_hash(job.staging / path) for path in written},
+        inputs=made.inputs,
+        batch=job.batch,
     )
     write_json(job.staging / RECORDS / f"{case.name}.json", record.to_dict())
     return record
 
 
-def _taken_over(job: _Job, case: CaseFiles, key: str) -> CaseRecord | None:
+def _taken_over(job: _Job, case: CaseFiles, made: _Made) -> CaseRecord | None:
     """Record of a case that is as it was, in the staging folder or in the dataset; None if it is to be written."""
-    record = _finished(job.staging, case.name, key)
+    record = _finished(job.staging, case.name, made.key)
     if record:
         return record
-    record = _finished(job.folder, case.name, key)
+    record = _finished(job.folder, case.name, made.key)
     if record:
         for path in record.files:
-            _link(job.folder / path, job.staging / path)
+            link(job.folder / path, job.staging / path)
+        record = replace(record, inputs=made.inputs, batch=job.batch)
         write_json(job.staging / RECORDS / f"{case.name}.json", record.to_dict())
     return record
 
@@ -233,11 +292,3 @@ def _finished(root: Path, case: str, key: str) -> CaseRecord | None:
         if not file.is_file() or file_hash(file) != digest:
             return None
     return CaseRecord.from_dict(data)
-
-
-def _link(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)

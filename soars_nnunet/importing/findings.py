@@ -8,6 +8,7 @@ from typing import Any
 
 KINDS = {
     "refused": "cases left out",
+    "kept": "cases of earlier imports, kept",
     "foreign": "files that the set does not know (not read)",
     "unknown": "structures that the set does not know (not written)",
     "absent_everywhere": "structures without a contour in any case (not written)",

@@ -29,6 +29,8 @@ class CaseRecord:
         not_annotated: Structures that nobody drew.
         findings: Everything odd.
         files: Hash by path below the dataset's folder.
+        inputs: Hash of the content of its files; empty in records of earlier versions.
+        batch: Hash of the path of the source that it came from; empty likewise.
     """
 
     key: str
@@ -38,6 +40,8 @@ class CaseRecord:
     not_annotated: list[str]
     findings: tuple[Finding, ...]
     files: dict[str, str]
+    inputs: str = ""
+    batch: str = ""
 
     def summary(self) -> str:
         """One line on the case."""
@@ -48,7 +52,7 @@ class CaseRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; ``CaseRecord.from_dict`` reads it back."""
-        return {
+        data: dict[str, Any] = {
             "key": self.key,
             "kind": self.kind,
             "group": self.group,
@@ -57,6 +61,9 @@ class CaseRecord:
             "findings": [finding.to_dict() for finding in self.findings],
             "files": self.files,
         }
+        if self.inputs:
+            data.update(inputs=self.inputs, batch=self.batch)
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CaseRecord:
@@ -69,6 +76,8 @@ class CaseRecord:
             not_annotated=data["undrawn"],
             findings=tuple(Finding(**finding) for finding in data["findings"]),
             files=data["files"],
+            inputs=data.get("inputs", ""),
+            batch=data.get("batch", ""),
         )
 
 
