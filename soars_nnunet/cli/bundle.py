@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_folds, add_plans
 from soars_nnunet.cli.spelling import usage_of
@@ -253,4 +254,4 @@ _TABLE = (
 ACTIONS = {action.name: action for action in _TABLE}
 """All actions by name, in the order of use."""
 
-main = make_main("bundle", add_arguments, run)
+main = make_main("bundle", add_arguments, run, guard=guards.bundle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from soars_nnunet.cascade.record import DEFAULT_PLANS, Cascade
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_device, add_plans, add_tiling, to_device, to_tiling
 
@@ -46,4 +47,4 @@ def run(arguments: argparse.Namespace) -> None:
     say(f"{kind} output complete: {', '.join(done)}; next: soars-plan -d {arguments.dataset}{variant}")
 
 
-main = make_main("channels", add_arguments, run)
+main = make_main("channels", add_arguments, run, guard=guards.source_dataset)

@@ -7,20 +7,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cli.commands import COMMANDS, Command
+from soars_nnunet.cli.interruption import Stop, stoppable
 from soars_nnunet.cli.spelling import usage_of
 
 AddArguments = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], None]
+Guard = Callable[[argparse.Namespace], AbstractContextManager[None]]
 Main = Callable[[Sequence[str] | None], int]
 
 BAD_INPUT = 2
 """Exit code for input that is refused; argparse uses the same."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
 
 CLOSED_PIPE = 141
 """Exit code where the reader of the output has gone: 128 and the number of SIGPIPE."""
@@ -54,37 +54,52 @@ def make_parser(command: Command, add_arguments: AddArguments) -> argparse.Argum
     return parser
 
 
-def make_main(name: str, add_arguments: AddArguments, run: Run) -> Main:
+def make_main(name: str, add_arguments: AddArguments, run: Run, guard: Guard | None = None) -> Main:
     """Build the function that a console script calls.
 
     Args:
         name: Name of the command in ``COMMANDS``.
         add_arguments: Adds the command's options to a parser.
         run: Does the work. Its ``ValueError`` or ``OSError`` becomes one line on stderr.
+        guard: Makes the context that the work is done in, such as a lock of ``cli.guards``; None for none.
 
     Returns:
-        Function of the arguments (None for those of the process) that returns the exit code: 0,
-        ``BAD_INPUT`` or ``INTERRUPTED``. Bad options leave through argparse, with exit code 2 as well.
+        Function of the arguments (None for those of the process) that returns the exit code: 0, ``BAD_INPUT``, or 128
+        and the number of the signal that ended it. Bad options leave through argparse, with exit code 2 as well.
     """
     command = COMMANDS[name]
 
     def main(argv: Sequence[str] | None = None) -> int:
         arguments = make_parser(command, add_arguments).parse_args(argv)
-        _set_up_process()
-        try:
-            run(arguments)
-        except ReaderGoneError:
-            return _quiet_end()
-        except (ValueError, OSError) as error:
-            print(f"error: {_one_line(error)}", file=sys.stderr)
-            return BAD_INPUT
-        except KeyboardInterrupt:
-            print("interrupted; finished files are kept", file=sys.stderr)
-            return INTERRUPTED
+        with stoppable() as stop:
+            try:
+                _set_up_process()
+                with nullcontext() if guard is None else guard(arguments):
+                    run(arguments)
+            except KeyboardInterrupt:
+                return stop.end()
+            except Exception as error:
+                return _exit_code(error, stop)
         return 0
 
     main.__name__ = command.program
     return main
+
+
+def _exit_code(error: Exception, stop: Stop) -> int:
+    """Say what went wrong in one line; returns the exit code.
+
+    Raises:
+        Exception: The error itself, if it is none of what a command says in one line.
+    """
+    if stop.number is not None:
+        return stop.end()  # what a library makes of an interruption
+    if isinstance(error, ReaderGoneError):
+        return _quiet_end()
+    if not isinstance(error, (ValueError, OSError)):
+        raise error
+    print(f"error: {_one_line(error)}", file=sys.stderr)
+    return BAD_INPUT
 
 
 def _set_up_process() -> None:

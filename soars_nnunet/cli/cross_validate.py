@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import (
     add_dataset,
@@ -64,4 +65,4 @@ def run(arguments: argparse.Namespace) -> None:
         say(line)
 
 
-main = make_main("cross-validate", add_arguments, run)
+main = make_main("cross-validate", add_arguments, run, guard=guards.cross_validated_folds)

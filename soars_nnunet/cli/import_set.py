@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.importing.public_sets import available_sets, read_table
 
@@ -68,4 +69,4 @@ def run(arguments: argparse.Namespace) -> None:
     done.require_all()
 
 
-main = make_main("import", add_arguments, run)
+main = make_main("import", add_arguments, run, guard=guards.new_dataset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import AXES
 from soars_nnunet.errors import InputError
@@ -56,4 +57,4 @@ def run(arguments: argparse.Namespace) -> None:
     say(f"wrote {folder}; next: soars-stratify -d {arguments.dataset} -p hn42")
 
 
-main = make_main("phantom", add_arguments, run)
+main = make_main("phantom", add_arguments, run, guard=guards.new_dataset)

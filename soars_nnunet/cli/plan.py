@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_plans, add_spacing
 from soars_nnunet.errors import InputError
@@ -132,4 +133,4 @@ def _plan_fine_tuning(cascade: Cascade, arguments: argparse.Namespace) -> None:
     )
 
 
-main = make_main("plan", add_arguments, run)
+main = make_main("plan", add_arguments, run, guard=guards.source_dataset)

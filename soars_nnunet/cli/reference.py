@@ -22,7 +22,7 @@ version.
 |---|---|
 | 0 | done |
 | 2 | input or options were refused; one line on stderr says what was expected, what was found and what to do |
-| 130 | interrupted with Ctrl-C; finished files are kept |
+| 129, 130, 143 | ended by a closed terminal, Ctrl-C or `kill`; finished files are kept, temporary ones are not |
 | 141 | nobody reads the output any more, as after `\\| head`; finished files are kept |
 
 | command | does |

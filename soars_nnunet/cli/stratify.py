@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.paper import stated
@@ -136,4 +137,4 @@ def _with_suggestion(name: str, profile: Profile) -> str:
     return f"{name} (did you mean {suggested}?)" if suggested else name
 
 
-main = make_main("stratify", add_arguments, run)
+main = make_main("stratify", add_arguments, run, guard=guards.source_dataset)
