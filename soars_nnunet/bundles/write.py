@@ -154,7 +154,7 @@ def rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _without_folders(manifest: Manifest) -> Manifest:
-    branches = {key: replace(branch, model="") for key, branch in manifest.branches.items()}
+    branches = {key: replace(branch, model="", weights={}) for key, branch in manifest.branches.items()}
     return replace(manifest, branches=branches)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,13 +12,18 @@ from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
+from soars_nnunet.cascade.lock import holding
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, MANIFEST, TARGET_FACTS, Cascade
-from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
+from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
 from soars_nnunet.cascade.target_facts import TargetFacts, read_target_facts
+from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import Profile
 from soars_nnunet.settings.bundle_start import BundleStart
+
+MANIFEST_SECONDS = 60
+"""How long to wait for another run that writes a manifest, which takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class ManifestBranch:
         classes: Names of its foreground classes, in label order.
         training_patients: By fold, hashes of the patients that it trains on.
         started_from: The bundle that its first weights are of; None for new weights.
+        weights: SHA-256 of the final checkpoint by fold, as its training wrote it, where that is known.
     """
 
     model: str
@@ -63,6 +70,7 @@ class ManifestBranch:
     classes: tuple[str, ...]
     training_patients: tuple[tuple[str, ...], ...]
     started_from: StartedFrom | None = None
+    weights: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ManifestBranch:
@@ -79,13 +87,17 @@ class ManifestBranch:
             classes=tuple(data["classes"]),
             training_patients=tuple(tuple(patients) for patients in data["training_patients"]),
             started_from=StartedFrom.from_dict(started_from) if started_from else None,
+            weights={int(fold): sha256 for fold, sha256 in data.get("weights", {}).items()},
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it is stored: ``started_from`` only where there is one."""
+        """As it is stored: ``started_from`` and ``weights`` only where there are some."""
         data = asdict(self)
+        del data["weights"]
         if self.started_from is None:
             del data["started_from"]
+        if self.weights:
+            data["weights"] = {str(fold): sha256 for fold, sha256 in sorted(self.weights.items())}
         return data
 
 
@@ -218,18 +230,74 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
     if "detection" in cascade.datasets:
         plans = cascade.plans_of("detection", detected_by or plans_name)
         targets = read_target_facts(cascade.channels("detection", plans) / TARGET_FACTS)
-    manifest = Manifest(
-        source=cascade.source,
-        plans=plans_name,
-        profile=cascade.profile,
-        patient_pattern=cascade.patient_pattern,
-        branches=branches,
-        targets=targets,
-        provenance=provenance(),
-    )
     path = cascade.manifest(plans_name)
-    manifest.write(path)
+    with manifest_lock(path):
+        branches = _with_recorded_weights(branches, path)
+        manifest = Manifest(
+            source=cascade.source,
+            plans=plans_name,
+            profile=cascade.profile,
+            patient_pattern=cascade.patient_pattern,
+            branches=branches,
+            targets=targets,
+            provenance=provenance(),
+        )
+        manifest.write(path)
     return path
+
+
+def manifest_lock(path: Path) -> AbstractContextManager[None]:
+    """Context in which no other run writes a manifest, or records in it."""
+    return holding(path.with_name(f".{path.name}.lock"), str(path), wait_seconds=MANIFEST_SECONDS)
+
+
+def _with_recorded_weights(branches: dict[str, ManifestBranch], path: Path) -> dict[str, ManifestBranch]:
+    """Branches with the hashes that the present manifest has of the same models; new ones where it has none.
+
+    So weights that were damaged meanwhile do not become those that are expected.
+    """
+    try:
+        present = Manifest.load(path).branches
+    except ValueError:  # none yet, or a damaged one, which is written anew
+        present = {}
+    described = {}
+    for key, branch in branches.items():
+        old = present.get(key)
+        recorded = dict(old.weights) if old is not None and old.model == branch.model else {}
+        model = path.parent / branch.model
+        for fold in trained_folds(model):
+            if fold not in recorded:
+                recorded[fold] = file_hash(model / f"fold_{fold}" / CHECKPOINT)
+        described[key] = replace(branch, weights=recorded)
+    return described
+
+
+def record_weights(model: Path, fold: int) -> list[Path]:
+    """Record the final checkpoint that a training has written, in every manifest that names its model folder.
+
+    Args:
+        model: nnU-Net's folder of the trained branch.
+        fold: Which was trained.
+
+    Returns:
+        The manifests; none where soars-plan wrote none, as for stock plans.
+    """
+    sha256 = file_hash(model / f"fold_{fold}" / CHECKPOINT)
+    changed = []
+    for path in all_manifests(model.parent.parent):
+        with manifest_lock(path):
+            try:
+                manifest = Manifest.load(path)
+            except ValueError:
+                continue  # of another form, which prediction refuses
+            branches = dict(manifest.branches)
+            for key, branch in manifest.branches.items():
+                if (path.parent / branch.model).resolve() == model.resolve():
+                    branches[key] = replace(branch, weights={**branch.weights, fold: sha256})
+            if branches != manifest.branches:
+                replace(manifest, branches=branches).write(path)
+                changed.append(path)
+    return changed
 
 
 def _describe_branch(cascade: Cascade, branch: str, plans: str) -> ManifestBranch:

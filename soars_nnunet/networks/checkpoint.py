@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +27,63 @@ CHECKPOINT_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = 
 ]
 """What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
 
+UNREADABLE = (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
+"""What a damaged file raises."""
+
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """An nnU-Net checkpoint on the CPU, with ``network_weights`` and what nnU-Net stores beside them.
 
     Raises:
-        MissingArtifactError: If the file is absent, unreadable or something else.
+        MissingArtifactError: If the file is absent, unreadable, damaged in any bit of its content, or something else.
     """
     try:
+        _require_checksums(path)
         with torch.serialization.safe_globals(CHECKPOINT_GLOBALS):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["network_weights"]
-    except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         reason = (str(error).splitlines() or ["empty"])[0]
         raise MissingArtifactError(
-            f"{path}: expected an nnU-Net checkpoint, got an unreadable file ({reason}); "
+            f"{path}: expected an nnU-Net checkpoint, got an unreadable or damaged file ({reason}); "
             "copy it again or retrain the fold"
         ) from error
     return checkpoint
+
+
+def _require_checksums(path: Path) -> None:
+    """Compare the checksums that PyTorch writes for every part of a file, and does not read.
+
+    Raises:
+        RuntimeError: If a part has another one; zipfile's own errors where the file is no whole zip.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # of the older format, or damaged: PyTorch says so
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise RuntimeError(f"checksum of {damaged}")
+
+
+def require_sound(weights: Mapping[str, torch.Tensor], where: str) -> None:
+    """Check that weights are numbers that a network can have learnt.
+
+    Args:
+        weights: By name, as in a state dict.
+        where: Of them, for messages.
+
+    Raises:
+        MissingArtifactError: If one is NaN or infinite, a variance negative, or if the output is the same for all CTs.
+    """
+    advice = "the training has diverged or the file is damaged; copy it again or retrain the fold"
+    for name, tensor in weights.items():
+        if not tensor.is_floating_point():
+            continue
+        if not bool(torch.isfinite(tensor).all()):
+            raise MissingArtifactError(f"{where}: expected finite weights, got NaN or infinity in {name}; {advice}")
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise MissingArtifactError(f"{where}: expected variances of 0 or more, got others in {name}; {advice}")
+    kernels = [tensor for tensor in weights.values() if tensor.ndim > 1]
+    scores = [tensor for name, tensor in weights.items() if "score_convs" in name and tensor.ndim > 1]
+    if not any(bool(tensor.any()) for tensor in scores or kernels):
+        raise MissingArtifactError(f"{where}: expected weights, got zeros alone, by which every CT is alike; {advice}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from soars_nnunet.cascade.record import CHECKPOINT, POSTPROCESSING
 from soars_nnunet.cascade.storage import file_hash, read_json
 from soars_nnunet.cascade.stored_model import StoredCascade, StoredModel
 from soars_nnunet.cascade.trained import trained_folds
+from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.checkpoint import load_checkpoint
 
 
@@ -22,10 +23,13 @@ class ModelFolder(StoredModel):
 
     Args:
         folder: With ``plans.json``, ``dataset.json`` and ``fold_*``.
+        recorded: By fold, SHA-256 of the checkpoint that its training wrote, as far as that is known.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recorded: Mapping[int, str] | None = None) -> None:
         self.folder = folder
+        self.recorded = recorded or {}
+        self._hashes: dict[tuple[int, ...], str] = {}
 
     @property
     def name(self) -> str:
@@ -54,11 +58,60 @@ class ModelFolder(StoredModel):
 
     def fingerprint(self, folds: Sequence[int]) -> list[str]:
         """Hashes of the folds' checkpoints."""
-        return [file_hash(self._checkpoint(fold)) for fold in folds]
+        return [self._hash(fold) for fold in folds]
+
+    def _hash(self, fold: int) -> str:
+        """Of a fold's checkpoint; read again where the file is another one by now."""
+        path = self._checkpoint(fold)
+        stat = path.stat()
+        key = (fold, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        if key not in self._hashes:
+            self._hashes[key] = file_hash(path)
+        return self._hashes[key]
 
     def weights(self, fold: int) -> dict[str, torch.Tensor]:
-        """Weights out of a fold's checkpoint; no code in it is run."""
-        return load_checkpoint(self._checkpoint(fold))["network_weights"]
+        """Weights out of a fold's checkpoint; no code in it is run.
+
+        Raises:
+            MissingArtifactError: If the file is damaged, is not the one that the training of this fold wrote, or is of
+                a network with other labels than ``dataset.json`` has.
+        """
+        path = self._checkpoint(fold)
+        checkpoint = load_checkpoint(path)
+        self._require_recorded(fold)
+        made = checkpoint.get("init_args")
+        if isinstance(made, dict):
+            self._require_own(made, fold)
+        return checkpoint["network_weights"]
+
+    def _require_recorded(self, fold: int) -> None:
+        expected = self.recorded.get(fold)
+        if expected is None:
+            return
+        path = self._checkpoint(fold)
+        found = self._hash(fold)
+        if found != expected:
+            raise MissingArtifactError(
+                f"{path}: expected the weights that its training wrote (SHA-256 {expected[:16]}...), got others "
+                f"({found[:16]}...); copy it again or retrain the fold; if you put it there on purpose, delete its "
+                "line under 'weights' in the cascade's manifest.json"
+            )
+
+    def _require_own(self, made: dict[str, Any], fold: int) -> None:
+        """Check whose weights a checkpoint holds by what nnU-Net wrote beside them."""
+        path = self._checkpoint(fold)
+        if made.get("fold", fold) not in (fold, str(fold)):
+            raise MissingArtifactError(
+                f"{path}: expected the weights of fold {fold}, got those of fold {made['fold']}; copy the fold's own "
+                "checkpoint again or retrain the fold"
+            )
+        described = made.get("dataset_json")
+        labels = described.get("labels") if isinstance(described, dict) else None
+        if labels is not None and labels != self.dataset_json.get("labels"):
+            raise MissingArtifactError(
+                f"{path}: expected a network with the labels of {self.folder / 'dataset.json'}, got another network's "
+                "weights; restore the one or the other, or retrain the fold"
+            )
 
     @property
     def without_folds(self) -> str:
@@ -90,8 +143,9 @@ class TrainedCascade(StoredCascade):
 
     def branch(self, key: str) -> ModelFolder:
         """Model folder of a branch."""
-        folder = self.path.parent / self.manifest.branches[key].model
-        return ModelFolder(folder.resolve())
+        described = self.manifest.branches[key]
+        folder = self.path.parent / described.model
+        return ModelFolder(folder.resolve(), described.weights)
 
     def postprocessing(self) -> dict[str, Any] | None:
         """The decision that lies beside the manifest."""

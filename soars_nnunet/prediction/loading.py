@@ -6,6 +6,7 @@ import torch
 
 from soars_nnunet.cascade.stored_model import StoredModel
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.networks.checkpoint import require_sound
 from soars_nnunet.networks.phnn import PHNN
 
 
@@ -22,7 +23,7 @@ def load_weights(stored: StoredModel, fold: int, network: PHNN, device: torch.de
         The network.
 
     Raises:
-        MissingArtifactError: If the weights cannot be read, or are of another network.
+        MissingArtifactError: If the weights cannot be read, are of another network, or no numbers that it can learn.
     """
     weights = stored.weights(fold)
     if _shapes(weights) != _shapes(network.state_dict()):
@@ -30,6 +31,7 @@ def load_weights(stored: StoredModel, fold: int, network: PHNN, device: torch.de
             f"{stored.where}/fold_{fold}: expected weights of the network in plans.json, got another network's; "
             "restore the plans.json that the fold was trained with, or retrain the fold"
         )
+    require_sound(weights, f"{stored.where}/fold_{fold}")
     network.load_state_dict(weights)
     network.eval()
     network.fold_batch_norm()

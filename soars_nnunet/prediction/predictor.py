@@ -27,7 +27,7 @@ from soars_nnunet.prediction.review import review, with_volume_flags
 from soars_nnunet.prediction.run_branches import run_branches
 from soars_nnunet.prediction.stitching import Stitched, stitch
 from soars_nnunet.prediction.timing import timed
-from soars_nnunet.prediction.trained_models import choose_organs, load_models
+from soars_nnunet.prediction.trained_models import choose_organs, lacking_folds, load_models
 
 
 class CascadePredictor:
@@ -50,6 +50,7 @@ class CascadePredictor:
         organs: Names of the organs that are predicted.
         models: The networks by branch.
         largest_part: Names of those organs of which only the largest part is kept.
+        notes: What the user should know of the models, a sentence each.
 
     Raises:
         InputError: If the cascade has no such organ.
@@ -69,7 +70,7 @@ class CascadePredictor:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
             decided = decided_for(stored.postprocessing(), fingerprints)
         self.largest_part = [name for name in decided.largest_part if name in self.organs]
-        self._notes = decided.warnings
+        self.notes = [*lacking_folds(stored, self.models, options), *decided.warnings]
 
     @property
     def labels(self) -> dict[str, int]:
@@ -183,5 +184,5 @@ class CascadePredictor:
         for key, model in self.models.items():
             if hashed in self.manifest.trained_on(key, model.folds):
                 known = f"{name} has the name of a training patient: the models may have trained on this patient"
-                return [known, *self._notes]
-        return list(self._notes)
+                return [known, *self.notes]
+        return list(self.notes)

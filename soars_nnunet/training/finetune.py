@@ -34,6 +34,7 @@ from soars_nnunet.networks.checkpoint import load_checkpoint
 from soars_nnunet.training.base import COUNTS, SOARSTrainer, make_optimizer
 from soars_nnunet.training.cascade_loss import CascadeLoss, branch_losses
 from soars_nnunet.training.detection import CoordinateDataset, LocatedPatch, split_coordinates
+from soars_nnunet.training.final_weights import record_final
 from soars_nnunet.training.not_annotated import ByCase, load_not_annotated, not_annotated_mask
 from soars_nnunet.training.voi_crops import CropGeometry, CropInPatch, cut_window, random_window
 
@@ -326,6 +327,7 @@ class SOARSFineTuneTrainer(SOARSTrainer):
         checkpoint["init_args"] = {**checkpoint["init_args"], "plans": plans}
         with replacing(target / f"fold_{self.fold}" / CHECKPOINT) as temporary:
             torch.save(checkpoint, temporary)
+        record_final(target, self.fold, self.print_to_log_file)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """The cascade is validated as a whole, by the command that predicts with it."""

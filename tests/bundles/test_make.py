@@ -16,6 +16,7 @@ from soars_nnunet.bundles.make import make_bundle
 from soars_nnunet.bundles.open import open_bundle
 from soars_nnunet.bundles.read_facts import EPOCH_VARIABLE, MakeOptions
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.manifest import record_weights
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.networks.checkpoint import load_checkpoint
@@ -38,11 +39,12 @@ def made(untrained_cascade, tmp_path_factory):
 
 
 def change_weights(cascade, change, branch="mid_level", fold=1):
-    """Change a checkpoint and write it back."""
+    """Change a checkpoint and write it back, as a training would."""
     path = cascade.model(branch, DEFAULT_PLANS) / f"fold_{fold}" / "checkpoint_final.pth"
     checkpoint = load_checkpoint(path)
     change(checkpoint)
     torch.save(checkpoint, path)
+    record_weights(path.parents[1], fold)
 
 
 def contents(path):

@@ -97,3 +97,12 @@ def gaussian(shape, center, spacing_mm, sigma_mm=8.0):
     offsets = [(np.arange(n) - c) * mm for n, c, mm in zip(shape, center, spacing_mm, strict=True)]
     squared = sum(o.reshape([-1 if i == axis else 1 for i in range(3)]) ** 2 for axis, o in enumerate(offsets))
     return np.exp(-squared / 2 / sigma_mm**2)
+
+
+def train_again(checkpoint):
+    """Give a checkpoint other weights, as another training of the same fold does."""
+    data = torch.load(checkpoint, weights_only=False)
+    for value in data["network_weights"].values():
+        if value.ndim > 1:
+            value.mul_(1.05)
+    torch.save(data, checkpoint)

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 from conftest import OPTIONS
-from guidance.sources import check_crops, ignore, source_files, true_heatmaps, xyz
+from guidance.sources import check_crops, ignore, source_files, train_again, true_heatmaps, xyz
 
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, NOT_ANNOTATED, TARGET_FACTS
 from soars_nnunet.cascade.storage import read_json, write_json
@@ -56,7 +56,7 @@ def test_crops_of_another_detection_are_refused(cascade_copy):
     preprocessed = cascade_copy.data("detection", DEFAULT_PLANS)
     shutil.copytree(preprocessed, preprocessed.with_name(preprocessed.name.replace(DEFAULT_PLANS, "Other")))
     folder = cascade_copy.model("detection", "Other")
-    (folder / "fold_1" / CHECKPOINT).write_bytes((folder / "fold_0" / CHECKPOINT).read_bytes())
+    train_again(folder / "fold_1" / CHECKPOINT)
     make_channels(cascade_copy, "Other", CPU)
     with pytest.raises(MissingArtifactError, match="made by another detection than that of nnUNetPlans") as error:
         plan(cascade_copy, OPTIONS, ["small_hard"])

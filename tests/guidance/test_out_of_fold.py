@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from guidance.sources import source_files
+from guidance.sources import source_files, train_again
 
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS
 from soars_nnunet.cascade.stored_cases import read_channels
@@ -60,7 +60,7 @@ def test_rerun_keeps_finished_cases_and_mends_truncated_ones(cascade_copy):
 
 def test_new_weights_make_new_channels(cascade_copy):
     folder = cascade_copy.model("anchor", DEFAULT_PLANS)
-    (folder / "fold_1" / CHECKPOINT).write_bytes((folder / "fold_0" / CHECKPOINT).read_bytes())
+    train_again(folder / "fold_1" / CHECKPOINT)
     lines = []
     write_guidance(cascade_copy, "anchor", DEFAULT_PLANS, CPU, progress=lines.append)
     assert not [line for line in lines if "kept" in line]
