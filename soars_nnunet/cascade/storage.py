@@ -75,13 +75,20 @@ def replacing(path: Path, check: Callable[[Path], None] | None = None) -> Iterat
 @contextmanager
 def new_staging(folder: Path) -> Iterator[Path]:
     """Context that yields an empty folder beside ``folder`` to fill and ``publish``; nothing stays on failure."""
+    remove_leftovers(folder)
     staging = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a run that was killed while it staged or published a folder has left beside it."""
+    shutil.rmtree(folder.with_name(f".{folder.name}.partial"), ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder.with_name(f".{folder.name}.old"), ignore_errors=True)
 
 
 def publish(staging: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from soars_nnunet.cascade.ct_hash import ct_hash
 from soars_nnunet.cascade.storage import file_hash
 from soars_nnunet.errors import InputError
 from soars_nnunet.html_report.prediction_report import PredictionReport
@@ -28,10 +29,10 @@ def doubts(report: PredictionReport, labels: Path, ct: Path) -> list[str]:
         found.append(
             f"The report holds no hash of its CT, so nothing shows that {ct.name} is the one that was segmented."
         )
-    elif file_hash(ct) != report.ct_sha256:
+    elif report.ct_sha256 not in (ct_hash(ct), file_hash(ct)):  # older ones hash a detached header alone
         raise InputError(
             f"-i {ct}: expected the CT that {labels.name} was made from, SHA-256 {report.ct_sha256[:SHOWN_DIGITS]}..., "
-            f"got another file, {file_hash(ct)[:SHOWN_DIGITS]}..., perhaps another patient's; give the CT that was "
+            f"got another file, {ct_hash(ct)[:SHOWN_DIGITS]}..., perhaps another patient's; give the CT that was "
             "segmented"
         )
     if report.labels_sha256 is not None and file_hash(labels) != report.labels_sha256:

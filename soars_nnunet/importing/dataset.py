@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from soars_nnunet.cascade.ct_hash import ct_hash
 from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.importing.case import as_profile, read_case, write_case
@@ -104,7 +105,7 @@ class _Made:
     @classmethod
     def of(cls, job: _Job, case: CaseFiles) -> _Made:
         """Hash the files of a case."""
-        hashes = {path: file_hash(path) for path in case.paths()}
+        hashes = {path: ct_hash(path) for path in case.paths()}
         return cls(job.key(case, hashes), json_hash(sorted(hashes.values())))
 
 

@@ -11,14 +11,27 @@ import numpy as np
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
+from soars_nnunet.cascade.ct_hash import ct_hash, has_voxels_elsewhere
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile, low_pass_ratio_of
 from soars_nnunet.cascade.record import PREPROCESSING_RECORD, Cascade
-from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, replacing, write_json
+from soars_nnunet.cascade.storage import (
+    file_hash,
+    json_hash,
+    new_staging,
+    publish,
+    read_json,
+    remove_leftovers,
+    replacing,
+    write_json,
+)
 from soars_nnunet.cascade.stored_cases import load_preprocessed, preprocessing_record, read_channels
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.geometry.low_pass import low_pass_sigmas
 from soars_nnunet.planning.case_geometry import read_geometry
 from soars_nnunet.planning.low_pass import LowPassPreprocessor
+
+CONTENTS = "contents"
+"""In the record: SHA-256 of every preprocessed file, by name."""
 
 
 class GuidedPreprocessor(LowPassPreprocessor):
@@ -79,11 +92,12 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
     """
     folder = cascade.preprocessed(branch)
     data = cascade.data(branch, plans_name)
+    remove_leftovers(data)
     dataset_json = read_json(folder / "dataset.json")
     # read again: nnU-Net's function changes what it is given
     cases = get_filenames_of_train_images_and_targets(str(cascade.raw(branch)), read_json(folder / "dataset.json"))
     record = _record(cascade.plans(branch, plans_name), dataset_json, channels, cases)
-    if _made_from(data, record) and _complete(data, cases):
+    if _made_from(data, record, cases):
         return "preprocessed already, verified"
     twin = _find_twin(data, record, cases)
     if twin:
@@ -98,14 +112,18 @@ def preprocess(cascade: Cascade, branch: str, plans_name: str, channels: Path | 
         preprocessor = GuidedPreprocessor(channels, dataset_json["file_ending"])
     preprocessor.run(cascade.datasets[branch], CONFIGURATION, plans_name, num_processes)
     _copy_truth(folder / "gt_segmentations", cases, dataset_json["file_ending"])
-    write_json(record_path, record)
+    if not _complete(data, cases):
+        raise OSError(
+            f"{data}: expected to read back what was written, got cut files; is the disk full? Free space, rerun"
+        )
+    write_json(record_path, {**record, CONTENTS: _hashes(data)})
     return "preprocessed"
 
 
 def _find_twin(data: Path, record: dict[str, Any], cases: dict) -> Path | None:
     """Folder of other plans whose preprocessed cases are the very same; None if there is none."""
     for folder in sorted(data.parent.glob(f"*_{CONFIGURATION}")):
-        if folder != data and _made_from(folder, record) and _complete(folder, cases):
+        if folder != data and _made_from(folder, record, cases):
             return folder
     return None
 
@@ -151,9 +169,23 @@ def _any_low_pass(spacing_mm: list[float], ratio: float | None, cases: dict) -> 
     return False
 
 
-def _made_from(data: Path, record: dict[str, Any]) -> bool:
+def _made_from(data: Path, record: dict[str, Any], cases: dict) -> bool:
+    """Whether a folder was made from this, and its files are those that were written then."""
     path = data / PREPROCESSING_RECORD
-    return path.is_file() and read_json(path) == record
+    if not path.is_file():
+        return False
+    found = dict(read_json(path))
+    written = found.pop(CONTENTS, None)
+    if found != record:
+        return False
+    if written is None:  # of an older version
+        return _complete(data, cases)
+    return set(cases) <= {Path(name).stem for name in written} and _hashes(data) == written
+
+
+def _hashes(data: Path) -> dict[str, str]:
+    """SHA-256 of the preprocessed files by name; the record itself lies deeper."""
+    return {path.name: file_hash(path) for path in sorted(data.iterdir()) if path.is_file()}
 
 
 def _link(source: str, target: str) -> None:
@@ -165,8 +197,12 @@ def _link(source: str, target: str) -> None:
 
 
 def _stamp(path: str) -> list[str | int]:
+    """Name, size and time of a file; of a header whose voxels lie in another file, a hash of both."""
     stat = Path(path).stat()
-    return [path, stat.st_size, stat.st_mtime_ns]
+    stamp: list[str | int] = [path, stat.st_size, stat.st_mtime_ns]
+    if has_voxels_elsewhere(Path(path)):
+        stamp.append(ct_hash(Path(path)))
+    return stamp
 
 
 def _complete(folder: Path, cases: dict) -> bool:

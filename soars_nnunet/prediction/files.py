@@ -19,6 +19,7 @@ from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
 from soars_nnunet.prediction.output_folder import ENDINGS, claim, require_folder_of_predictions
 from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.stale import note_stale
 from soars_nnunet.prediction.succession import Job, Succession
 from soars_nnunet.progress import Progress, silent
 
@@ -60,7 +61,8 @@ def predict_files(
     if not cases:
         progress(f"part {options.part_id} of {options.num_parts}: no case")
         return []
-    lone = _read_lone(cases[0], options.memory_limit_gib) if len(cases) == 1 else None
+    jobs = _jobs(cases, output)
+    lone = _read_lone(jobs[0], options.memory_limit_gib) if len(jobs) == 1 else None
     predictor = CascadePredictor(manifest, options)
     memory = _plan_memory(predictor, cases, lone)
     progress(f"{len(cases)} CT(s); {memory.describe()}")
@@ -73,7 +75,6 @@ def predict_files(
         progress=progress,
         lone=lone,
     )
-    jobs = _jobs(cases, output)
     succession.run(jobs)
     failed = succession.failed
     if failed:
@@ -122,13 +123,15 @@ def _labels_file(case: str, ct: Path, output: Path) -> Path:
     return output / f"{case}{ENDINGS[0]}"
 
 
-def _read_lone(only: Case, limit_gib: float | None) -> sitk.Image:
+def _read_lone(only: Job, limit_gib: float | None) -> sitk.Image:
     """The only CT, checked: if it is bad, that is said before models are loaded."""
-    case, path = only
-    header = read_header(path)
-    if header:
-        require_memory(2 * header.bytes, limit_gib, case)
-    return check_ct(read_ct(path), case)
+    header = read_header(only.ct)
+    try:
+        if header:
+            require_memory(2 * header.bytes, limit_gib, only.case)
+        return check_ct(read_ct(only.ct), only.case)
+    except InputError as error:
+        raise InputError(f"{error}{note_stale(only.ct, only.labels, only.report)}") from error
 
 
 def _plan_memory(predictor: CascadePredictor, cases: Sequence[Case], lone: sitk.Image | None) -> MemoryPlan:

@@ -9,6 +9,7 @@ from soars_nnunet.cascade.record import INFERENCE_REVISION
 from soars_nnunet.cascade.storage import file_hash, read_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.stale import STALE
 
 
 def dependencies(predictor: CascadePredictor) -> dict[str, Any]:
@@ -39,7 +40,9 @@ def is_finished(labels: Path, report: Path, key: dict[str, Any]) -> bool:
     if not labels.is_file() or not report.is_file():
         return False
     try:
-        recorded = read_json(report).get("sha256", {})
+        data = read_json(report)
     except MissingArtifactError:
         return False
-    return recorded == {**key, "output": file_hash(labels)}
+    if not isinstance(data, dict) or STALE in data:
+        return False
+    return data.get("sha256") == {**key, "output": file_hash(labels)}

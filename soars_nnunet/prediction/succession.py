@@ -13,7 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 import SimpleITK as sitk
 
+from soars_nnunet.cascade.ct_hash import ct_hash
 from soars_nnunet.cascade.image_file import write_image
+from soars_nnunet.cascade.lock import BusyError, Lock, holder, take
 from soars_nnunet.cascade.storage import file_hash, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
@@ -25,11 +27,15 @@ from soars_nnunet.prediction.memory_limits import available_bytes
 from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
 from soars_nnunet.prediction.output_folder import replaced_hash, require_own
 from soars_nnunet.prediction.predictor import CascadePredictor
+from soars_nnunet.prediction.stale import note_stale
 from soars_nnunet.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 Done = TypeVar("Done")
+
+FOREVER = float("inf")
+"""Seconds to wait for another run, which ends some time; its lock ends with it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Job:
     ct: Path
     labels: Path
     report: Path
+
+    @property
+    def lock(self) -> Path:
+        """File of the lock that a run holds while it predicts the case."""
+        return self.labels.with_name(f".{self.case}.lock")
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,9 @@ class Succession:
         progress: Receives a line when a job starts, and one when it is done.
         lone: The only CT, if it is read already.
         failed: After ``run``: which cases did not succeed, and why.
+        busy: Cases that another run was predicting when their turn came; they are looked at again in the end.
+        waits: Whether it is at those.
+        locks: By case, of those that are being prepared, inferred or written.
     """
 
     predictor: CascadePredictor
@@ -108,9 +122,25 @@ class Succession:
     progress: Progress
     lone: sitk.Image | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    busy: list[Job] = field(default_factory=list)
+    waits: bool = False
+    locks: dict[str, Lock] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Every job: prepared and exported beside the networks' work on others where there is room; raises nothing."""
+        """Every job, one after the other; raises nothing. A case that another run predicts is waited for in the end."""
+        try:
+            self._run(jobs)
+            self.waits = True
+            for job in self.busy:
+                self.progress(f"{job.title}: waits for {holder(job.lock)}")
+                self.locks[job.case] = take(job.lock, job.case, FOREVER)
+                self._run([job])
+        finally:
+            for lock in self.locks.values():
+                lock.release()
+
+    def _run(self, jobs: Sequence[Job]) -> None:
+        """Jobs: prepared and exported beside the networks' work on others where there is room."""
         beside = self.memory.side_by_side
         with ThreadPoolExecutor(1) as preparer, ThreadPoolExecutor(1) as exporter:
 
@@ -138,22 +168,36 @@ class Succession:
         """Result of a step; None, noted and said, if it fails, by whatever: the other cases go on."""
         try:
             return step()
+        except BusyError:
+            self.busy.append(job)
+            return None
         except Exception as error:
             logger.debug(job.case, exc_info=True)
             refused = isinstance(error, InputError)
-            text = " ".join(str(error).split())
+            text = " ".join(str(error).split()) + note_stale(job.ct, job.labels, job.report)
             self.failed[job.case] = text if refused else f"{job.case}: {type(error).__name__}: {text}"
             self.progress(f"  {'refused' if refused else 'failed'}: {self.failed[job.case]}")
+            self._release(job)
             return None
+
+    def _release(self, job: Job) -> None:
+        """Let other runs have a case."""
+        lock = self.locks.pop(job.case, None)
+        if lock is not None:
+            lock.release()
 
     def prepare(self, job: Job) -> Prepared:
         """What a result depends on, and the CT unless a verified result exists.
 
         Raises:
             InputError: If the CT is unusable or too large, or a file that no prediction wrote is in the way.
+            BusyError: If another run predicts it.
         """
-        key = {"input": file_hash(job.ct), **self.common}
-        if not self.overwrite and is_finished(job.labels, job.report, key):
+        if job.case not in self.locks:
+            self.locks[job.case] = take(job.lock, job.case)
+        key = {"input": ct_hash(job.ct), **self.common}
+        # what was waited for is new
+        if (self.waits or not self.overwrite) and is_finished(job.labels, job.report, key):
             return Prepared(key, None)
         require_own(job.labels, job.report, self.common.get("organs", ()), overwrite=self.overwrite)
         self.memory.require(job.case)
@@ -175,6 +219,7 @@ class Succession:
         scan = prepared.scan
         if scan is None:
             self.progress(f"{job.title}: finished already, verified")
+            self._release(job)
             return None
         self.progress(job.title)
         if exporting and self.memory.further(job.case, exporting[0].job.case) > available_bytes():
@@ -197,6 +242,12 @@ class Succession:
 
     def export(self, job: Job, done: Inferred) -> str:
         """Make labels and report and write both; returns the line that says so."""
+        try:
+            return self._export(job, done)
+        finally:
+            self._release(job)
+
+    def _export(self, job: Job, done: Inferred) -> str:
         labels, report = self.predictor.export(done.inference)
 
         def vouch(written: Path) -> None:

@@ -17,6 +17,7 @@ from soars_nnunet.cascade.storage import (
     publish,
     read_json,
     read_user_json,
+    remove_leftovers,
     replacing,
     write_json,
     write_text,
@@ -147,6 +148,18 @@ def test_staging_goes_away_on_failure_and_the_old_folder_stays(tmp_path):
         raise RuntimeError
     assert os.listdir(tmp_path) == ["Dataset001_A"]
     assert os.listdir(folder) == ["old"]
+
+
+def test_what_a_killed_run_left_beside_a_folder_is_removed_once_the_folder_is_there(tmp_path):
+    folder, partial, old = tmp_path / "made", tmp_path / ".made.partial", tmp_path / ".made.old"
+    for path in (partial, old):
+        path.mkdir()
+        (path / "a").touch()
+    remove_leftovers(folder)
+    assert os.listdir(tmp_path) == [".made.old"], "it is all that is left of the folder"
+    folder.mkdir()
+    remove_leftovers(folder)
+    assert os.listdir(tmp_path) == ["made"]
 
 
 def test_json_hash_sees_values_but_not_key_order():

@@ -2,6 +2,7 @@
 
 import os
 
+import blosc2
 import numpy as np
 import pytest
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
@@ -54,3 +55,35 @@ def test_the_record_lies_among_the_cases_where_nnunet_does_not_see_it(cascade):
     path = preprocessing_record(cascade, "anchor", DEFAULT_PLANS)
     assert path.is_relative_to(cascade.data("anchor", DEFAULT_PLANS))
     assert path.parent != cascade.data("anchor", DEFAULT_PLANS)
+
+
+def test_a_flipped_bit_never_gives_other_values(tmp_path):
+    channels = np.random.default_rng(0).random((2, 6, 7, 8)).astype(np.float16)
+    channels[:, 4:] = 0
+    write_channels(tmp_path, "a", channels)
+    path = tmp_path / "a.b2nd"
+    content = path.read_bytes()
+    refused = 0
+    for bit in np.random.default_rng(1).choice(8 * len(content), 80, replace=False):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        try:
+            np.testing.assert_array_equal(read_channels(tmp_path, "a"), channels)
+        except MissingArtifactError:
+            refused += 1
+    assert refused > 40
+
+
+def test_channels_of_an_older_version_have_no_hash_and_are_read(tmp_path):
+    blosc2.asarray(np.ones((1, 2, 2, 2), np.float16), urlpath=str(tmp_path / "a.b2nd"), mode="w")
+    np.testing.assert_array_equal(read_channels(tmp_path, "a"), np.ones((1, 2, 2, 2)))
+
+
+def test_channels_that_do_not_read_back_get_no_name(tmp_path, monkeypatch):
+    write_channels(tmp_path, "a", np.ones((1, 2, 2, 2)))
+    monkeypatch.setattr("soars_nnunet.cascade.stored_cases._read", lambda path: np.zeros((1, 2, 2, 2), np.float16))
+    with pytest.raises(OSError, match="expected to read back"):
+        write_channels(tmp_path, "a", np.full((1, 2, 2, 2), 2))
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["a.b2nd"] and (read_channels(tmp_path, "a") == 1).all()

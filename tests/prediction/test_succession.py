@@ -1,5 +1,7 @@
 """Which CT is worked on when, with a predictor that only keeps a log."""
 
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -181,3 +183,51 @@ def test_a_ct_is_let_go_when_its_networks_end(jobs):
     run = Succession(Watching(Log(), False), memory, {}, False, silent)
     run.run(jobs)
     assert not run.failed and len(scans) == 3
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from soars_nnunet.cascade.lock import holding
+sys.argv[0] = "/usr/bin/soars-cascade-predict"
+with holding(Path(sys.argv[1]), "b"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_case_that_another_run_predicts_is_waited_for_and_not_done_twice(jobs, beside):
+    """Its result is there when the other has ended; with --overwrite as well."""
+    memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None if beside else 0.0, 0)
+    first = Succession(Predictor(Log(), False), memory, {"inference": 0}, False, silent)
+    first.run(jobs[1:2])
+    lines, log = [], Log()
+    command = [sys.executable, "-c", HOLDS, str(jobs[1].lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+
+        def said(line):
+            lines.append(line)
+            if "waits for" in line:
+                other.stdin.close()
+
+        second = Succession(Predictor(log, False), memory, {"inference": 0}, True, said)
+        second.run(jobs)
+    assert not second.failed and "infer b" not in log.entries and "infer a" in log.entries
+    assert f"b:: waits for soars-cascade-predict (process {other.pid} on" in "\n".join(lines)
+    assert lines[-1] == "b:: finished already, verified" and not list(jobs[0].labels.parent.glob(".*"))
+
+
+def test_no_lock_is_left_where_a_run_fails_or_is_stopped(jobs):
+    class Broken(Predictor):
+        def infer(self, scan):
+            if scan.name == "a":
+                raise ValueError("broken")
+            raise KeyboardInterrupt
+
+    memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
+    run = Succession(Broken(Log(), False), memory, {}, False, silent)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(jobs)
+    assert list(run.failed) == ["a"] and not list(jobs[0].labels.parent.glob(".*"))
