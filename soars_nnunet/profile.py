@@ -8,7 +8,7 @@ Spellings that no profile lists are read by ``organ_names``. This module imports
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,12 @@ from typing import Any, NoReturn
 from soars_nnunet.errors import did_you_mean
 from soars_nnunet.json_text import JsonTextError, parse_json_text
 from soars_nnunet.naming.organ_names import guess_name, read_name
+from soars_nnunet.schemas.fault import FaultError
+from soars_nnunet.schemas.node import checked
+from soars_nnunet.schemas.profile_schema import check_profile
+
+COMPARE = "correct the profile; plans/hn42.json is an example"
+"""What to do about a fault."""
 
 TIERS = ("anchor", "mid_level", "small_hard")
 """The three strata of the paper (sec. 3.1), in the order in which they are computed."""
@@ -188,24 +194,24 @@ class Profile:
         """Build a profile from parsed JSON.
 
         Raises:
-            ProfileError: On missing or unknown keys, or a contradiction.
+            ProfileError: On missing or unknown keys, values of another type or out of range, or a contradiction; all
+                faults of the first three kinds at once.
         """
         try:
-            organs = tuple(_organ(row) for row in data["organs"])
-            return cls(
-                name=data["name"],
-                organs=organs,
-                description=data.get("description", ""),
-                source=data.get("source", ""),
-                tolerance_sources=dict(data.get("tolerance_sources", {})),
-            )
-        except ProfileError:
-            raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ProfileError(
-                f"profile: expected the keys name, organs[name, label, paper_name, tier, ...], got a problem with "
-                f"{error}; compare plans/hn42.json"
-            ) from error
+            checked(data, "profile", lambda node: check_profile(node, ORGAN_KEYS), advice=COMPARE)
+        except FaultError as fault:
+            raise ProfileError(str(fault)) from fault
+        return cls(
+            name=data["name"],
+            organs=tuple(_organ(row) for row in data["organs"]),
+            description=data.get("description", ""),
+            source=data.get("source", ""),
+            tolerance_sources=dict(data.get("tolerance_sources", {})),
+        )
+
+
+ORGAN_KEYS = tuple(field.name for field in fields(Organ))
+"""What an organ's entry may have."""
 
 
 def available_profiles() -> list[str]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from soars_nnunet.bundles.container import AGAIN, Container, open_container, refusal
 from soars_nnunet.bundles.format import CARD, CARD_DATA, FORMAT_VERSION, BundleManifest
-from soars_nnunet.bundles.strict_json import parse_json, require_plain_text
 from soars_nnunet.bundles.validation import bundle_manifest
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.record import MANIFEST
 from soars_nnunet.cascade.stored_model import BundleFacts, StoredCascade, StoredModel
+from soars_nnunet.schemas.strict_json import parse_json, require_plain_text
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ class Bundle(StoredCascade):
         content = self._container.read(MANIFEST, MAX_JSON)
         self._sha256 = hashlib.sha256(content).hexdigest()
         where = f"{path}/{MANIFEST}"
-        self.described = bundle_manifest(parse_json(content, where), where)
+        self.described = bundle_manifest(parse_json(content, where, advice=AGAIN), where)
         _check_files(self._container, self.described)
 
     @property
@@ -86,7 +86,7 @@ class Bundle(StoredCascade):
             MissingArtifactError: If it is damaged.
         """
         where = f"{self.path}/{CARD_DATA}"
-        data = parse_json(self.read(CARD_DATA), where, several_lines=True)
+        data = parse_json(self.read(CARD_DATA), where, several_lines=True, advice=AGAIN)
         if not isinstance(data, dict):
             raise refusal(where, "a model card (a JSON object)", "other JSON")
         return data
@@ -103,7 +103,7 @@ class Bundle(StoredCascade):
             text = self.read(CARD).decode("utf-8")
         except UnicodeDecodeError as error:
             raise refusal(where, "UTF-8 text", "other bytes") from error
-        require_plain_text(text, where, several_lines=True)
+        require_plain_text(text, where, several_lines=True, advice=AGAIN)
         return text
 
     def read(self, name: str) -> bytes:

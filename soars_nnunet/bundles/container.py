@@ -16,6 +16,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.names import is_plain_name
+from soars_nnunet.schemas.printable import printable
 
 MAX_FILES = 128
 """Four branches of 25 folds, cards and licences."""
@@ -23,15 +25,7 @@ MAX_FILES = 128
 MAX_BYTES = 2**31
 """Of all files together: a hundred times a bundle of 42 organs."""
 
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
-"""What a file may be called: no folder, drive, space, dot at either end, or sign that a terminal acts on."""
-
-MAX_NAME = 100
-
 BUNDLE_NAME = r"[a-z0-9][a-z0-9_.-]{0,63}"
-
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that mean devices on Windows."""
 
 ZIP_END = struct.Struct("<4s8xLL2x")
 """Last record of a zip: signature, bytes and place of the list of files; without a comment."""
@@ -59,17 +53,6 @@ def refusal(where: str, expected: str, got: str, advice: str = AGAIN) -> Missing
         advice: What to do.
     """
     return MissingArtifactError(f"{printable(where)}: expected {expected}, got {printable(got)}; {advice}")
-
-
-def printable(text: str, longest: int = 200) -> str:
-    """A text of unknown origin for a message: in one line, without signs that a terminal acts on."""
-    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:longest])
-    return shown + ("..." if len(text) > longest else "")
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether a file of a bundle may have this name, on any system."""
-    return len(name) <= MAX_NAME and PLAIN_NAME.fullmatch(name) is not None and RESERVED.fullmatch(name) is None
 
 
 def is_bundle_name(name: str) -> bool:

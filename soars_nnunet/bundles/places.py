@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from soars_nnunet.bundles.container import is_plain_name
 from soars_nnunet.cascade.record import MANIFEST
 from soars_nnunet.errors import MissingArtifactError, did_you_mean
+from soars_nnunet.schemas.names import is_plain_name
 
 SHIPPED = "openkbp7"
 """The bundle that is used where no cascade is trained and none is named."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from soars_nnunet.bundles.cascade_checks import MAX_FOLDS, UPGRADE, cascade_manifest
-from soars_nnunet.bundles.container import BUNDLE_NAME, MAX_BYTES, MAX_FILES, is_bundle_name, is_plain_name
+from soars_nnunet.bundles.container import AGAIN, BUNDLE_NAME, MAX_BYTES, MAX_FILES, is_bundle_name
 from soars_nnunet.bundles.format import (
     CARD,
     CARD_DATA,
@@ -17,10 +16,12 @@ from soars_nnunet.bundles.format import (
     BundleManifest,
     FileEntry,
 )
-from soars_nnunet.bundles.node import Node
-from soars_nnunet.bundles.plans_checks import check_dataset, check_plans
 from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.cascade.manifest_checks import MAX_FOLDS, UPGRADE, check_cascade, check_postprocessing
 from soars_nnunet.cascade.record import MANIFEST
+from soars_nnunet.networks.plans_checks import check_dataset, check_plans
+from soars_nnunet.schemas.names import is_plain_name
+from soars_nnunet.schemas.node import Node
 
 WEIGHTS = ".safetensors"
 
@@ -38,12 +39,13 @@ def bundle_manifest(data: Any, where: str) -> BundleManifest:
         where: Of the file, for messages.
 
     Raises:
-        MissingArtifactError: If it is no manifest of this version, or a value in it is not as it should be.
+        FaultError: If it is no manifest of this version, or a value in it is not as it should be.
     """
-    node = Node(data, where)
+    node = Node(data, where, advice=AGAIN)
     _check_version(node)
     fields = node.fields((*FIELDS, "format_version"), advice=UPGRADE)
-    cascade = cascade_manifest(fields["cascade"])
+    check_cascade(fields["cascade"], stored=False)
+    cascade = Manifest.from_dict(fields["cascade"].value)
     files = _files(fields["files"])
     name = fields["name"].text(BUNDLE_NAME)
     if not is_bundle_name(name):
@@ -93,8 +95,9 @@ def _branches(node: Node, cascade: Manifest, files: dict[str, FileEntry], listed
     used: set[str] = set()
     for key, branch in node.fields(cascade.branches).items():
         fields = branch.fields(("plans", "dataset", "folds"), advice=UPGRADE)
-        check_plans(fields["plans"], key, cascade)
-        check_dataset(fields["dataset"], key, cascade)
+        facts = cascade.facts(key)
+        check_plans(fields["plans"], facts)
+        check_dataset(fields["dataset"], facts)
         folds = _folds(fields["folds"], len(cascade.branches[key].training_patients), files)
         if used & set(folds.values()):
             fields["folds"].refuse("a file for each fold", "one for two")
@@ -124,18 +127,5 @@ def _postprocessing(node: Node, cascade: Manifest) -> dict[str, Any] | None:
     """The decision; its organs are the cascade's."""
     if node.value is None:
         return None
-    fields = node.fields(("largest_part",), ("effects", "options"), UPGRADE)
-    organs = set(cascade.profile.by_name)
-    for organ in fields["largest_part"].items():
-        if organ.text() not in organs:
-            organ.refuse("an organ of the profile")
-    for effect in fields["effects"].items() if "effects" in fields else ():
-        row = effect.fields(("organ", "n", "dsc", "dsc_largest"), advice=UPGRADE)
-        if row["organ"].text() not in organs:
-            row["organ"].refuse("an organ of the profile")
-        row["n"].whole(0, 10**7)
-        row["dsc"].number(0, 1)
-        row["dsc_largest"].number(0, 1)
-    if "options" in fields:
-        fields["options"].entries(20)
+    check_postprocessing(node, set(cascade.profile.by_name), None)
     return node.value

@@ -16,9 +16,9 @@ from safetensors.torch import load
 
 from soars_nnunet.bundles.container import refusal
 from soars_nnunet.bundles.format import PRECISIONS, BundleBranch
-from soars_nnunet.bundles.strict_json import parse_json
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.networks.phnn import PHNN
+from soars_nnunet.schemas.strict_json import parse_json
 
 MAX_HEADER = 2**20
 """Bytes of the header; that of a network of 42 organs has a hundredth."""

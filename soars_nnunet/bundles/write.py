@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from soars_nnunet.bundles.content import clean_dataset, clean_plans
 from soars_nnunet.bundles.format import CARD, CARD_DATA, About, BundleBranch, BundleManifest, FileEntry
 from soars_nnunet.bundles.weights import stored_dtype
+from soars_nnunet.cascade.content import clean_dataset, clean_plans
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.record import MANIFEST
 from soars_nnunet.cascade.storage import file_hash, new_staging, publish, replacing, write_json, write_text

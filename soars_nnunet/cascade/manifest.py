@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
 from soars_nnunet.cascade.lock import holding
+from soars_nnunet.cascade.manifest_checks import check_cascade
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, MANIFEST, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
@@ -20,10 +22,14 @@ from soars_nnunet.cascade.target_facts import TargetFacts, read_target_facts
 from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.profile import Profile
+from soars_nnunet.schemas.node import checked
 from soars_nnunet.settings.bundle_start import BundleStart
 
 MANIFEST_SECONDS = 60
 """How long to wait for another run that writes a manifest, which takes seconds."""
+
+RENEW = "rerun soars-plan, or copy the folder again"
+"""What to do about a fault in a training's manifest."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,7 @@ class StartedFrom:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> StartedFrom:
-        """Out of JSON.
-
-        Raises:
-            KeyError: If a value is missing.
-            TypeError: If the data is something else.
-        """
+        """Out of JSON that was checked."""
         patients = tuple(tuple(of_fold) for of_fold in data["patients"])
         return cls(bundle=data["bundle"], sha256=data["sha256"], patients=patients)
 
@@ -74,15 +75,10 @@ class ManifestBranch:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ManifestBranch:
-        """A branch out of JSON.
-
-        Raises:
-            KeyError: If a value is missing.
-            TypeError: If the data is something else.
-        """
+        """A branch out of JSON that was checked; in a bundle it has no folder."""
         started_from = data.get("started_from")
         return cls(
-            model=data["model"],
+            model=data.get("model", ""),
             guidance=tuple(data["guidance"]),
             classes=tuple(data["classes"]),
             training_patients=tuple(tuple(patients) for patients in data["training_patients"]),
@@ -99,6 +95,25 @@ class ManifestBranch:
         if self.weights:
             data["weights"] = {str(fold): sha256 for fold, sha256 in sorted(self.weights.items())}
         return data
+
+
+@dataclass(frozen=True)
+class BranchFacts:
+    """What a branch's plans and ``dataset.json`` have to agree with.
+
+    Attributes:
+        key: Of the branch; empty for any.
+        guidance: Names of its guidance channels.
+        classes: Names of its foreground classes, in label order.
+        profile: The organs; None where they are not known.
+        patient_pattern: As in ``Manifest``.
+    """
+
+    key: str
+    guidance: tuple[str, ...]
+    classes: tuple[str, ...]
+    profile: Profile | None = None
+    patient_pattern: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,27 +146,17 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            MissingArtifactError: If there is none, or the file holds something else.
-            ProfileError: If its profile contradicts itself.
+            MissingArtifactError: If there is none, or the file holds something else; all its faults at once.
         """
         data = read_json(path)
-        refusal = f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan"
         if not isinstance(data, dict) or not {"profile", "branches", "targets"} <= set(data):
-            raise MissingArtifactError(refusal)
-        try:
-            return cls.from_dict(data)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise MissingArtifactError(refusal) from error
+            raise MissingArtifactError(f"{path}: expected a cascade's manifest, got other JSON; rerun soars-plan")
+        checked(data, str(path), partial(check_cascade, stored=True), advice=RENEW)
+        return cls.from_dict(data)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Manifest:
-        """A manifest out of JSON.
-
-        Raises:
-            KeyError: If a value is missing.
-            TypeError: If the data is something else.
-            ProfileError: If its profile contradicts itself.
-        """
+        """A manifest out of JSON that ``check_cascade`` has taken."""
         branches = {}
         for key, branch in data["branches"].items():
             branches[key] = ManifestBranch.from_dict(branch)
@@ -179,6 +184,11 @@ class Manifest:
         data = {**asdict(self), "profile": self.profile.to_dict(), "branches": branches}
         del data["anatomy"]
         return {**data, "anatomy": self.anatomy.to_dict()} if self.anatomy.organs else data
+
+    def facts(self, branch: str) -> BranchFacts:
+        """What a branch's plans have to agree with."""
+        described = self.branches[branch]
+        return BranchFacts(branch, described.guidance, described.classes, self.profile, self.patient_pattern)
 
     @property
     def fingerprint(self) -> str:

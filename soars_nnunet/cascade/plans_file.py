@@ -8,6 +8,7 @@ from typing import Any
 
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.node import Node, checked
 from soars_nnunet.settings.branch_settings import BranchSettings
 
 CONFIGURATION = "3d_fullres"
@@ -15,6 +16,33 @@ CONFIGURATION = "3d_fullres"
 
 SETTINGS = "soars"
 """Key of a branch's settings in nnU-Net's configuration."""
+
+
+REPLAN = "rerun soars-plan, or copy the file again"
+"""What to do about a file of another form."""
+
+LARGEST = 1e7
+"""Beyond any spacing in mm or HU."""
+
+
+def _check_plans(node: Node) -> None:
+    """Stock plans pass as well: that there are configurations, and what all readers of plans take from them."""
+    fields = node.fields(("configurations", "foreground_intensity_properties_per_channel"))
+    for name, configuration in fields["configurations"].entries().items():
+        with node.part():
+            _check_configuration(configuration, name == CONFIGURATION)
+    channels = fields["foreground_intensity_properties_per_channel"].fields(("0",))
+    channels["0"].fields(("std",))["std"].number(0, LARGEST)
+
+
+def _check_configuration(node: Node, is_ours: bool) -> None:
+    fields = node.fields(("spacing",) if is_ours else ())
+    if is_ours:
+        fields["spacing"].numbers(3, 1e-6, LARGEST)
+    if fields.get(SETTINGS) is not None and fields[SETTINGS].value is not None:
+        settings = fields[SETTINGS].fields(())
+        if settings.get("low_pass_ratio") is not None and settings["low_pass_ratio"].value is not None:
+            settings["low_pass_ratio"].number(0, LARGEST)
 
 
 def settings_of(configuration: dict[str, Any]) -> BranchSettings | None:
@@ -43,9 +71,11 @@ class PlansFile:
         """Read a plans JSON.
 
         Raises:
-            MissingArtifactError: If it is absent or not JSON.
+            MissingArtifactError: If it is absent, not JSON, or JSON of something else.
         """
-        return cls(read_json(path))
+        data = read_json(path)
+        checked(data, str(path), _check_plans, advice=REPLAN)
+        return cls(data)
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 
-from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.cascade.manifest import BranchFacts, Manifest
+from soars_nnunet.cascade.manifest_checks import BRANCH_KEYS, check_postprocessing
 from soars_nnunet.cascade.record import CHECKPOINT, POSTPROCESSING
 from soars_nnunet.cascade.storage import file_hash, read_json
 from soars_nnunet.cascade.stored_model import StoredCascade, StoredModel
 from soars_nnunet.cascade.trained import trained_folds
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.checkpoint import load_checkpoint
+from soars_nnunet.networks.plans_checks import check_training
+from soars_nnunet.schemas.node import checked
 
 
 class ModelFolder(StoredModel):
@@ -24,10 +27,13 @@ class ModelFolder(StoredModel):
     Args:
         folder: With ``plans.json``, ``dataset.json`` and ``fold_*``.
         recorded: By fold, SHA-256 of the checkpoint that its training wrote, as far as that is known.
+        facts: What the cascade's manifest says of the branch; None where there is no manifest.
     """
 
-    def __init__(self, folder: Path, recorded: Mapping[int, str] | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, recorded: Mapping[int, str] | None = None, facts: BranchFacts | None = None
+    ) -> None:
+        self.folder, self._facts = folder, facts
         self.recorded = recorded or {}
         self._hashes: dict[tuple[int, ...], str] = {}
 
@@ -41,15 +47,22 @@ class ModelFolder(StoredModel):
         """Path of the folder."""
         return str(self.folder)
 
-    @cached_property
+    @property
     def plans(self) -> dict[str, Any]:
         """Plans that the folds were trained with."""
-        return read_json(self.folder / "plans.json")
+        return self._described[0]
 
-    @cached_property
+    @property
     def dataset_json(self) -> dict[str, Any]:
         """Channels and labels."""
-        return read_json(self.folder / "dataset.json")
+        return self._described[1]
+
+    @cached_property
+    def _described(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Both JSON files, checked against each other and the manifest."""
+        plans, dataset = read_json(self.folder / "plans.json"), read_json(self.folder / "dataset.json")
+        check_training(plans, dataset, self.folder, self._facts)
+        return plans, dataset
 
     @property
     def folds(self) -> list[int]:
@@ -145,9 +158,18 @@ class TrainedCascade(StoredCascade):
         """Model folder of a branch."""
         described = self.manifest.branches[key]
         folder = self.path.parent / described.model
-        return ModelFolder(folder.resolve(), described.weights)
+        return ModelFolder(folder.resolve(), described.weights, self.manifest.facts(key))
 
     def postprocessing(self) -> dict[str, Any] | None:
-        """The decision that lies beside the manifest."""
+        """The decision that lies beside the manifest.
+
+        Raises:
+            MissingArtifactError: If the file holds none, or one about other organs.
+        """
         path = self.path.with_name(POSTPROCESSING)
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        data, organs = read_json(path), set(self.manifest.profile.by_name)
+        advice = "rerun soars-cross-validate, or delete the file to keep the labels as the networks give them"
+        checked(data, str(path), lambda node: check_postprocessing(node, organs, BRANCH_KEYS), advice=advice)
+        return data

@@ -5,7 +5,7 @@ import os
 import pytest
 from bundles.damage import pack
 
-from soars_nnunet.bundles.container import FolderContainer, ZipContainer, is_plain_name, open_container, printable
+from soars_nnunet.bundles.container import FolderContainer, ZipContainer, open_container
 from soars_nnunet.errors import MissingArtifactError
 
 
@@ -49,26 +49,6 @@ def test_a_file_that_became_a_link_is_refused_and_a_hard_link_is_not(folder, tmp
     (folder / "a.txt").symlink_to(tmp_path / "second")
     with pytest.raises(MissingArtifactError, match="a.txt: expected a readable file"):
         container.read("a.txt", 5)
-
-
-@pytest.mark.parametrize("name", ["a.txt", "anchor_fold_0.safetensors", "LICENSE", "a-b_c.1.json"])
-def test_plain_names(name):
-    assert is_plain_name(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", ".", "..", ".a", "a.", "a..b", "a/b", "a\\b", "/a", "C:a", "a b", "a\0", "a\n", "é", "-a", "con", "NUL.txt"]
-    + ["a" * 101],
-)
-def test_other_names(name):
-    assert not is_plain_name(name)
-
-
-def test_what_is_shown_fits_a_line_and_acts_on_no_terminal():
-    assert printable("a\x1b[31m\nb") == "a\\x1b[31m\\nb"
-    assert printable("é") == "é"
-    assert printable("a" * 300) == "a" * 200 + "..."
 
 
 def test_nothing_is_no_bundle(tmp_path):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from soars_nnunet.bundles.strict_json import parse_json
 from soars_nnunet.bundles.validation import bundle_manifest
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.strict_json import parse_json
 
 
 def test_a_manifest_is_read(tiny_bundle):

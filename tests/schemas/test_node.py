@@ -2,8 +2,8 @@
 
 import pytest
 
-from soars_nnunet.bundles.node import Node
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.node import Node
 
 DATA = {"list": [1, 2.5, True], "text": "abc", "inner": {"flag": False, "none": None}}
 

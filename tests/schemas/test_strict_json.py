@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from soars_nnunet.bundles.strict_json import MAX_DEPTH, parse_json, require_plain_text
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.strict_json import MAX_DEPTH, parse_json, require_plain_text
 
 
 def test_json_is_what_it_is_elsewhere():

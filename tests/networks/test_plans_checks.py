@@ -3,10 +3,10 @@
 import pytest
 
 from soars_nnunet.bundles.bundle import Bundle
-from soars_nnunet.bundles.node import Node
-from soars_nnunet.bundles.plans_checks import NETWORK, check_dataset, check_plans
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.phnn import PHNN
+from soars_nnunet.networks.plans_checks import NETWORK, check_dataset, check_plans
+from soars_nnunet.schemas.node import Node
 
 BRANCHES = ("anchor", "mid_level", "detection", "small_hard")
 
@@ -15,13 +15,13 @@ BRANCHES = ("anchor", "mid_level", "detection", "small_hard")
 def test_plans_of_a_branch_are_of_that_branch_alone(tiny_bundle, key):
     described = Bundle(tiny_bundle).described
     plans, dataset = described.branches[key].plans, described.branches[key].dataset
-    check_plans(Node(plans, "x"), key, described.cascade)
-    check_dataset(Node(dataset, "x"), key, described.cascade)
+    check_plans(Node(plans, "x"), described.cascade.facts(key))
+    check_dataset(Node(dataset, "x"), described.cascade.facts(key))
     for other in set(BRANCHES) - {key}:
         with pytest.raises(MissingArtifactError):
-            check_plans(Node(plans, "x"), other, described.cascade)
+            check_plans(Node(plans, "x"), described.cascade.facts(other))
         with pytest.raises(MissingArtifactError):
-            check_dataset(Node(dataset, "x"), other, described.cascade)
+            check_dataset(Node(dataset, "x"), described.cascade.facts(other))
 
 
 def test_the_network_is_named_as_it_is_called():

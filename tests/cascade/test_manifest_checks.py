@@ -2,12 +2,17 @@
 
 import pytest
 
-from soars_nnunet.bundles.cascade_checks import cascade_manifest
-from soars_nnunet.bundles.node import Node
 from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.cascade.manifest_checks import check_cascade
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.node import Node
+
+
+def cascade_manifest(node):
+    check_cascade(node, stored=False)
+    return Manifest.from_dict(node.value)
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from soars_nnunet.bundles.cascade_checks import MAX_FOLDS, UPGRADE
-from soars_nnunet.bundles.content import SETTINGS_KEYS
-from soars_nnunet.bundles.node import Node
-from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.cascade.content import SETTINGS_KEYS
+from soars_nnunet.cascade.manifest import BranchFacts
+from soars_nnunet.cascade.manifest_checks import MAX_FOLDS, UPGRADE
 from soars_nnunet.profile import Profile
+from soars_nnunet.schemas.node import Node
+from soars_nnunet.schemas.profile_schema import MAX_ORGANS
 from soars_nnunet.settings.branch_settings import BranchSettings
-from soars_nnunet.settings.rule import MAX_SEED, rules
+from soars_nnunet.settings.rule import MAX_SEED, Rule, rules
 
 MAX_FEATURES, MAX_CONVS = 1024, 8
 """Of a block of the network."""
@@ -39,41 +40,51 @@ STEP_SIZE = (0.1, 1.0)
 """Smaller steps of the sliding window take a day a CT."""
 
 
-def check_settings(node: Node, key: str, cascade: Manifest) -> None:
+def check_settings(node: Node, facts: BranchFacts) -> None:
     """Check the settings of a branch: each by its own rule, what soars-plan adds against the cascade.
 
-    Settings that this version does not know are refused: they may say what a prediction must do.
+    Settings that this version does not know are refused in a bundle: they may say what a prediction must do.
 
     Raises:
-        MissingArtifactError: If one is not as it should be.
+        FaultError: If one is not as it should be.
     """
     known = dict(rules(BranchSettings))
     for name, value in node.fields(("branch",), SETTINGS_KEYS, UPGRADE).items():
-        rule = known[name]
-        if rule.values.kind == "fact":
+        if name not in known or known[name].values.kind == "fact":
             continue
-        if not rule.takes(value.value):
-            value.refuse(f"{rule.values}")
-        for item in value.items() if isinstance(value.value, list) else [value]:
-            if isinstance(item.value, int | float) and item.value > SMALLER.get(name, FAR):
-                item.refuse(f"at most {SMALLER.get(name, FAR):g}")
-    _check_facts(node, key, cascade)
+        with node.part():
+            _check_value(value, name, known[name])
+    _check_facts(node, facts)
 
 
-def _check_facts(node: Node, key: str, cascade: Manifest) -> None:
+def _check_value(node: Node, name: str, rule: Rule) -> None:
+    if not rule.takes(node.value):
+        node.refuse(f"{rule.values}")
+    for item in node.items() if isinstance(node.value, list) else [node]:
+        if isinstance(item.value, int | float) and item.value > SMALLER.get(name, FAR):
+            item.refuse(f"at most {SMALLER.get(name, FAR):g}")
+
+
+def _check_facts(node: Node, facts: BranchFacts) -> None:
     """What soars-plan adds to a regime's settings."""
     fields = node.entries()
-    branch = cascade.branches[key]
-    fields["branch"].exactly(key)
+    if facts.key:
+        with node.part():
+            fields["branch"].exactly(facts.key)
+    fields["branch"].text("[a-z_]{1,40}")
     given: dict[str, Any] = {
-        "guidance": list(branch.guidance),
-        "patient_pattern": cascade.patient_pattern,
-        "channel_names": channel_names(len(branch.guidance)),
+        "guidance": list(facts.guidance),
+        "patient_pattern": facts.patient_pattern,
+        "channel_names": channel_names(len(facts.guidance)),
     }
     for name, value in given.items():
-        if name in fields and (name != "channel_names" or fields[name].value is not None):
+        if name not in fields or (name == "channel_names" and fields[name].value is None):
+            continue
+        if node.open and name == "patient_pattern":  # the cascade may be stratified anew after the training
+            continue
+        with node.part():
             fields[name].exactly(value)
-    if branch.guidance and "guidance" not in fields:
+    if facts.guidance and "guidance" not in fields:
         node.refuse("the key guidance", "settings without it")
     if "regime" in fields:
         fields["regime"].text("[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -83,12 +94,17 @@ def _check_facts(node: Node, key: str, cascade: Manifest) -> None:
         fields["in_sample"].refuse("true or false")
     if "step_size" in fields:
         fields["step_size"].numbers(3, *STEP_SIZE)
-    _check_mirror(fields.get("mirror"), {"classes": branch.classes, "channels": branch.guidance}, cascade.profile)
-    _check_sides(fields.get("sides"), branch.classes, cascade.profile)
-    _check_reach(fields.get("reach"), len(branch.guidance))
+    with node.part():
+        _check_mirror(fields.get("mirror"), {"classes": facts.classes, "channels": facts.guidance}, facts.profile)
+    with node.part():
+        _check_sides(fields.get("sides"), facts.classes, facts.profile)
+    with node.part():
+        _check_reach(fields.get("reach"), len(facts.guidance))
+    if node.open:
+        _check_start(fields.get("start"))
 
 
-def _check_mirror(node: Node | None, names: Mapping[str, Sequence[str]], profile: Profile) -> None:
+def _check_mirror(node: Node | None, names: Mapping[str, Sequence[str]], profile: Profile | None) -> None:
     """Orders have each name's other side at its place, background and CT at theirs."""
     if node is None:
         return
@@ -99,12 +115,12 @@ def _check_mirror(node: Node | None, names: Mapping[str, Sequence[str]], profile
         indices = field.wholes(size, 0, size - 1)
         if sorted(indices) != list(range(size)) or indices[0] != 0:
             field.refuse(f"every number from 0 to {size - 1} once, 0 first")
-        for name, index in zip(names[key], indices[1:], strict=True):
-            if names[key][index - 1] != profile.mirrored(name):
+        for name, index in zip(names[key], indices[1:], strict=True) if profile else ():
+            if profile and names[key][index - 1] != profile.mirrored(name):
                 field.refuse(f"{profile.mirrored(name)} as the other side of {name}", names[key][index - 1])
 
 
-def _check_sides(node: Node | None, targets: Sequence[str], profile: Profile) -> None:
+def _check_sides(node: Node | None, targets: Sequence[str], profile: Profile | None) -> None:
     """By fold, rows of two targets, one of each side, and their distance."""
     if node is None:
         return
@@ -112,7 +128,7 @@ def _check_sides(node: Node | None, targets: Sequence[str], profile: Profile) ->
         for row in fold.items(most=len(targets)):
             first, second, apart_mm = row.items(3, 3)
             one, other = targets[first.whole(0, len(targets) - 1)], targets[second.whole(0, len(targets) - 1)]
-            if one == other or profile.mirrored(one) != other:
+            if one == other or (profile and profile.mirrored(one) != other):
                 row.refuse("two targets that are each other's other side", f"{one} and {other}")
             apart_mm.number(0, FAR)
 
@@ -127,6 +143,22 @@ def _check_reach(node: Node | None, num_anchors: int) -> None:
                 continue
             for corner in span.items(2, 2):
                 corner.numbers(3, -FAR, FAR)
+
+
+def _check_start(node: Node | None) -> None:
+    """The bundle that a training started from; None for new weights."""
+    if node is None or node.value is None:
+        return
+    fields = node.fields(("bundle", "sha256", "branch", "kept", "added", "patients", "folds"))
+    for key in ("bundle", "sha256", "branch", "patients"):
+        fields[key].text(most=200)
+    for key in ("kept", "added"):
+        fields[key].texts(MAX_ORGANS)
+    for fold in fields["folds"].items(most=MAX_FOLDS):
+        row = fold.fields(("file", "sha256", "fold"))
+        row["file"].text(most=300)
+        row["sha256"].text(most=64)
+        row["fold"].whole(0, MAX_FOLDS)
 
 
 def channel_names(num_guidance: int) -> dict[str, str]:

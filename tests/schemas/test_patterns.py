@@ -1,13 +1,14 @@
 """Which regular expressions a bundle may bring."""
 
+import re
 import time
 
 import pytest
 
-from soars_nnunet.bundles.node import Node
-from soars_nnunet.bundles.patterns import patient_pattern
 from soars_nnunet.cascade.case_names import patient_of
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.node import Node
+from soars_nnunet.schemas.patterns import check_simple_pattern, pattern_problem
 
 GOOD = [
     r"^(P\d+)_",
@@ -22,7 +23,8 @@ GOOD = [
 
 @pytest.mark.parametrize("pattern", GOOD)
 def test_patterns_of_usual_kinds_are_taken_and_no_name_keeps_them_busy(pattern):
-    assert patient_pattern(Node(pattern, "manifest.json")) == pattern
+    check_simple_pattern(Node(pattern, "manifest.json"))
+    assert pattern_problem(pattern, ()) is None
     started = time.process_time()
     for name in ("a" * 255, "_" * 255, "HN_" * 85, "1" * 254 + "x"):
         patient_of(name, pattern)
@@ -30,7 +32,7 @@ def test_patterns_of_usual_kinds_are_taken_and_no_name_keeps_them_busy(pattern):
 
 
 def test_without_a_pattern_a_case_is_a_patient():
-    assert patient_pattern(Node(None, "manifest.json")) is None
+    check_simple_pattern(Node(None, "manifest.json"))
 
 
 @pytest.mark.parametrize(
@@ -57,4 +59,26 @@ def test_without_a_pattern_a_case_is_a_patient():
 )
 def test_others_are_refused(pattern):
     with pytest.raises(MissingArtifactError, match="^manifest.json"):
-        patient_pattern(Node(pattern, "manifest.json"))
+        check_simple_pattern(Node(pattern, "manifest.json"))
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(?P<name>P\d+)_", r"^(HN|OPC|LRX)_?(\d+)?", r"^((?:[A-Z]{2}_)+\d+)_s\d+$", r"(?i)^(p\d+)"]
+)
+def test_a_user_may_give_any_that_is_quick(pattern):
+    assert pattern_problem(pattern, ("HN_12_s1", "P001_a")) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("(a+)+$", "takes more than"),
+        (r"^(\w+\s?)*$", "takes more than"),
+        ("(", r"is not a regular expression \(missing"),
+        ("abc", "is without a group: 0 groups"),
+        ("(a)" + "b" * 600, "has 603 signs"),
+    ],
+)
+def test_a_user_hears_what_is_wrong_with_a_pattern(pattern, problem, monkeypatch):
+    monkeypatch.setattr("soars_nnunet.schemas.patterns.MAX_SECONDS", 1.0)
+    assert re.match(problem, pattern_problem(pattern, ("a1",)))

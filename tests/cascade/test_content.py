@@ -1,6 +1,6 @@
 """What of plans and dataset.json goes along."""
 
-from soars_nnunet.bundles.content import clean_dataset, clean_plans
+from soars_nnunet.cascade.content import clean_dataset, clean_plans
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json
 
