@@ -19,7 +19,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import CROSS_VALIDATION, MANIFEST, Cascade
-from soars_nnunet.cascade.storage import read_json, read_user_json
+from soars_nnunet.cascade.storage import read_object, read_user_json
 from soars_nnunet.cascade.trained import require_folds, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
@@ -122,7 +122,7 @@ def cross_validate(
         written = predict_files(cts, output, trained, options, progress=progress)
         for case, path in zip(cases, written, strict=True):
             predicted.append(PredictedCase(case, path, files[case].labels))
-        report = read_json(output / f"{cases[0]}.json")
+        report = read_object(output / f"{cases[0]}.json")
         for branch, hashes in report["sha256"]["models"].items():
             models.setdefault(branch, []).extend(hashes)
     predicted.sort(key=lambda case: case.name)

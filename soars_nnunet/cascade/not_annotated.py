@@ -6,6 +6,7 @@ background: the trainers count its probability with the background's (marginal l
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from soars_nnunet.cascade.storage import read_user_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import Profile
+from soars_nnunet.schemas.printable import printable
+
+logger = logging.getLogger(__name__)
 
 KEY = "unannotated"
 """In a case's entry that says more of it than its organs."""
@@ -42,6 +46,7 @@ def read_not_annotated(path: Path, profile: Profile, cases: Collection[str] | No
         listed = ", ".join(foreign[:MAX_LISTED])
         raise InputError(f"{path}: expected cases of the dataset, got also {listed}; correct the names")
     found = {}
+    _warn_of_unknown(path, entries, profile)
     for case, names in entries.items():
         organs = _resolve(names, profile)
         if organs:
@@ -60,11 +65,26 @@ def _read_entries(path: Path) -> dict[str, list[str]]:
         raise refusal
     entries = {}
     for case, entry in data.items():
-        names = entry.get(KEY, []) if isinstance(entry, dict) else entry
+        if isinstance(entry, dict) and KEY not in entry:
+            raise InputError(
+                f"{path}: case {printable(case)}: expected the key {KEY} with names of organs, got "
+                f"{printable(', '.join(entry) or 'none')}; correct the file"
+            )
+        names = entry[KEY] if isinstance(entry, dict) else entry
         if not _are_names(names):
             raise refusal
         entries[case] = names
     return entries
+
+
+def _warn_of_unknown(path: Path, entries: Mapping[str, Sequence[str]], profile: Profile) -> None:
+    """Say which names are no organs of the profile: a name may be mistyped."""
+    unknown = set()
+    for names in entries.values():
+        unknown.update(name for name in names if profile.resolve(name) is None)
+    if unknown:
+        shown = printable(", ".join(sorted(unknown)))
+        logger.warning("warning: %s: no organs of profile %s, passed over: %s", path, profile.name, shown)
 
 
 def _resolve(names: Iterable[str], profile: Profile) -> list[str]:

@@ -19,9 +19,11 @@ from soars_nnunet.cascade.case_names import patient_of, without_further_crops
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.raw_cases import find_dataset
+from soars_nnunet.cascade.record_checks import check_record, check_splits
 from soars_nnunet.cascade.storage import json_hash, provenance, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError, did_you_mean
 from soars_nnunet.profile import Profile
+from soars_nnunet.schemas.node import checked
 
 DEFAULT_PLANS = "nnUNetPlans"
 
@@ -100,7 +102,7 @@ class Cascade:
         """Read the record of a stratified source dataset (id or name); facts that it lacks have their defaults.
 
         Raises:
-            MissingArtifactError: If the dataset was not stratified.
+            MissingArtifactError: If the dataset was not stratified, or its record is of another form.
         """
         source = find_dataset(dataset)
         if not cls.path(source).is_file():
@@ -108,6 +110,8 @@ class Cascade:
                 f"{source} is not stratified: expected {cls.path(source)}; run: soars-stratify -d {dataset} -p PROFILE"
             )
         data = read_json(cls.path(source))
+        advice = "run soars-stratify again, or restore the file"
+        checked(data, str(cls.path(source)), check_record, advice=advice)
         return cls(
             source=source,
             profile=Profile.from_dict(data["profile"]),
@@ -224,9 +228,13 @@ class Cascade:
         """nnU-Net splits of a branch: one ``{"train": [...], "val": [...]}`` a fold.
 
         Raises:
-            MissingArtifactError: If there are none.
+            MissingArtifactError: If there are none, or they are none of the present cases.
         """
-        return read_json(self.preprocessed(branch) / "splits_final.json")
+        path = self.preprocessed(branch) / "splits_final.json"
+        data, known = read_json(path), frozenset(self.cases)
+        advice = "run soars-stratify and soars-plan again, or restore the file"
+        checked(data, str(path), lambda node: check_splits(node, known), advice=advice)
+        return data
 
     def split_hash(self, branch: str) -> str:
         """Hash of a branch's split; further crops of a target leave it as it is."""

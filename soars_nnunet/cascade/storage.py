@@ -160,6 +160,18 @@ def read_json(path: Path, remedy: str = "") -> Any:
         ) from error
 
 
+def read_object(path: Path, remedy: str = "") -> dict[str, Any]:
+    """Parse a JSON file of a step that holds an object; see ``read_json``.
+
+    Raises:
+        MissingArtifactError: If it is absent, not JSON, or JSON of something else.
+    """
+    data = read_json(path, remedy)
+    if not isinstance(data, dict):
+        raise MissingArtifactError(f"{path}: expected a JSON object, got other JSON; {remedy or _remedy(Path(path))}")
+    return data
+
+
 def read_user_json(path: Path, what: str = "") -> Any:
     """Parse a JSON file that the user wrote or changed, or another program for the user.
 

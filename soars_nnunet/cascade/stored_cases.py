@@ -8,8 +8,8 @@ from typing import Any
 
 import blosc2
 import numpy as np
-from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from soars_nnunet.cascade.plain_pickles import ENDING, REMEDY, read_plain_pickle
 from soars_nnunet.cascade.record import PREPROCESSING_RECORD, Cascade
 from soars_nnunet.cascade.storage import replacing
 from soars_nnunet.errors import MissingArtifactError
@@ -106,6 +106,18 @@ def preprocessing_record(cascade: Cascade, branch: str, plans_name: str) -> Path
 
 
 def load_preprocessed(folder: Path, case: str) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """A preprocessed case: data (C, Z, Y, X), segmentation (1, Z, Y, X) and nnU-Net's properties."""
-    data, seg, _, properties = nnUNetDatasetBlosc2(str(folder), [case]).load_case(case)
-    return data[:], seg[:], properties
+    """A preprocessed case: data (C, Z, Y, X), segmentation (1, Z, Y, X) and nnU-Net's properties.
+
+    Raises:
+        MissingArtifactError: If a file of it is absent or unreadable, or its properties are no plain data.
+    """
+    properties = read_plain_pickle(folder / f"{case}{ENDING}")
+    arrays = [_read_array(folder / f"{case}{part}{CHANNELS_ENDING}") for part in ("", "_seg")]
+    return arrays[0], arrays[1], properties
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        return blosc2.open(str(path), mode="r")[:]
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
+        raise MissingArtifactError(f"expected a readable {path}; {REMEDY}") from error

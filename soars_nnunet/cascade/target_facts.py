@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from soars_nnunet.cascade.manifest_checks import check_target_facts
 from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.schemas.node import Node, checked
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,7 @@ class TargetFacts:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TargetFacts:
-        """Facts out of JSON.
-
-        Raises:
-            KeyError: If one is missing.
-            TypeError: If the data is something else.
-        """
+        """Facts out of JSON that ``check_target_facts`` has taken."""
         return cls(
             size_mm=tuple(data["size_mm"]),
             low_confidence_below=data["low_confidence_below"],
@@ -48,12 +45,20 @@ class TargetFacts:
         return {**asdict(self), "size_mm": list(self.size_mm)}
 
 
+def _check_facts(node: Node) -> None:
+    for facts in node.entries().values():
+        with node.part():
+            check_target_facts(facts)
+
+
 def read_target_facts(path: Path) -> dict[str, TargetFacts]:
     """Facts by target; empty where there is no such file yet."""
     if not path.is_file():
         return {}
     facts = {}
-    for target, row in read_json(path).items():
+    data = read_json(path)
+    checked(data, str(path), _check_facts, advice="delete its folder, and run soars-channels")
+    for target, row in data.items():
         facts[target] = TargetFacts.from_dict(row)
     return facts
 

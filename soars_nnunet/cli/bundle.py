@@ -6,12 +6,12 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cli import guards
-from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.command import make_main, say, say_text
+from soars_nnunet.cli.option_values import to_path
 from soars_nnunet.cli.options import add_folds, add_plans
 from soars_nnunet.cli.spelling import usage_of
 from soars_nnunet.errors import MissingArtifactError
@@ -72,17 +72,22 @@ def run(arguments: argparse.Namespace) -> None:
 def _add_make(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("-d", "--dataset", metavar="ID", help="source dataset: its id or its name in nnUNet_raw")
-    group.add_argument("-m", "--models", type=Path, metavar="FOLDER", help="folder of a cascade's manifest.json")
+    group.add_argument("-m", "--models", type=to_path, metavar="FOLDER", help="folder of a cascade's manifest.json")
     add_plans(parser)
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="PATH", help="a new folder, or a file that ends with .zip"
+        "-o",
+        "--output",
+        required=True,
+        type=to_path,
+        metavar="PATH",
+        help="a new folder, or a file that ends with .zip",
     )
     parser.add_argument("--name", required=True, help="of the bundle: lower-case letters, digits, '-', '_', '.'")
     text = "of the weights; fp16 takes half the space (default: %(default)s)"
     parser.add_argument("--precision", choices=("fp16", "fp32"), default="fp16", help=text)
     add_folds(parser, "only these folds of every branch (default: all trained ones)")
     text = "JSON file of what you state in the model card: licence, data, authors, known failures"
-    parser.add_argument("--card", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--card", type=to_path, metavar="FILE", help=text)
     parser.add_argument(
         "--evaluation",
         nargs="+",
@@ -208,9 +213,9 @@ def _run_card(arguments: argparse.Namespace) -> None:
 
     bundle = open_bundle(arguments.model)
     if arguments.json:
-        say(json.dumps(bundle.card, indent=2))
+        say_text(json.dumps(bundle.card, indent=2))
     else:
-        say(bundle.card_text.rstrip("\n"))
+        say_text(bundle.card_text.rstrip("\n"))
 
 
 _TABLE = (

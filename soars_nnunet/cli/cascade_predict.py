@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.option_values import to_path, whole_number
 from soars_nnunet.cli.options import (
     add_device,
     add_folds,
@@ -17,12 +18,13 @@ from soars_nnunet.cli.options import (
     to_device,
     to_tiling,
 )
+from soars_nnunet.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add input, output, models and how the networks run."""
-    parser.add_argument("-i", "--input", required=True, type=Path, help="a CT (NIfTI, NRRD, MHA) or a folder of CTs")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="folder for the label volumes and reports")
+    parser.add_argument("-i", "--input", required=True, type=to_path, help="a CT (NIfTI, NRRD, MHA) or a folder of CTs")
+    parser.add_argument("-o", "--output", required=True, type=to_path, help="folder for the label volumes and reports")
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "-d",
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="source dataset of the cascade (not needed where only one is trained, or for openkbp7 where none is)",
     )
-    group.add_argument("-m", "--models", type=Path, metavar="FOLDER", help="folder of a cascade's manifest.json")
+    group.add_argument("-m", "--models", type=to_path, metavar="FOLDER", help="folder of a cascade's manifest.json")
     add_model(group)
     add_plans(parser)
     add_device(parser)
@@ -56,13 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--num-parts",
-        type=int,
+        type=whole_number(1, 1_000_000),
         default=1,
         metavar="N",
         help="share the CTs out among N processes (default: %(default)s)",
     )
     parser.add_argument(
-        "--part-id", type=int, default=0, metavar="I", help="which of them this one is, from 0 (default: %(default)s)"
+        "--part-id",
+        type=whole_number(0, 1_000_000),
+        default=0,
+        metavar="I",
+        help="which of them this one is, from 0 (default: %(default)s)",
     )
 
 
@@ -72,6 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
     from soars_nnunet.prediction.files import predict_files
     from soars_nnunet.prediction.options import PredictionOptions
 
+    if arguments.plans_name != DEFAULT_PLANS and arguments.dataset is None:
+        raise InputError(f"--plans-name {arguments.plans_name}: expected also -d with the dataset; add -d ID")
     chosen = choose_cascade(arguments.dataset, arguments.models, arguments.model, arguments.plans_name, progress=say)
     options = PredictionOptions(
         folds=arguments.folds,

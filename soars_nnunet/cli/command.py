@@ -8,11 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import NoReturn
 
 from soars_nnunet.cascade.environment import trainer_folder
 from soars_nnunet.cli.commands import COMMANDS, Command
 from soars_nnunet.cli.interruption import Stop, stoppable
 from soars_nnunet.cli.spelling import usage_of
+from soars_nnunet.schemas.printable import escaped, printable
 
 AddArguments = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], None]
@@ -26,25 +28,60 @@ CLOSED_PIPE = 141
 """Exit code where the reader of the output has gone: 128 and the number of SIGPIPE."""
 
 
+LONGEST = 5000
+"""Signs of an error that are printed."""
+
+
 class ReaderGoneError(Exception):
     """Nobody reads the command's output any more, as after ``| head``."""
 
 
 def say(text: str) -> None:
-    """Print at once, also where the output is a file or a pipe.
+    """Print a line at once, also where the output is a file or a pipe.
+
+    Names of files and of the user are in it: signs that a terminal acts on, line ends among them, are escaped.
 
     Raises:
         ReaderGoneError: If nobody reads the output any more.
     """
+    _print(escaped(text))
+
+
+def say_text(text: str) -> None:
+    """Print a text of several lines, such as a table, at once; other signs that a terminal acts on are escaped.
+
+    Raises:
+        ReaderGoneError: If nobody reads the output any more.
+    """
+    _print(escaped(text, kept="\n\t"))
+
+
+def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError as error:
         raise ReaderGoneError from error
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals show what the user typed without acting on the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with 2."""
+        super().error(escaped(" ".join(message.split())))
+
+
+class Formatter(logging.Formatter):
+    """Log lines without signs that a terminal acts on; a traceback keeps its lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return escaped(super().format(record), kept="\n\t")
+
+
 def make_parser(command: Command, add_arguments: AddArguments) -> argparse.ArgumentParser:
     """Parser of a command; its help shows the example right after the usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=command.program,
         description=f"example:\n  {command.example}\n\n{command.summary}\n{command.details}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -96,6 +133,9 @@ def _exit_code(error: Exception, stop: Stop) -> int:
         return stop.end()  # what a library makes of an interruption
     if isinstance(error, ReaderGoneError):
         return _quiet_end()
+    if isinstance(error, MemoryError):
+        print(f"error: not enough memory ({_one_line(error)}); use smaller images or free some", file=sys.stderr)
+        return BAD_INPUT
     if not isinstance(error, (ValueError, OSError)):
         raise error
     print(f"error: {_one_line(error)}", file=sys.stderr)
@@ -105,6 +145,9 @@ def _exit_code(error: Exception, stop: Stop) -> int:
 def _set_up_process() -> None:
     """Let the package's log through, and let nnU-Net find the trainers."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        if type(handler.formatter) is logging.Formatter:
+            handler.setFormatter(Formatter("%(message)s"))
     logging.getLogger("soars_nnunet").setLevel(logging.INFO)
     os.environ["nnUNet_extTrainer"] = trainer_folder()
 
@@ -120,4 +163,4 @@ def _quiet_end() -> int:
 
 def _one_line(error: Exception) -> str:
     words = str(error).split()
-    return " ".join(words)
+    return printable(" ".join(words), LONGEST)

@@ -6,7 +6,7 @@ import argparse
 
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cli import guards
-from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.command import make_main, say, say_text
 from soars_nnunet.cli.options import (
     add_dataset,
     add_device,
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         bundle=bundle,
         progress=say,
     )
-    say(format_table(evaluation))
+    say_text(format_table(evaluation))
     stem = "evaluation"
     if arguments.folds is not None:
         stem += "_folds_" + "_".join(str(fold) for fold in sorted(set(arguments.folds)))

@@ -6,16 +6,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.command import make_main, say, say_text
+from soars_nnunet.cli.option_values import processes, to_path
 from soars_nnunet.cli.options import add_not_annotated
 from soars_nnunet.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of both uses."""
-    parser.add_argument("-p", "--prediction", type=Path, help="predicted label file, or a folder of them")
+    parser.add_argument("-p", "--prediction", type=to_path, help="predicted label file, or a folder of them")
     parser.add_argument(
-        "-r", "--reference", type=Path, help="reference label file, or a folder of files of the same names"
+        "-r", "--reference", type=to_path, help="reference label file, or a folder of files of the same names"
     )
     parser.add_argument(
         "--compare",
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "every method is tested against the first",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, help="folder for the tables (default: the prediction's; needed with --compare)"
+        "-o", "--output", type=to_path, help="folder for the tables (default: the prediction's; needed with --compare)"
     )
     parser.add_argument(
         "--profile",
@@ -33,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "knows the organs that both label lists name)",
     )
     parser.add_argument(
-        "--prediction-labels", type=Path, metavar="FILE", help="dataset.json that names the labels of the prediction"
+        "--prediction-labels", type=to_path, metavar="FILE", help="dataset.json that names the labels of the prediction"
     )
     parser.add_argument(
-        "--reference-labels", type=Path, metavar="FILE", help="dataset.json that names the labels of the reference"
+        "--reference-labels", type=to_path, metavar="FILE", help="dataset.json that names the labels of the reference"
     )
     parser.add_argument("--allow-missing", action="store_true", help="leave out references without a prediction")
     add_not_annotated(parser)
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is not annotated, and is left out)",
     )
     parser.add_argument(
-        "-np", type=int, default=2, metavar="N", help="cases at a time, about 1 GB each (default: %(default)s)"
+        "-np", type=processes, default=2, metavar="N", help="cases at a time, about 1 GB each (default: %(default)s)"
     )
 
 
@@ -70,7 +71,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from soars_nnunet.evaluation.comparison import compare_methods, format_comparison, write_comparison
 
     comparison = compare_methods(paths)
-    say(format_comparison(comparison))
+    say_text(format_comparison(comparison))
     _say_written(write_comparison(comparison, arguments.output))
 
 
@@ -111,7 +112,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         reference_labels=arguments.reference_labels,
     )
     evaluation = evaluate_folders(arguments.prediction, arguments.reference, profile, options, progress=say)
-    say(format_table(evaluation))
+    say_text(format_table(evaluation))
     prediction: Path = arguments.prediction
     beside = prediction if prediction.is_dir() else prediction.parent
     _say_written(write_evaluation(evaluation, arguments.output or beside))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.option_values import to_name, to_path, whole_number
 from soars_nnunet.importing.public_sets import available_sets, read_table
 
 
@@ -14,9 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which set, where it lies, and what of it is written."""
     sets = available_sets()
     parser.add_argument("set", metavar="SET", choices=sets, help=f"one of {', '.join(sets)}")
-    parser.add_argument("source", type=Path, metavar="SRC", help="folder of the set, as downloaded and unpacked")
-    parser.add_argument("-d", "--dataset", type=int, required=True, metavar="ID", help="id of the new raw dataset")
-    parser.add_argument("--name", help="name of the new dataset (default: the set's own)")
+    parser.add_argument("source", type=to_path, metavar="SRC", help="folder of the set, as downloaded and unpacked")
+    parser.add_argument(
+        "-d", "--dataset", type=whole_number(1, 999), required=True, metavar="ID", help="id of the new raw dataset"
+    )
+    parser.add_argument("--name", type=to_name, help="name of the new dataset (default: the set's own)")
     parser.add_argument(
         "--choose",
         nargs="+",

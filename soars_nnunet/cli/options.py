@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import DEFAULT_PLANS, TRAINING_PLANS
+from soars_nnunet.cli.option_values import number_within, spacing, to_name, to_path, whole_number
 from soars_nnunet.errors import InputError
 from soars_nnunet.prediction.tiling import TILING_KINDS, Tiling
 
@@ -32,6 +32,7 @@ def add_plans(parser: argparse.ArgumentParser) -> None:
 
 def _plans_name(text: str) -> str:
     """Name of plans; the default ones have a second one for ``nnUNetv2_train``."""
+    text = to_name(text)
     return DEFAULT_PLANS if text == TRAINING_PLANS else text
 
 
@@ -43,18 +44,18 @@ def add_model(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup
 
 def add_spacing(parser: argparse.ArgumentParser, option: str, text: str) -> None:
     """A spacing (Z, Y, X) in mm."""
-    parser.add_argument(option, nargs=3, type=float, metavar=AXES, help=text)
+    parser.add_argument(option, nargs=3, type=spacing, metavar=AXES, help=text)
 
 
 def add_folds(parser: argparse.ArgumentParser, text: str) -> None:
     """Numbers of folds."""
-    parser.add_argument("--folds", nargs="+", action="extend", type=int, metavar="FOLD", help=text)
+    parser.add_argument("--folds", nargs="+", action="extend", type=whole_number(0, 9999), metavar="FOLD", help=text)
 
 
 def add_not_annotated(parser: argparse.ArgumentParser) -> None:
     """Which organs nobody drew."""
     text = 'JSON file of the organs that nobody drew, by case: {"case": ["Parotid_L"]}'
-    parser.add_argument("--not-annotated", "--unannotated", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--not-annotated", "--unannotated", type=to_path, metavar="FILE", help=text)
 
 
 def positive(text: str) -> float:
@@ -90,7 +91,7 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
     shown = "{default,large,everywhere}"  # both at once is for experiments
     parser.add_argument("--tiling", choices=TILING_KINDS, default="default", metavar=shown, help=text)
     # for comparisons with other predictors, and older spellings
-    parser.add_argument("--step-size", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--step-size", type=number_within(0.01, 1), help=argparse.SUPPRESS)
     parser.add_argument("--everywhere", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--large-tiles", action="store_true", help=argparse.SUPPRESS)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.option_values import processes, to_name, to_path
 from soars_nnunet.cli.options import add_dataset, add_plans, add_spacing
 from soars_nnunet.errors import InputError
 from soars_nnunet.networks.genotype import describe_genotype
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--genotype",
         nargs="+",
         action="extend",
-        type=Path,
+        type=to_path,
         metavar="FILE",
         help="genotype.json of architecture searches",
     )
@@ -63,10 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start trainings from the weights of a bundle, by its grid, HU unit and architecture",
     )
     parser.add_argument(
-        "--fine-tune", metavar="NAME", help="plan the joint fine-tuning of the trained cascade, under this name"
+        "--fine-tune",
+        type=to_name,
+        metavar="NAME",
+        help="plan the joint fine-tuning of the trained cascade, under this name",
     )
     parser.add_argument(
-        "-np", type=int, default=2, metavar="N", help="processes that preprocess (default: %(default)s)"
+        "-np", type=processes, default=2, metavar="N", help="processes that preprocess (default: %(default)s)"
     )
 
 

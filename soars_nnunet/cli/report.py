@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.option_values import to_path
 from soars_nnunet.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is reported, and where to."""
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("-e", "--evaluation", type=Path, help="evaluation.json of soars-evaluate, or its folder")
-    what.add_argument("-p", "--prediction", type=Path, help="label file of soars-cascade-predict, or its folder")
-    parser.add_argument("-i", "--input", type=Path, help="with -p: the CT that was segmented, or the folder of CTs")
+    what.add_argument("-e", "--evaluation", type=to_path, help="evaluation.json of soars-evaluate, or its folder")
+    what.add_argument("-p", "--prediction", type=to_path, help="label file of soars-cascade-predict, or its folder")
+    parser.add_argument("-i", "--input", type=to_path, help="with -p: the CT that was segmented, or the folder of CTs")
     text = "HTML file, or a folder where -p is a folder (default: beside the evaluation or prediction)"
-    parser.add_argument("-o", "--output", type=Path, help=text)
+    parser.add_argument("-o", "--output", type=to_path, help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
+from soars_nnunet.cli.option_values import whole_number
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--folds",
-        type=int,
+        type=whole_number(2, 9999),
         metavar="N",
         help=f"number of cross-validation folds (default: {stated('folds')})",
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.centers import TargetScore
+from soars_nnunet.evaluation.evaluation_checks import LARGEST, check_document, repeated
 from soars_nnunet.evaluation.metrics import METRICS
 from soars_nnunet.evaluation.organ_scores import SCORED, OrganScore
 from soars_nnunet.evaluation.organ_table import organ_table
@@ -19,8 +20,18 @@ from soars_nnunet.evaluation.paper_tables import paper_tables
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.evaluation.tables import render
 from soars_nnunet.evaluation.text_files import as_dicts, csv_text, write_texts
+from soars_nnunet.schemas.fault import FaultError
+from soars_nnunet.schemas.node import checked
+from soars_nnunet.schemas.printable import as_typed, printable
 
 FILE_NAME = "evaluation.json"
+
+DETECTIONS = "detections.csv of soars-channels"
+
+AGAIN = "run soars-evaluate again"
+"""What to do about a file of another form."""
+
+CHANNELS_AGAIN = "run soars-channels again"
 
 
 def write_evaluation(evaluation: Evaluation, output: Path, stem: str = "evaluation") -> list[Path]:
@@ -89,28 +100,17 @@ def read_evaluation(path: Path) -> Evaluation:
         InputError: If there is no such file, or it is something else.
     """
     file = find_evaluation(path)
+    if file.suffix == ".csv":
+        return _read_detections(file)
+    document = read_json(file, AGAIN)
     try:
-        return (
-            _read_detections(file)
-            if file.suffix == ".csv"
-            else _from_document(read_json(file, "run soars-evaluate again"))
-        )
-    except KeyError as error:
-        raise _not_an_evaluation(file, f"no {error} in it") from error
-    except (TypeError, ValueError, AttributeError, json.JSONDecodeError) as error:
-        raise _not_an_evaluation(file, str(error)) from error
+        checked(document, str(file), check_document, advice=AGAIN)
+    except FaultError as fault:
+        raise InputError(str(fault)) from fault
+    return _from_document(document)
 
 
-def _not_an_evaluation(file: Path, problem: str) -> InputError:
-    return InputError(
-        f"{file}: expected the {FILE_NAME} of soars-evaluate or the detections.csv of soars-channels, got a file with "
-        f"a problem ({problem}); evaluate again"
-    )
-
-
-def _from_document(document: Any) -> Evaluation:
-    if not isinstance(document, dict):
-        raise TypeError(f"a JSON {type(document).__name__}, not an object")
+def _from_document(document: dict[str, Any]) -> Evaluation:
     rows = document["scores"]
     scores = [_organ_score(row) for row in rows]
     targets = [_target_score(row) for row in document.get("targets", ())]
@@ -138,63 +138,69 @@ def _from_document(document: Any) -> Evaluation:
 
 def _organ_score(row: Mapping[str, Any]) -> OrganScore:
     return OrganScore(
-        case=_text(row, "case"),
-        organ=_text(row, "organ"),
-        tier=_text(row, "tier"),
-        status=_text(row, "status"),
-        dsc=_number(row, "dsc"),
-        hd_mm=_number(row, "hd_mm"),
-        asd_mm=_number(row, "asd_mm"),
-        reference_ml=_number(row, "reference_ml") or 0.0,
-        predicted_ml=_number(row, "predicted_ml") or 0.0,
-        hd95_mm=_number(row, "hd95_mm"),
-        surface_dsc=_number(row, "surface_dsc"),
-        volume_error=_number(row, "volume_error"),
+        case=row["case"],
+        organ=row["organ"],
+        tier=row["tier"],
+        status=row["status"],
+        dsc=row.get("dsc"),
+        hd_mm=row.get("hd_mm"),
+        asd_mm=row.get("asd_mm"),
+        reference_ml=row.get("reference_ml") or 0.0,
+        predicted_ml=row.get("predicted_ml") or 0.0,
+        hd95_mm=row.get("hd95_mm"),
+        surface_dsc=row.get("surface_dsc"),
+        volume_error=row.get("volume_error"),
     )
 
 
 def _target_score(row: Mapping[str, Any]) -> TargetScore:
     return TargetScore(
-        case=_text(row, "case"),
-        target=_text(row, "target"),
-        status=_text(row, "status"),
-        distance_mm=_number(row, "distance_mm"),
-        detected_mm=_number(row, "detected_mm"),
-        hd_mm=_number(row, "hd_mm"),
+        case=row["case"],
+        target=row["target"],
+        status=row["status"],
+        distance_mm=row.get("distance_mm"),
+        detected_mm=row.get("detected_mm"),
+        hd_mm=row.get("hd_mm"),
     )
 
 
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row[key]
-    if not isinstance(value, str):
-        raise TypeError(f"{key} {value!r} is no text")
-    return value
-
-
-def _number(row: Mapping[str, Any], key: str) -> float | None:
-    """A number, or None where the row has none."""
-    value = row.get(key)
-    if value is not None and type(value) not in (int, float):
-        raise TypeError(f"{key} {value!r} is no number")
-    return value
-
-
 def _read_detections(file: Path) -> Evaluation:
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return Evaluation((), targets=_detected(list(rows)))
+    """Scores of what soars-channels scored: the centres that were found, and the heat maps.
 
-
-def _detected(rows: Sequence[Mapping[str, str]]) -> tuple[TargetScore, ...]:
-    """Scores of what soars-channels scored: the centres that were found, and the heat maps."""
+    Raises:
+        InputError: If the file is something else.
+    """
+    try:
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    except (csv.Error, ValueError) as error:  # also text that is not UTF-8
+        raise InputError(f"{file}: expected the {DETECTIONS}, got no table ({error}); {CHANNELS_AGAIN}") from error
     scores = []
-    for row in rows:
-        score = TargetScore(
-            case=row["case"],
-            target=row["target"],
-            status=SCORED,
-            distance_mm=None,
-            detected_mm=float(row["distance_mm"]),
-            hd_mm=float(row["hd_mm"]),
+    for number, row in enumerate(rows, 2):
+        scores.append(_detection(row, f"{file}, line {number}"))
+    twice = repeated([(score.case, score.target) for score in scores])
+    if twice:
+        raise InputError(f"{file}: expected every target of a case once, got {twice[0]} again; {CHANNELS_AGAIN}")
+    return Evaluation((), targets=tuple(scores))
+
+
+def _detection(row: Mapping[str, str], where: str) -> TargetScore:
+    numbers = {}
+    for key in ("distance_mm", "hd_mm"):
+        try:
+            numbers[key] = float(row[key])
+        except (KeyError, TypeError, ValueError):
+            numbers[key] = math.nan
+    names = (row.get("case"), row.get("target"))
+    if not all(names) or not all(0 <= number <= LARGEST for number in numbers.values()):
+        raise InputError(
+            f"{where}: expected case, target, distance_mm and hd_mm (mm, 0 or more), got {printable(str(dict(row)))}; "
+            f"{CHANNELS_AGAIN}"
         )
-        scores.append(score)
-    return tuple(scores)
+    return TargetScore(
+        case=as_typed(row["case"]),
+        target=as_typed(row["target"]),
+        status=SCORED,
+        distance_mm=None,
+        detected_mm=numbers["distance_mm"],
+        hd_mm=numbers["hd_mm"],
+    )

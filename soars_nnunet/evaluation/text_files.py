@@ -13,17 +13,22 @@ from typing import Any
 
 from soars_nnunet.cascade.storage import file_hash, replacing
 from soars_nnunet.errors import InputError
+from soars_nnunet.schemas.printable import cell
 
 PACKAGE = "soars_nnunet"
 """Named by the provenance of all results."""
 
 
 def csv_text(kind: type, rows: Iterable[Any]) -> str:
-    """CSV with a column per field of a dataclass and a row per instance; None is an empty cell."""
+    """CSV with a column per field of a dataclass and a row per instance; None is an empty cell.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, [entry.name for entry in fields(kind)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(as_dicts(rows))
+    for row in as_dicts(rows):
+        writer.writerow({name: cell(value) for name, value in row.items()})
     return text.getvalue()
 
 

@@ -17,7 +17,7 @@ from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.storage import read_object, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
 from soars_nnunet.cascade.trained import trained_folds, training_command
 from soars_nnunet.errors import MissingArtifactError
@@ -124,7 +124,7 @@ def complete_guided_datasets(cascade: Cascade, plans: str, raw: bool, progress: 
         if branch not in cascade.datasets:
             continue
         path = cascade.raw(branch) / "dataset.json"
-        old = read_json(path)
+        old = read_object(path)
         ending = old["file_ending"]
         new = branch_dataset_json(cascade, branch, anchors, num_cases=old["numTraining"], ending=ending)
         new["dataset"] = {}

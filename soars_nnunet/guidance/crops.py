@@ -16,7 +16,7 @@ from soars_nnunet.cascade.classes import branch_dataset_json, partner_of, target
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.raw_cases import CaseFiles, training_cases
 from soars_nnunet.cascade.record import GUIDANCE_FACTS, NOT_ANNOTATED, TARGET_FACTS, Cascade
-from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_json, read_user_json, write_json
+from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_object, read_user_json, write_json
 from soars_nnunet.cascade.target_facts import TargetFacts, write_target_facts
 from soars_nnunet.geometry.heatmaps import heatmap_peaks
 from soars_nnunet.geometry.voi import crop_box, voi_box
@@ -123,8 +123,8 @@ def detection_of_crops(cascade: Cascade, plans: str) -> str:
     Raises:
         MissingArtifactError: If it is not complete.
     """
-    made_from = read_json(cascade.channels("detection", plans) / "provenance.json")
-    return json_hash({key: made_from[key] for key in GUIDANCE_FACTS})
+    made_from = read_object(cascade.channels("detection", plans) / "provenance.json")
+    return json_hash({key: made_from.get(key) for key in GUIDANCE_FACTS})
 
 
 def _read_patient(cascade: Cascade, plans: str, case: str, files: CaseFiles) -> Patient:

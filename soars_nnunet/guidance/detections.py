@@ -26,6 +26,7 @@ from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks
 from soars_nnunet.guidance.brightest import NUM_BRIGHTEST, brightest_hd_mm
 from soars_nnunet.guidance.targets import DetectedCase, annotated_labels, read_detected_case
 from soars_nnunet.progress import Progress, silent
+from soars_nnunet.schemas.printable import cell
 
 AVERAGE = "Average"
 """Row of all targets."""
@@ -193,7 +194,7 @@ def write_detections(cascade: Cascade, plans: str, scores: Sequence[DetectionSco
     writer = csv.DictWriter(table, [field.name for field in fields(DetectionScore)], lineterminator="\n")
     writer.writeheader()
     for score in scores:
-        writer.writerow(asdict(score))
+        writer.writerow({name: cell(value) for name, value in asdict(score).items()})
     path = cascade.channels("detection", plans) / DETECTIONS
     write_text(path, table.getvalue())
     return path

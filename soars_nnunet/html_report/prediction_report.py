@@ -12,6 +12,9 @@ from typing import Any
 
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError
+from soars_nnunet.html_report.report_checks import check_report
+from soars_nnunet.schemas.fault import FaultError
+from soars_nnunet.schemas.node import checked
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,12 @@ def read_prediction_report(path: Path) -> PredictionReport:
         InputError: If it is absent or something else.
     """
     data = read_json(path, "delete it, and run soars-cascade-predict again")
-    rows = data.get("organs") if isinstance(data, dict) else None
-    if not isinstance(rows, dict) or not all(_is_organ(row) for row in rows.values()):
-        raise InputError(
-            f"{path}: expected the report of soars-cascade-predict (organs with label, volume_ml, status), got another "
-            "JSON file; predict again"
-        )
+    try:
+        checked(data, f"report {path}", check_report, advice="run soars-cascade-predict again")
+    except FaultError as fault:
+        raise InputError(str(fault)) from fault
     organs = []
-    for name, row in rows.items():
+    for name, row in data["organs"].items():
         organ = ReportedOrgan(
             name=name,
             label=row["label"],
@@ -121,7 +122,3 @@ def _range(found: Any) -> tuple[float, float] | None:
         return None
     low, high = found
     return (low, high) if isinstance(low, (int, float)) and isinstance(high, (int, float)) else None
-
-
-def _is_organ(row: Any) -> bool:
-    return isinstance(row, dict) and {"label", "volume_ml", "status"} <= set(row) and isinstance(row["label"], int)

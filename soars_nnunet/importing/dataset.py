@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from soars_nnunet.cascade.ct_hash import ct_hash
-from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
+from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_object, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.importing.case import as_profile, read_case, write_case
 from soars_nnunet.importing.case_files import CaseFiles, find_cases
@@ -283,10 +283,10 @@ def _finished(root: Path, case: str, key: str) -> CaseRecord | None:
     if not path.is_file():
         return None
     try:
-        data = read_json(path)
+        data = read_object(path)
     except MissingArtifactError:
         return None
-    if data.get("key") != key:
+    if not CaseRecord.is_of(data, key):
         return None
     for name, digest in data["files"].items():
         file = root / name

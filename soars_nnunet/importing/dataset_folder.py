@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.storage import provenance, publish, read_json, replacing, write_json
+from soars_nnunet.cascade.storage import provenance, publish, read_object, replacing, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.importing.case import ENDING
 from soars_nnunet.importing.public_sets import PublicSet
@@ -34,12 +34,12 @@ def new_folder(table: PublicSet, dataset_id: int, name: str | None) -> Path:
         raise InputError(f"-d: dataset id {dataset_id} is taken by {taken[0]}; choose another")
     if not folder.exists():
         return folder
-    report = read_json(folder / REPORT) if (folder / REPORT).is_file() else {}
+    report = read_object(folder / REPORT) if (folder / REPORT).is_file() else {}
     if report.get("set") != table.name or report.get("choices") != dict(table.choices):
         wanted = _described(table.name, table.choices)
-        found = _described(report["set"], report.get("choices", {})) if "set" in report else "another dataset"
+        found = _described(report["set"], report.get("choices") or {}) if "set" in report else "another dataset"
         raise InputError(f"{folder}: expected no dataset there, or {wanted}, got {found}; choose another id")
-    foreign = sorted(_files(folder) - set(report["files"]))
+    foreign = sorted(_files(folder) - set(report.get("files") or ()))
     if foreign:
         raise InputError(f"{folder}: holds files that no import wrote ({', '.join(foreign[:3])}); move them elsewhere")
     return folder

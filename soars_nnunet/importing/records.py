@@ -65,6 +65,12 @@ class CaseRecord:
             data.update(inputs=self.inputs, batch=self.batch)
         return data
 
+    @staticmethod
+    def is_of(data: dict[str, Any], key: str) -> bool:
+        """Whether parsed JSON is a record of a case that was made from the same."""
+        kinds = {"kind": str, "group": str | None, "voxels": dict, "undrawn": list, "findings": list, "files": dict}
+        return data.get("key") == key and all(isinstance(data.get(name), kind) for name, kind in kinds.items())
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CaseRecord:
         """Record of parsed JSON."""

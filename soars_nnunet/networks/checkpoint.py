@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.schemas.printable import printable
 
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
 CHECKPOINT_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
@@ -27,8 +29,26 @@ CHECKPOINT_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = 
 ]
 """What nnU-Net's log puts into a checkpoint beside tensors; anything else is refused, so loading runs no code."""
 
-UNREADABLE = (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
-"""What a damaged file raises."""
+UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What PyTorch raises on files of which it makes nothing."""
+
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool)
+"""Of weights and counters."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -37,18 +57,40 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         MissingArtifactError: If the file is absent, unreadable, damaged in any bit of its content, or something else.
     """
+    if path.exists() and not path.is_file():
+        raise _refusal(path, "something that is no file")
     try:
         _require_checksums(path)
         with torch.serialization.safe_globals(CHECKPOINT_GLOBALS):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["network_weights"]
     except UNREADABLE as error:
-        reason = (str(error).splitlines() or ["empty"])[0]
-        raise MissingArtifactError(
-            f"{path}: expected an nnU-Net checkpoint, got an unreadable or damaged file ({reason}); "
-            "copy it again or retrain the fold"
-        ) from error
+        reason = printable((str(error).splitlines() or ["empty"])[0])
+        raise _refusal(path, f"an unreadable or damaged file ({reason})") from error
+    problem = _problem(checkpoint)
+    if problem:
+        raise _refusal(path, f"an unreadable or damaged file ({problem})")
     return checkpoint
+
+
+def _refusal(path: Path, found: str) -> MissingArtifactError:
+    return MissingArtifactError(
+        f"{path}: expected an nnU-Net checkpoint, got {found}; copy it again or retrain the fold"
+    )
+
+
+def _problem(checkpoint: Any) -> str | None:
+    """Why something that was loaded is no checkpoint, None if it is one: weights by name, whole in memory."""
+    if not isinstance(checkpoint, dict) or "network_weights" not in checkpoint:
+        return f"{type(checkpoint).__name__} without network_weights"
+    weights = checkpoint["network_weights"]
+    if not isinstance(weights, dict):
+        return f"its network_weights are a {type(weights).__name__}, not weights by name"
+    for name, tensor in weights.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            return f"its weight {printable(str(name), 80)} is a {type(tensor).__name__}"
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in DTYPES:
+            return f"its weight {printable(name, 80)} is no array of plain numbers ({tensor.layout}, {tensor.dtype})"
+    return None
 
 
 def _require_checksums(path: Path) -> None:

@@ -19,7 +19,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS, PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
-from soars_nnunet.cascade.storage import read_json, read_user_json, write_json
+from soars_nnunet.cascade.storage import read_object, read_user_json, write_json
 from soars_nnunet.cascade.trained import (
     NO_GPU,
     next_training,
@@ -127,7 +127,7 @@ def _check_name(cascade: Cascade, name: str, base: str) -> None:
         raise InputError(f"--fine-tune {name}: expected another name than that of the trained plans; choose another")
     for key in cascade.datasets:
         path = cascade.plans(key, name)
-        if path.is_file() and read_json(path).get("experiment_planner_used") != FINE_TUNING_PLANNER:
+        if path.is_file() and read_object(path).get("experiment_planner_used") != FINE_TUNING_PLANNER:
             raise InputError(f"--fine-tune {name}: expected a new name, got that of {path}; choose another")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import DEFAULT_PLANS, GUIDANCE_FACTS, TARGET_FACTS, Cascade
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.storage import read_object
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.guidance.crops import detection_of_crops
 from soars_nnunet.guidance.out_of_fold import guidance_record
@@ -54,7 +54,7 @@ class Guide:
             text += " --in-sample"
         if self.plans != DEFAULT_PLANS:
             text += f" --plans-name {self.plans}"
-        made_from = read_json(self.channels / "provenance.json")
+        made_from = read_object(self.channels / "provenance.json")
         return text + tiling_options(Tiling.from_json(made_from.get("tiling", {})))
 
 
@@ -100,14 +100,15 @@ def _is_completed(cascade: Cascade, branch: str, guide: Guide) -> bool:
         return False
     if branch == "small_hard" and not (guide.channels / TARGET_FACTS).is_file():
         return False
-    dataset_json = read_json(path)
+    dataset_json = read_object(path)
     guides = [name for name, _ in branch_labels(cascade, guide.key)]
     classes = [name for name, _ in branch_labels(cascade, branch)]
-    return dataset_json["soars"]["guidance"] == guides and list(dataset_json["labels"]) == ["background", *classes]
+    origin = dataset_json.get("soars") or {}
+    return origin.get("guidance") == guides and list(dataset_json.get("labels") or ()) == ["background", *classes]
 
 
 def _require_present_models(cascade: Cascade, guide: Guide) -> None:
-    made_from = read_json(guide.channels / "provenance.json")
+    made_from = read_object(guide.channels / "provenance.json")
     present = guidance_record(cascade, guide.key, guide.plans)
     stale = [fact for fact in GUIDANCE_FACTS if made_from.get(fact) != present[fact]]
     if stale:
@@ -119,7 +120,7 @@ def _require_present_models(cascade: Cascade, guide: Guide) -> None:
 
 def _require_own_crops(cascade: Cascade, guide: Guide) -> None:
     crops = cascade.raw("small_hard")
-    made_by = read_json(crops / "dataset.json")["soars"].get("detection")
+    made_by = (read_object(crops / "dataset.json").get("soars") or {}).get("detection")
     if made_by != detection_of_crops(cascade, guide.plans):
         raise MissingArtifactError(
             f"{crops}: its crops were made by another detection than that of {guide.plans} (a dataset has one set of "

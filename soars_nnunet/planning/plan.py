@@ -14,10 +14,11 @@ import numpy as np
 
 from soars_nnunet.branches import Branch
 from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.dataset_json import check_branch_dataset
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS, FINE_TUNING_PLANNER, Cascade
-from soars_nnunet.cascade.storage import read_json, write_json
+from soars_nnunet.cascade.storage import read_object, write_json
 from soars_nnunet.cascade.trained import NO_GPU, next_training, training_device
 from soars_nnunet.errors import InputError, did_you_mean_each
 from soars_nnunet.networks.genotype import published_genotype, validate_genotype
@@ -32,6 +33,7 @@ from soars_nnunet.planning.plans_json import PlannedNetwork, fingerprint_json, p
 from soars_nnunet.planning.remembered import remember
 from soars_nnunet.planning.sizes import choose_size
 from soars_nnunet.progress import Progress, silent
+from soars_nnunet.schemas.node import checked
 from soars_nnunet.settings.regime import load_regime
 
 
@@ -86,7 +88,7 @@ def _require_free_name(cascade: Cascade, branches: Sequence[Branch], plans_name:
     """Check that plans of a fine-tuning are not planned over."""
     for branch in branches:
         path = cascade.plans(branch.key, plans_name)
-        if path.is_file() and read_json(path).get("experiment_planner_used") == FINE_TUNING_PLANNER:
+        if path.is_file() and read_object(path).get("experiment_planner_used") == FINE_TUNING_PLANNER:
             raise InputError(f"--plans-name {plans_name}: expected a new name, got a fine-tuning's; choose another")
 
 
@@ -178,7 +180,12 @@ def _write_plans(cascade: Cascade, branch: str, options: PlanOptions, network: P
 
 def _dataset_json(cascade: Cascade, branch: str, options: PlanOptions) -> dict[str, Any]:
     """dataset.json of a branch; of the CT channel alone where it is to be planned without guidance."""
-    dataset_json = read_json(cascade.raw(branch) / "dataset.json")
+    path = cascade.raw(branch) / "dataset.json"
+    dataset_json = read_object(path)
+    names = ["background", *(name for name, _ in branch_labels(cascade, branch))]
+    labels = {name: value for value, name in enumerate(names)}
+    advice = f"soars_cascade.json says otherwise: run soars-stratify -d {cascade.source} again"
+    checked(dataset_json, str(path), lambda node: check_branch_dataset(node, labels), advice=advice)
     if options.guidance != "none":
         return dataset_json
     from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets

@@ -10,8 +10,14 @@ from typing import Any
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError
-from soars_nnunet.networks.genotype import load_genotypes
+from soars_nnunet.networks.genotype import KINDS, KNOWN_BRANCHES, NUM_BLOCKS, load_genotypes
+from soars_nnunet.networks.plans_checks import SPACING_MM
 from soars_nnunet.planning.options import PlanOptions
+from soars_nnunet.schemas.fault import FaultError
+from soars_nnunet.schemas.node import Node, checked
+
+GIVE_ANEW = "delete it and give the options anew"
+"""What to do about a file of another form."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +76,46 @@ def read_remembered(path: Path) -> dict[str, Any]:
         InputError: If it holds options that this version does not know.
     """
     choices = read_json(path) if path.is_file() else {}
+    if not isinstance(choices, dict):
+        raise InputError(f"{path}: expected an object of options, got other JSON; {GIVE_ANEW}")
     unknown = sorted(set(choices) - set(REMEMBERED))
     if unknown:
         raise InputError(
             f"{path}: expected options of this version, got {', '.join(unknown)}; delete it and give them anew"
         )
+    try:
+        checked(choices, str(path), check_options, advice=GIVE_ANEW)
+    except FaultError as fault:
+        raise InputError(str(fault)) from fault
     for name, value in choices.items():
         if isinstance(value, list):
             choices[name] = tuple(value)
     return choices
+
+
+def check_options(node: Node) -> None:
+    """Check remembered options; their values are checked where they are used, as if they had been typed.
+
+    Raises:
+        FaultError: If one is of another form than on the command line.
+    """
+    fields = node.entries()
+    for name in ("regime", "guidance"):
+        if name in fields:
+            fields[name].text("[a-z][a-z0-9_-]{0,60}")
+    if "overrides" in fields:
+        fields["overrides"].texts()
+    given = {name: field for name, field in fields.items() if field.value is not None}
+    for name in ("spacing_mm", "small_hard_spacing_mm"):
+        if name in given:
+            given[name].numbers(3, *SPACING_MM)
+    if "from_bundle" in given:
+        given["from_bundle"].text()
+    for branch, kinds in given["genotypes"].entries().items() if "genotypes" in given else ():
+        if branch not in KNOWN_BRANCHES:
+            kinds.refuse(f"a branch of {', '.join(KNOWN_BRANCHES)}", branch)
+        for kind in kinds.items(NUM_BLOCKS, NUM_BLOCKS):
+            kind.one_of(KINDS)
 
 
 def remember(cascade: Cascade, options: PlanOptions) -> None:

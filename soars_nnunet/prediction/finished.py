@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet.cascade.record import INFERENCE_REVISION
-from soars_nnunet.cascade.storage import file_hash, read_json
+from soars_nnunet.cascade.storage import file_hash, read_object
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.stale import STALE
@@ -40,7 +40,7 @@ def is_finished(labels: Path, report: Path, key: dict[str, Any]) -> bool:
     if not labels.is_file() or not report.is_file():
         return False
     try:
-        data = read_json(report)
+        data = read_object(report)
     except MissingArtifactError:
         return False
     if not isinstance(data, dict) or STALE in data:

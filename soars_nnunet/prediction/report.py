@@ -15,6 +15,7 @@ from soars_nnunet.geometry.stitch import Candidate
 from soars_nnunet.prediction.peaks import Peak
 from soars_nnunet.prediction.status import MISSING, Status, organ_status
 from soars_nnunet.profile import Organ
+from soars_nnunet.schemas.printable import escaped
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Report:
         lines = [f"  {self.case}: {text} in {sum(self.seconds.values()):.1f} s"]
         for warning in self.warnings:
             lines.append(f"  warning: {warning}")
-        return "\n".join(lines)
+        return "\n".join(escaped(line) for line in lines)
 
 
 def organ_rows(

@@ -263,8 +263,8 @@ class Succession:
         while exporting:
             export = exporting.pop()
             line = self.attempt(export.job, export.line.result)
-            if line:
-                self.progress(line)
+            for part in line.split("\n") if line else ():
+                self.progress(part)
 
 
 class _Later:

@@ -36,6 +36,11 @@ def cell(value: object) -> object:
     return f"'{value}"
 
 
+def as_typed(text: str) -> str:
+    """A text out of a cell that ``cell`` made: without the apostrophe."""
+    return text[1:] if text.startswith("'") and cell(text[1:]) == text else text
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

@@ -9,11 +9,15 @@ from typing import Any
 
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.errors import InputError, did_you_mean, listed
-from soars_nnunet.json_text import in_words
+from soars_nnunet.json_text import JsonTextError, in_words, parse_json_text
+from soars_nnunet.schemas.printable import printable
 from soars_nnunet.settings.branch_settings import BranchSettings, to_tuples
 from soars_nnunet.settings.regime_settings import OF_FINE_TUNING, RegimeSettings
 from soars_nnunet.settings.rule import Rule, rules
 from soars_nnunet.settings.table import regimes
+
+LONGEST = 100
+"""Signs of a value that a message shows."""
 
 REGIME_RULES = dict(rules(RegimeSettings))
 """What a regime names, by key."""
@@ -111,24 +115,22 @@ def _scopes(branch: str) -> list[str]:
 
 
 def _value(override: Override, rule: Rule) -> Any:
+    shown = printable(override.text, LONGEST)
     try:
-        value = json.loads(override.text)
-    except json.JSONDecodeError as error:
+        value = parse_json_text(override.text.encode("utf-8", "surrogatepass"))
+    except JsonTextError as error:
         raise InputError(
-            f"--set {override.path}: expected a JSON value such as 50 or [48,48,48], got '{override.text}'; a text is "
+            f"--set {override.path}: expected a JSON value such as 50 or [48,48,48], got '{shown}'; a text is "
             f"in double quotes, and for the shell in single ones around all: '{override.path}=\"RAdam\"'"
         ) from error
     if not rule.takes(value):
         examples = rule.values.choices or regime_values(override.key)
         known = " or ".join(dict.fromkeys(map(json.dumps, examples)))
-        expected = f"expected a value like {known or 'those of --regime'}"
-        raise InputError(f"--set {override.path}: {expected}, got {_shown(value, override)}")
+        expected = f"expected a value like {known or 'those of --regime'} ({rule.values})"
+        raise InputError(
+            f"--set {override.path}: {expected}, got {in_words(value) if isinstance(value, str) else shown}"
+        )
     return value
-
-
-def _shown(value: Any, override: Override) -> str:
-    """A wrong value as the user typed it; of a text, whether it is a number in quotes."""
-    return in_words(value) if isinstance(value, str) else override.text
 
 
 def regime_values(key: str) -> list[Any]:

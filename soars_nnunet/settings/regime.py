@@ -57,7 +57,8 @@ def require_fitting(settings: BranchSettings) -> None:
         settings: Of a branch, or of fine-tuning.
 
     Raises:
-        InputError: If no loss is left, a search has no epochs, or SGD has no momentum, which Nesterov's needs.
+        InputError: If no loss is left, a search has no epochs, SGD has no momentum, which Nesterov's needs, or the
+            factors of scaling are in reverse order.
     """
     found = []
     if not settings.dice_weight and not settings.ce_weight:
@@ -66,5 +67,8 @@ def require_fitting(settings: BranchSettings) -> None:
         found.append("search_frozen_epochs=0 beside search_joint_epochs=0: expected one of them above 0")
     if settings.optimizer == "SGD" and not settings.beta1:
         found.append('optimizer="SGD" with beta1=0: expected a beta1, its momentum, above 0')
+    low, high = settings.scaling
+    if low > high:
+        found.append(f"scaling={list(settings.scaling)}: expected the smallest factor in front of the largest")
     if found:
         raise InputError(f"--set {'; '.join(found)}")

@@ -11,25 +11,34 @@ from soars_nnunet.settings.rule import (
     ABOVE_0_TO_1,
     ABOVE_1,
     BETWEEN_0_AND_1,
-    COUNT,
     FACT,
     FROM_0_BELOW_1,
     FROM_0_TO_1,
     NAMES,
-    NOT_NEGATIVE,
     OURS,
     PAPER,
-    POSITIVE,
     PROBABILITY,
     SEED,
     TRUTH,
-    WHOLE,
+    Span,
     Values,
+    number,
+    positive_up_to,
     setting,
+    whole,
 )
 
 NUM_BLOCKS = 4
 """Blocks of a P-HNN, each with channels, convolutions and a supervised sum of its own."""
+
+MIN_PATCH = 4
+"""Voxels of an axis: nnU-Net leaves as many at the deepest block."""
+
+MAX_EPOCHS, MAX_STEPS = 100_000, 1_000_000
+"""Of a training, and of an epoch: more would take years."""
+
+MAX_WEIGHT = 1e6
+"""Of a part of a loss beside the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +48,20 @@ class RegimeSettings:
     regime: str = setting("Name of the regime in `plans/regimes.json`.", FACT, OURS)
 
     # network and patches
-    features_per_stage: tuple[int, ...] = setting("Channels of each block.", COUNT.times(NUM_BLOCKS), OURS)
-    n_convs_per_stage: tuple[int, ...] = setting("Convolutions of each block.", COUNT.times(NUM_BLOCKS), OURS)
+    features_per_stage: tuple[int, ...] = setting("Channels of each block.", whole(1, 1024).times(NUM_BLOCKS), OURS)
+    n_convs_per_stage: tuple[int, ...] = setting("Convolutions of each block.", whole(1, 8).times(NUM_BLOCKS), OURS)
     max_patch_voxels: tuple[int, ...] | None = setting(
-        "Largest patch (Z, Y, X).", COUNT.times(3), PAPER, unit="voxels", null="as large as the largest image"
+        "Largest patch (Z, Y, X).",
+        whole(MIN_PATCH, 1024).times(3),
+        PAPER,
+        unit="voxels",
+        null="as large as the largest image",
     )
     max_patch_mm: float | None = setting(
-        "Longest useful extent of a patch.", POSITIVE, OURS, unit="mm", null="no limit"
+        "Longest useful extent of a patch.", number(10, 10_000), OURS, unit="mm", null="no limit"
     )
     hu_per_unit: float = setting(
-        "HU that make one unit of the network's input.", POSITIVE, OURS, unit="HU", default=1500.0
+        "HU that make one unit of the network's input.", number(0.1, 100_000), OURS, unit="HU", default=1500.0
     )
     low_pass_ratio: float | None = setting(
         "A CT gets a low pass along an axis where the network's spacing is more than this times its own.",
@@ -59,28 +72,34 @@ class RegimeSettings:
     )
 
     # schedule
-    batch_size: int = setting("Patches in a step.", COUNT, PAPER, unit="patches")
-    num_epochs: int = setting("Epochs of a training.", COUNT, PAPER, unit="epochs")
+    batch_size: int = setting("Patches in a step.", whole(1, 1024), PAPER, unit="patches")
+    num_epochs: int = setting("Epochs of a training.", whole(1, MAX_EPOCHS), PAPER, unit="epochs")
     patches_per_volume: int | None = setting(
-        "Patches of a case that make a pass.", COUNT, PAPER, unit="patches", null="epochs are no passes"
+        "Patches of a case that make a pass.", whole(1, 1_000_000), PAPER, unit="patches", null="epochs are no passes"
     )
     iterations_per_epoch: int | None = setting(
-        "Steps of an epoch.", COUNT, PAPER, unit="steps", null="one pass over the patches of the training cases"
+        "Steps of an epoch.",
+        whole(1, MAX_STEPS),
+        PAPER,
+        unit="steps",
+        null="one pass over the patches of the training cases",
     )
-    val_iterations_per_epoch: int = setting("Validation steps of an epoch.", COUNT, OURS, unit="steps")
+    val_iterations_per_epoch: int = setting("Validation steps of an epoch.", whole(1, MAX_STEPS), OURS, unit="steps")
     step_size: tuple[float, ...] = setting(
         "Steps (Z, Y, X) of the sliding window as fractions of the patch.",
         Values("number", ABOVE_0_TO_1, count=3),
         PAPER,
         default=(0.5, 0.5, 0.5),
     )
-    save_every: int = setting("A checkpoint is written after so many epochs.", COUNT, OURS, unit="epochs")
+    save_every: int = setting(
+        "A checkpoint is written after so many epochs.", whole(1, MAX_EPOCHS), OURS, unit="epochs"
+    )
     final_validation: bool = setting(
         "Whether a training ends by predicting its validation cases.", TRUTH, OURS, default=True
     )
 
     # optimiser
-    initial_lr: float = setting("Learning rate of the first step.", POSITIVE, PAPER)
+    initial_lr: float = setting("Learning rate of the first step.", positive_up_to(100), PAPER)
     lr_decays_by_step: bool = setting(
         "Whether the learning rate falls at every step, not at every epoch.", TRUTH, OURS, default=False
     )
@@ -90,7 +109,7 @@ class RegimeSettings:
         PAPER,
         default="RAdam",
     )
-    weight_decay: float = setting("Weight decay.", NOT_NEGATIVE, PAPER)
+    weight_decay: float = setting("Weight decay.", number(0, 100), PAPER)
     decoupled_weight_decay: bool = setting(
         "Whether RAdam's weights decay by themselves instead of by the gradient.", TRUTH, OURS, default=False
     )
@@ -98,15 +117,15 @@ class RegimeSettings:
     beta2: float = setting("RAdam's second beta.", Values("number", FROM_0_BELOW_1), OURS, default=0.999)
 
     # loss
-    dice_weight: float = setting("Weight of the Dice loss.", NOT_NEGATIVE, PAPER)
-    ce_weight: float = setting("Weight of the cross entropy.", NOT_NEGATIVE, PAPER)
+    dice_weight: float = setting("Weight of the Dice loss.", number(0, MAX_WEIGHT), PAPER)
+    ce_weight: float = setting("Weight of the cross entropy.", number(0, MAX_WEIGHT), PAPER)
     dice_background: bool = setting("Whether the background counts in the Dice loss.", TRUTH, OURS)
     dice_absent_classes: bool = setting(
         "Whether classes that a batch lacks count in the Dice loss.", TRUTH, OURS, default=False
     )
     side_output_weights: tuple[float, ...] = setting(
         "Weights of the network's four sums in the loss, deepest sum first.",
-        Values("number", count=NUM_BLOCKS, any_above_0=True),
+        Values("number", Span(high=MAX_WEIGHT), count=NUM_BLOCKS, any_above_0=True),
         OURS,
         default=(1.0,) * NUM_BLOCKS,
     )
@@ -116,9 +135,9 @@ class RegimeSettings:
         "Share of the patches that are centred in an organ of the branch.", Values("number", FROM_0_TO_1), OURS
     )
     p_scaling: float = setting("Probability that a patch is scaled.", PROBABILITY, PAPER)
-    scaling: tuple[float, ...] = setting("Smallest and largest factor of scaling.", POSITIVE.times(2), PAPER)
+    scaling: tuple[float, ...] = setting("Smallest and largest factor of scaling.", number(0.1, 10).times(2), PAPER)
     p_rotation: float = setting("Probability that a patch is rotated.", PROBABILITY, PAPER)
-    rotation_deg: float = setting("Largest rotation about each axis.", NOT_NEGATIVE, OURS, unit="degrees")
+    rotation_deg: float = setting("Largest rotation about each axis.", number(0, 180), OURS, unit="degrees")
     p_intensity: float = setting(
         "Probability of nnU-Net's intensity augmentation of the CT.", PROBABILITY, PAPER, default=0.0
     )
@@ -135,7 +154,7 @@ class RegimeSettings:
         default=0.0,
     )
     guidance_shift_voxels: int = setting(
-        "Largest shift of a guidance channel along each axis.", WHOLE, OURS, unit="voxels", default=2
+        "Largest shift of a guidance channel along each axis.", whole(0, 1024), OURS, unit="voxels", default=2
     )
     p_guidance_dropout: float = setting(
         "Probability that a patch gets no guidance at all.", PROBABILITY, OURS, default=0.0
@@ -145,29 +164,33 @@ class RegimeSettings:
     )
 
     # detection
-    sigma_mm: float = setting("Sigma of the Gaussian heat maps.", POSITIVE, PAPER, unit="mm")
+    sigma_mm: float = setting("Sigma of the Gaussian heat maps.", number(0.1, 200), PAPER, unit="mm")
     heatmap_foreground_weight: float = setting(
-        "Further weight of a heat map's peak in the squared error.", NOT_NEGATIVE, PAPER
+        "Further weight of a heat map's peak in the squared error.", number(0, MAX_WEIGHT), PAPER
     )
 
     seed: int | None = setting("Seed of the first weights.", SEED, OURS, null="another one each time")
 
     # architecture search
     search_frozen_epochs: int = setting(
-        "Epochs of a search with alpha frozen.", WHOLE, PAPER, unit="epochs", default=20
+        "Epochs of a search with alpha frozen.", whole(0, MAX_EPOCHS), PAPER, unit="epochs", default=20
     )
-    search_joint_epochs: int = setting("Epochs of a search after them.", WHOLE, PAPER, unit="epochs", default=30)
-    search_batch_size: int = setting("Patches in a step of a search.", COUNT, PAPER, unit="patches", default=2)
+    search_joint_epochs: int = setting(
+        "Epochs of a search after them.", whole(0, MAX_EPOCHS), PAPER, unit="epochs", default=30
+    )
+    search_batch_size: int = setting("Patches in a step of a search.", whole(1, 1024), PAPER, unit="patches", default=2)
     search_iterations_per_epoch: int | None = setting(
         "Steps of a search's epoch.",
-        COUNT,
+        whole(1, MAX_STEPS),
         OURS,
         unit="steps",
         null="one pass over the patches of the cases that train the weights",
         default=None,
     )
-    search_initial_lr: float = setting("Learning rate of a search's first step.", POSITIVE, PAPER, default=0.005)
-    search_alpha_lr: float = setting("Learning rate of alpha.", POSITIVE, OURS, default=0.0003)
+    search_initial_lr: float = setting(
+        "Learning rate of a search's first step.", positive_up_to(100), PAPER, default=0.005
+    )
+    search_alpha_lr: float = setting("Learning rate of alpha.", positive_up_to(100), OURS, default=0.0003)
     search_alpha_betas: tuple[float, ...] = setting(
         "Betas of alpha's RAdam.", Values("number", FROM_0_BELOW_1, count=2), OURS, default=(0.5, 0.999)
     )
@@ -180,7 +203,9 @@ class RegimeSettings:
     search_seed: int = setting("Seed of a search.", SEED, OURS, default=0)
 
     # fine-tuning of the whole cascade
-    vois_per_patch: int = setting("VOIs of a patch that are trained on, at most.", COUNT, OURS, unit="VOIs", default=2)
+    vois_per_patch: int = setting(
+        "VOIs of a patch that are trained on, at most.", whole(1, 1000), OURS, unit="VOIs", default=2
+    )
     fine_tuned: tuple[str, ...] = setting(
         "Branches whose weights move.", NAMES, PAPER, default=("anchor", "mid_level", "detection", "small_hard")
     )

@@ -119,6 +119,21 @@ class Values:
         return f"{self.count} {noun}s, {self.span}{needed}"
 
 
+def whole(low: int, high: int) -> Values:
+    """Whole numbers of a range, its ends included."""
+    return Values("whole", Span(low=low, high=high))
+
+
+def number(low: float, high: float) -> Values:
+    """Numbers of a range, its ends included."""
+    return Values("number", Span(low=low, high=high))
+
+
+def positive_up_to(high: float) -> Values:
+    """Numbers above 0, up to one that is included."""
+    return Values("number", Span(high=high, has_low=False))
+
+
 COUNT = Values("whole", ABOVE_0)
 WHOLE = Values("whole", FROM_0)
 SEED = Values("whole", Span(high=MAX_SEED))

@@ -15,6 +15,7 @@ from typing import Any
 
 from soars_nnunet.branches import BRANCHES, Branch
 from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.dataset_json import check_dataset_json
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.not_annotated import classes_not_annotated, read_not_annotated
 from soars_nnunet.cascade.raw_cases import CaseFiles, find_dataset, training_cases
@@ -166,9 +167,7 @@ def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | 
 def _read_dataset_json(source: str) -> dict[str, Any]:
     path = raw_folder() / source / "dataset.json"
     data = read_user_json(path)
-    needed = {"channel_names": dict, "labels": dict, "file_ending": str}
-    if not isinstance(data, dict) or not all(isinstance(data.get(key), kind) for key, kind in needed.items()):
-        raise InputError(f"{path}: expected nnU-Net's keys {', '.join(needed)}, got others; complete the file")
+    check_dataset_json(data, str(path))
     if len(data["channel_names"]) != 1:
         raise InputError(
             f"{source}: expected one channel (CT), got {data['channel_names']}; stratify a CT-only dataset"

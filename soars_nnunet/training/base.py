@@ -22,6 +22,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
+from soars_nnunet.cascade.plain_pickles import require_plain_pickles
 from soars_nnunet.cascade.plans_file import PlansFile, settings_of
 from soars_nnunet.cascade.record import CHECKPOINT
 from soars_nnunet.cascade.storage import replacing
@@ -95,8 +96,10 @@ class SOARSTrainer(nnUNetTrainer):
         On CPU with channels-last kernels, and with ``OMP_NUM_THREADS`` threads where that is set.
 
         Raises:
-            MissingArtifactError: If planned first weights are not there.
+            MissingArtifactError: If planned first weights are not there, or a preprocessed case holds anything that
+                unpickling it would run.
         """
+        require_plain_pickles(Path(self.preprocessed_dataset_folder))
         if self.settings.seed is not None and not self.was_initialized:
             torch.manual_seed(self.settings.seed + self._fold_number)
             np.random.seed(self.settings.seed + self._fold_number)

@@ -11,7 +11,7 @@ import torch
 from nnunetv2.evaluation.evaluate_predictions import load_summary_json, save_summary_json
 
 from soars_nnunet.cascade.record import NOT_ANNOTATED
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.storage import read_object
 
 Value = TypeVar("Value")
 
@@ -31,7 +31,7 @@ def load_not_annotated(folder: Path, labels: Mapping[str, int]) -> ByCase[tuple[
         labels: Label by class name.
     """
     path = folder / NOT_ANNOTATED
-    table = read_json(path) if path.is_file() else {}
+    table = read_object(path) if path.is_file() else {}
     by_case: ByCase[tuple[int, ...]] = ByCase()
     for case, names in table.items():
         by_case[case] = tuple(sorted(labels[name] for name in names))

@@ -1,0 +1,125 @@
+"""The JSON files by which steps hand on a stratified dataset: the cascade's record and its splits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from soars_nnunet.branches import BRANCHES
+from soars_nnunet.cascade.case_names import source_case
+from soars_nnunet.profile import Profile, ProfileError
+from soars_nnunet.schemas.names import name_problem
+from soars_nnunet.schemas.node import Node
+from soars_nnunet.schemas.patterns import check_quick_pattern
+
+MAX_CASES = 1_000_000
+
+MAX_FOLDS = 10_000
+
+MAX_LABEL = 2**31 - 1
+"""Of a source dataset."""
+
+DATASET_NAME = r"Dataset\d{3}_[^/\\\0]{1,200}"
+
+OPTIONAL_TABLES = ("empty", "unannotated")
+"""Organs by case; records of older versions lack them."""
+
+
+def check_record(node: Node) -> None:
+    """Check ``soars_cascade.json``.
+
+    Raises:
+        FaultError: If a part is of another form, or contradicts the profile.
+    """
+    fields = node.fields(("profile", "datasets", "labels"))
+    try:
+        profile = Profile.from_dict(fields["profile"].value)
+    except ProfileError as error:
+        fields["profile"].refuse("a profile without contradictions", str(error))
+    for key, name in fields["datasets"].entries().items():
+        with node.part():
+            if key not in BRANCHES:
+                name.refuse(f"a branch of {', '.join(BRANCHES)}", key)
+            name.text(DATASET_NAME)
+    with node.part():
+        _check_labels(fields["labels"], profile)
+    if "num_folds" in fields:
+        with node.part():
+            fields["num_folds"].whole(1, MAX_FOLDS)
+    if "split_sha256" in fields:
+        with node.part():
+            fields["split_sha256"].text("[0-9a-f]{0,64}")
+    if "patient_pattern" in fields:
+        with node.part():
+            check_quick_pattern(fields["patient_pattern"])
+    if "cases" in fields:
+        with node.part():
+            check_cases(fields["cases"])
+    for key in OPTIONAL_TABLES:
+        with node.part():
+            for organs in fields[key].entries(MAX_CASES).values() if key in fields else ():
+                organs.texts()
+
+
+def _check_labels(node: Node, profile: Profile) -> None:
+    """Each organ of the profile once, with a number of its own."""
+    values: dict[int, str] = {}
+    for name, label in node.entries().items():
+        if name not in profile.by_name:
+            label.refuse("an organ of the profile", name)
+        value = label.whole(1, MAX_LABEL)
+        if values.setdefault(value, name) != name:
+            label.refuse("a number of its own", f"{value}, as {values[value]} has")
+
+
+def check_cases(node: Node) -> None:
+    """Check a list of case names.
+
+    Raises:
+        FaultError: If a name cannot be a file's, or is there twice.
+    """
+    names = set()
+    for case in node.items(most=MAX_CASES):
+        problem = name_problem(case.value)
+        if problem:
+            case.refuse("a case name", f"{case.value!r}, which {problem}")
+        if case.value in names:
+            case.refuse("every case once", f"{case.value} again")
+        names.add(case.value)
+
+
+def check_splits(node: Node, known: Collection[str]) -> None:
+    """Check nnU-Net's splits.
+
+    Args:
+        node: ``[{"train": [case, ...], "val": [case, ...]}, ...]``, one entry a fold.
+        known: Cases of the dataset, of which others are crops; empty if they are not known.
+
+    Raises:
+        FaultError: If there is no fold, a side is empty, a case is on both sides of a fold or twice on one, or is none
+            of the dataset.
+    """
+    for fold in node.items(1, MAX_FOLDS):
+        with node.part():
+            sides = fold.fields(("train", "val"))
+            for side in ("train", "val"):
+                sides[side].items(1, MAX_CASES)
+                check_cases(sides[side])
+            both = set(sides["train"].value) & set(sides["val"].value)
+            if both:
+                fold.refuse("training and validation cases apart", f"on both sides: {_few(both)}")
+            unknown = _unknown([*sides["train"].value, *sides["val"].value], known)
+            if unknown:
+                fold.refuse("cases of the dataset", _few(unknown))
+
+
+def _unknown(cases: Collection[Any], known: Collection[str]) -> set[str]:
+    """Cases that are neither known nor crops of known ones."""
+    if not known:
+        return set()
+    return {case for case in cases if case not in known and source_case(case) not in known}
+
+
+def _few(names: Collection[str]) -> str:
+    shown = sorted(names)[:5]
+    return ", ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
