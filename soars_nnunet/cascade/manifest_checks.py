@@ -50,7 +50,7 @@ def check_cascade(node: Node, *, stored: bool) -> None:
         with node.part():
             (check_quick_pattern if stored else check_simple_pattern)(fields["patient_pattern"])
     with node.part():
-        _check_targets(fields["targets"], classes.get("detection", ()), stored)
+        _check_targets(fields["targets"], classes.get("detection"), profile, stored)
     for version in fields["provenance"].entries(100).values() if "provenance" in fields else ():
         with node.part():
             version.text(most=100)
@@ -158,14 +158,17 @@ def _check_start(node: Node) -> None:
     _check_patients(fields["patients"])
 
 
-def _check_targets(node: Node, detected: Sequence[str], stored: bool) -> None:
+def _check_targets(node: Node, detected: Sequence[str] | None, profile: Profile, stored: bool) -> None:
     """Facts of every detection target, and of no other; a training has none before its crops are cut."""
-    found = node.entries()
+    if detected is None:
+        detected = tuple(profile.targets) if stored else ()
+        needed: Sequence[str] = ()
+    else:
+        needed = detected if node.value or not stored else ()
+    found = node.fields(needed, detected, UPGRADE)
     unknown = [name for name in found if name not in detected]
-    if unknown or (found and len(found) < len(detected)) or (not found and not stored):
-        node.fields(detected)
-        if unknown:
-            node.refuse("known keys alone", f"also {', '.join(unknown)}")
+    if unknown:
+        node.refuse("known keys alone", f"also {', '.join(unknown)}")
     for facts in found.values():
         with node.part():
             check_target_facts(facts)
