@@ -79,7 +79,7 @@ def _read_entries(path: Path) -> dict[str, list[str]]:
 
 def _warn_of_unknown(path: Path, entries: Mapping[str, Sequence[str]], profile: Profile) -> None:
     """Say which names are no organs of the profile: a name may be mistyped."""
-    unknown = set()
+    unknown: set[str] = set()
     for names in entries.values():
         unknown.update(name for name in names if profile.resolve(name) is None)
     if unknown:
