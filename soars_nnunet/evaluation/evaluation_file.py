@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.storage import read_user_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.centers import TargetScore
 from soars_nnunet.evaluation.evaluation_checks import LARGEST, check_document, repeated
@@ -102,7 +102,7 @@ def read_evaluation(path: Path) -> Evaluation:
     file = find_evaluation(path)
     if file.suffix == ".csv":
         return _read_detections(file)
-    document = read_json(file, AGAIN)
+    document = read_user_json(file, "evaluation")
     try:
         checked(document, str(file), check_document, advice=AGAIN)
     except FaultError as fault:

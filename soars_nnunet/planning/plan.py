@@ -113,7 +113,7 @@ def _plan_branch(
     done = preprocess(cascade, branch.key, options.plans_name, inputs.channels, num_processes=options.num_processes)
     learn_places(cascade, branch.key, options.plans_name)
     if options.plans_name == DEFAULT_PLANS:
-        write_json(cascade.training_plans(branch.key), read_json(cascade.plans(branch.key, DEFAULT_PLANS)))
+        write_json(cascade.training_plans(branch.key), read_object(cascade.plans(branch.key, DEFAULT_PLANS)))
     settings = PlansFile.read(cascade.plans(branch.key, options.plans_name)).settings
     progress(
         f"{branch.suffix}: {done}; "

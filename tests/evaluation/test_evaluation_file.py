@@ -71,19 +71,22 @@ def test_metrics_of_later_versions_are_passed_over(tmp_path, evaluation):
     ("content", "problem"),
     [
         ("{", "not valid JSON"),
-        ("[]", "a JSON list, not an object"),
-        ("{}", "no 'scores' in it"),
-        ('{"scores": 3}', "evaluate again"),
-        ('{"scores": [{"organ": "A"}]}', "no 'case' in it"),
-        ('{"scores": [{"case": 1}]}', "case 1 is no text"),
-        ('{"scores": [{"case": "a", "organ": "A", "tier": "anchor", "status": "scored", "dsc": "x"}]}', "no number"),
+        ("[]", "expected an object, got ..; run soars-evaluate again"),
+        ("{}", "expected the keys scores"),
+        ('{"scores": 3}', "scores: expected a list, got 3"),
+        ('{"scores": [{"organ": "A"}]}', "scores.0: expected the keys case"),
+        ('{"scores": [{"case": 1, "organ": "A", "tier": "anchor", "status": "missed"}]}', "case: expected a text"),
+        (
+            '{"scores": [{"case": "a", "organ": "A", "tier": "anchor", "status": "scored", "dsc": "x"}]}',
+            "dsc: expected a number from",
+        ),
     ],
 )
 def test_other_files_are_refused_in_one_line(content, problem, tmp_path):
     (tmp_path / "evaluation.json").write_text(content)
     with pytest.raises(InputError, match=problem) as caught:
         read_evaluation(tmp_path)
-    assert "expected the evaluation.json of soars-evaluate" in str(caught.value) and "\n" not in str(caught.value)
+    assert "evaluation.json" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_detections_are_read_as_targets(tmp_path):
