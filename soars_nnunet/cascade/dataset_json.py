@@ -9,6 +9,7 @@ from soars_nnunet.errors import InputError
 from soars_nnunet.schemas.fault import FaultError
 from soars_nnunet.schemas.names import case_problem
 from soars_nnunet.schemas.node import Node, checked
+from soars_nnunet.schemas.printable import with_reason
 
 FILE_ENDING = r"(\.[A-Za-z0-9]{1,10}){1,3}"
 
@@ -95,7 +96,7 @@ def _check_cases(node: Node) -> None:
         with node.part():
             problem = case_problem(case)
             if problem:
-                files.refuse("a case whose name can be a file's", f"{case!r}, which {problem}")
+                files.refuse("a case whose name can be a file's", with_reason(case, problem))
             row = files.fields(("images", "label"))
             for image in row["images"].items(1, 1000):
                 _check_path(image)

@@ -11,6 +11,7 @@ from soars_nnunet.profile import Profile, ProfileError
 from soars_nnunet.schemas.names import name_problem
 from soars_nnunet.schemas.node import Node
 from soars_nnunet.schemas.patterns import check_quick_pattern
+from soars_nnunet.schemas.printable import with_reason
 
 MAX_CASES = 1_000_000
 
@@ -82,7 +83,7 @@ def check_cases(node: Node) -> None:
     for case in node.items(most=MAX_CASES):
         problem = name_problem(case.value)
         if problem:
-            case.refuse("a case name", f"{case.value!r}, which {problem}")
+            case.refuse("a case name", with_reason(case.value, problem))
         if case.value in names:
             case.refuse("every case once", f"{case.value} again")
         names.add(case.value)

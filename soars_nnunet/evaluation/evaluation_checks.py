@@ -12,6 +12,7 @@ from soars_nnunet.evaluation.organ_scores import ABSENT, FALSE_POSITIVE, MISSED,
 from soars_nnunet.profile import TIERS
 from soars_nnunet.schemas.names import name_problem
 from soars_nnunet.schemas.node import Node
+from soars_nnunet.schemas.printable import with_reason
 
 MAX_ROWS = 5_000_000
 """Of a file: a hundred organs of 50,000 cases."""
@@ -85,7 +86,7 @@ def _check_name(node: Node) -> None:
     """A name for tables: shown in one line."""
     text = node.text(most=MAX_NAME)
     if not text.isprintable():
-        node.refuse("a name that can be shown", f"{text!r}, which {name_problem(text) or 'cannot'}")
+        node.refuse("a name that can be shown", with_reason(text, name_problem(text) or "cannot be shown"))
 
 
 def _check_number(node: Node | None, low: float, high: float) -> None:

@@ -37,7 +37,7 @@ def check_report(node: Node) -> None:
         with node.part():
             if key in fields and (key == "warnings" or fields[key].value is not None):
                 fields[key].texts()
-    for key in ("targets", "models", "bundle", "provenance", "seconds", "sha256"):
+    for key in PARTS:
         with node.part():
             if key in fields and fields[key].value is not None:
                 _check_part(fields[key], key)
@@ -69,27 +69,35 @@ def _check_text(node: Node | None) -> None:
 
 def _check_part(node: Node, key: str) -> None:
     """One of the objects beside the organs."""
-    entries = node.entries()
-    for entry in entries.values():
+    check = PARTS[key]
+    for name, entry in node.entries().items():
         with node.part():
-            if key == "models":
-                fields = entry.fields(("name", "folds"))
-                fields["name"].text(most=MAX_NAME)
-                for fold in fields["folds"].items():
-                    fold.whole(0, 10**6)
-            elif key == "targets":
-                for value in entry.entries(50).values():
-                    _check_plain(value)
-            elif key == "seconds":
-                entry.number(0, LARGEST)
-            elif key != "sha256":
-                _check_plain(entry)
-    for name in ("input", "output") if key == "sha256" else ():
-        if name in entries and entries[name].value is not None:
-            entries[name].text("[0-9a-f]{64}")
+            check(entry, name)
 
 
-def _check_plain(node: Node) -> None:
+def _check_model(node: Node, name: str) -> None:
+    fields = node.fields(("name", "folds"))
+    fields["name"].text(most=MAX_NAME)
+    for fold in fields["folds"].items():
+        fold.whole(0, 10**6)
+
+
+def _check_target(node: Node, name: str) -> None:
+    for value in node.entries(50).values():
+        _check_plain(value, name)
+
+
+def _check_seconds(node: Node, name: str) -> None:
+    node.number(0, LARGEST)
+
+
+def _check_hash(node: Node, name: str) -> None:
+    """Those of the CT and of the labels are read, others are passed over."""
+    if name in ("input", "output") and node.value is not None:
+        node.text("[0-9a-f]{64}")
+
+
+def _check_plain(node: Node, name: str) -> None:
     """A number, text, truth or null, or a list of a few of them."""
     values = node.items(most=100) if isinstance(node.value, list) else [node]
     for item in values:
@@ -99,3 +107,14 @@ def _check_plain(node: Node) -> None:
             item.number(-LARGEST, LARGEST)
         else:
             item.text()
+
+
+PARTS = {
+    "targets": _check_target,
+    "models": _check_model,
+    "bundle": _check_plain,
+    "provenance": _check_plain,
+    "seconds": _check_seconds,
+    "sha256": _check_hash,
+}
+"""Check of an entry, by the object that it is in."""

@@ -23,7 +23,7 @@ class FaultError(MissingArtifactError):
 
     def __init__(self, where: str, place: str, problem: str, advice: str) -> None:
         self.where, self.place, self.problem, self.advice = where, place, problem, advice
-        shown = f"{printable(where)}, {printable(place)}" if place else printable(where)
+        shown = f"{printable(where)}, {printable(place, 100)}" if place else printable(where)
         super().__init__(f"{shown}: {problem}; {advice}")
 
 
@@ -34,7 +34,7 @@ def joined(faults: Sequence[FaultError]) -> FaultError:
         return first
     parts = []
     for fault in faults[:MAX_LISTED]:
-        parts.append(f"{printable(fault.place)}: {fault.problem}" if fault.place else fault.problem)
+        parts.append(f"{printable(fault.place, 100)}: {fault.problem}" if fault.place else fault.problem)
     if len(faults) > MAX_LISTED:
         parts.append(f"and {len(faults) - MAX_LISTED} more")
     return FaultError(first.where, "", f"{len(faults)} faults: {' | '.join(parts)}", first.advice)

@@ -14,6 +14,12 @@ def printable(text: str, longest: int = LONGEST) -> str:
     return escaped(text[:longest]) + ("..." if len(text) > longest else "")
 
 
+def with_reason(name: object, reason: str) -> str:
+    """A refused name for a message, short, with why it is refused."""
+    shown = f"'{printable(name, 60)}'" if isinstance(name, str) else printable(repr(name), 60)
+    return f"{shown}, which {reason}"
+
+
 def escaped(text: str, kept: str = "") -> str:
     """A text with every sign that is not printable as its escape: control signs, changes of direction, halves of signs.
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from soars_nnunet.schemas.names import name_problem
 from soars_nnunet.schemas.node import Node
+from soars_nnunet.schemas.printable import with_reason
 
 MAX_ORGANS = 255
 """Labels are written as uint8."""
@@ -81,9 +82,9 @@ def _check_name(node: Node, most: int) -> None:
     """A name that can be part of a file's name, and that nnU-Net has no use of its own for."""
     problem = name_problem(node.text(most=most))
     if problem:
-        node.refuse("a name that a file can have", f"{node.value!r}, which {problem}")
+        node.refuse("a name that a file can have", with_reason(node.value, problem))
     if node.value.lower() in OF_NNUNET:
-        node.refuse("an organ's name", f"{node.value!r}, which nnU-Net uses itself")
+        node.refuse("an organ's name", with_reason(node.value, "nnU-Net uses itself"))
 
 
 def _check_target(node: Node) -> None:

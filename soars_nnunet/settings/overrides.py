@@ -126,10 +126,9 @@ def _value(override: Override, rule: Rule) -> Any:
     if not rule.takes(value):
         examples = rule.values.choices or regime_values(override.key)
         known = " or ".join(dict.fromkeys(map(json.dumps, examples)))
-        expected = f"expected a value like {known or 'those of --regime'} ({rule.values})"
-        raise InputError(
-            f"--set {override.path}: {expected}, got {in_words(value) if isinstance(value, str) else shown}"
-        )
+        got = in_words(value) if isinstance(value, str) else shown
+        expected = f"expected a value like {known or 'those of --regime'}"
+        raise InputError(f"--set {override.path}: {expected}, got {got}; it takes: {rule.values}")
     return value
 
 

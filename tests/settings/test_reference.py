@@ -35,5 +35,5 @@ def test_a_row_shows_what_regimes_and_branches_say():
         "0.01 (fine_tune: 0.001) (from_bundle: 0.001)",
         "paper",
     ]
-    assert rows["max_patch_mm"][2:5] == ["mm", "number, above 0; null: no limit", "225.0 (small_hard: null)"]
+    assert rows["max_patch_mm"][2:5] == ["mm", "number, 10 to 10000; null: no limit", "225.0 (small_hard: null)"]
     assert rows["voi_factor"][1] == "3.0" and rows["hu_window"][1] == "[-500.0, 1000.0]"
