@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from soars_nnunet.anatomy.facts import VOLUME_PERCENTILES
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.profile import Profile, ProfileError
 from soars_nnunet.schemas.node import Node
@@ -25,6 +26,9 @@ ALWAYS = ("profile", "branches", "targets")
 FURTHER = ("source", "plans", "patient_pattern", "provenance")
 """Keys that a bundle's manifest has; a training's may lack them."""
 
+FAR_MM, LARGEST_ML = 1e5, 1e6
+"""Beyond any distance in a patient, and any organ."""
+
 TARGET_KEYS = ("size_mm", "low_confidence_below", "mean_error_mm", "missed", "cases")
 
 
@@ -39,7 +43,7 @@ def check_cascade(node: Node, *, stored: bool) -> None:
     Raises:
         FaultError: If a value is not as in a cascade's manifest, or values contradict each other.
     """
-    fields = node.fields(ALWAYS if stored else (*ALWAYS, *FURTHER), FURTHER, UPGRADE)
+    fields = node.fields(ALWAYS if stored else (*ALWAYS, *FURTHER), (*FURTHER, "anatomy"), UPGRADE)
     profile = _profile(fields["profile"], stored)
     classes = _check_branches(fields["branches"], profile, stored)
     for key in ("source", "plans"):
@@ -51,6 +55,8 @@ def check_cascade(node: Node, *, stored: bool) -> None:
             (check_quick_pattern if stored else check_simple_pattern)(fields["patient_pattern"])
     with node.part():
         _check_targets(fields["targets"], classes.get("detection"), profile, stored)
+    if "anatomy" in fields:
+        _check_anatomy(fields["anatomy"], profile)
     for version in fields["provenance"].entries(100).values() if "provenance" in fields else ():
         with node.part():
             version.text(most=100)
@@ -156,6 +162,23 @@ def _check_start(node: Node) -> None:
     fields["bundle"].text("[a-z0-9][a-z0-9_.-]*", 100)
     fields["sha256"].text("[0-9a-f]{64}")
     _check_patients(fields["patients"])
+
+
+def _check_anatomy(node: Node, profile: Profile) -> None:
+    """Where organs lie and how large they are."""
+    for name, organ in node.entries().items():
+        with node.part():
+            if name not in profile.by_name:
+                organ.refuse("an organ of the profile", name)
+            row = organ.fields(("cases", "up_mm", "back_mm", "volume_ml"), advice=UPGRADE)
+            row["cases"].whole(0, MAX_PATIENTS)
+            for key in ("up_mm", "back_mm"):
+                place, spread = row[key].items(2, 2)
+                place.number(-FAR_MM, FAR_MM)
+                spread.number(0, FAR_MM)
+            volumes = [volume.number(0, LARGEST_ML) for volume in row["volume_ml"].items(most=len(VOLUME_PERCENTILES))]
+            if volumes != sorted(volumes) or len(volumes) not in (0, len(VOLUME_PERCENTILES)):
+                row["volume_ml"].refuse(f"no volume, or {len(VOLUME_PERCENTILES)} of them, ascending")
 
 
 def _check_targets(node: Node, detected: Sequence[str] | None, profile: Profile, stored: bool) -> None:
