@@ -42,6 +42,30 @@ def check_dataset_json(data: Any, where: str) -> None:
         raise InputError(str(fault)) from fault
 
 
+def check_case_table(data: Any, where: str) -> None:
+    """Check what names a raw dataset's cases: ``dataset``, where there is one, and the ending of their files.
+
+    Args:
+        data: Parsed ``dataset.json``.
+        where: Path, for messages.
+
+    Raises:
+        InputError: If one has another form, or a name of a case cannot be a file's; all faults at once.
+    """
+
+    def check(node: Node) -> None:
+        fields = node.fields(("file_ending",))
+        with node.part():
+            fields["file_ending"].text(FILE_ENDING)
+        if "dataset" in fields:
+            _check_cases(fields["dataset"])
+
+    try:
+        checked(data, where, check, advice=ADVICE)
+    except FaultError as fault:
+        raise InputError(str(fault)) from fault
+
+
 def check_branch_dataset(node: Node, labels: dict[str, int]) -> None:
     """Check the ``dataset.json`` of a branch's raw dataset, as soars-stratify and soars-channels write it.
 
@@ -71,9 +95,10 @@ def check_branch_dataset(node: Node, labels: dict[str, int]) -> None:
 
 def _check(node: Node) -> None:
     fields = node.fields(("channel_names", "labels", "file_ending"))
-    for name in fields["channel_names"].entries(1000).values():
+    channels = fields["channel_names"].entries(1000)
+    for name in channels.values():
         with node.part():
-            if OTHER_MODALITY.match(name.text(most=300)):
+            if OTHER_MODALITY.match(name.text(most=300)) and len(channels) == 1:
                 name.refuse("the name of a CT channel, as CT")
     with node.part():
         for label in fields["labels"].entries(10_000).values():

@@ -65,12 +65,12 @@ def _read_entries(path: Path) -> dict[str, list[str]]:
         raise refusal
     entries = {}
     for case, entry in data.items():
-        if isinstance(entry, dict) and KEY not in entry:
+        if isinstance(entry, dict) and entry and KEY not in entry:
             raise InputError(
                 f"{path}: case {printable(case)}: expected the key {KEY} with names of organs, got "
                 f"{printable(', '.join(entry) or 'none')}; correct the file"
             )
-        names = entry[KEY] if isinstance(entry, dict) else entry
+        names = entry.get(KEY, []) if isinstance(entry, dict) else entry
         if not _are_names(names):
             raise refusal
         entries[case] = names

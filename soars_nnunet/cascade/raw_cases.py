@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from soars_nnunet.cascade.dataset_json import check_dataset_json
+from soars_nnunet.cascade.dataset_json import check_case_table
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.errors import InputError, MissingArtifactError, did_you_mean
 
@@ -55,7 +55,7 @@ def training_cases(source: str, dataset_json: dict[str, Any]) -> dict[str, CaseF
     from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
     folder = raw_folder() / source
-    check_dataset_json(dataset_json, str(folder / "dataset.json"))
+    check_case_table(dataset_json, str(folder / "dataset.json"))
     if "dataset" not in dataset_json and not (folder / "imagesTr").is_dir():
         raise InputError(
             f"{folder}: expected imagesTr/ and labelsTr/, or a 'dataset' list in dataset.json; found neither"

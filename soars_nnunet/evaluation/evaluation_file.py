@@ -193,7 +193,7 @@ def _detection(row: Mapping[str, str], where: str) -> TargetScore:
     names = (row.get("case"), row.get("target"))
     if not all(names) or not all(0 <= number <= LARGEST for number in numbers.values()):
         raise InputError(
-            f"{where}: expected case, target, distance_mm and hd_mm (mm, 0 or more), got {printable(str(dict(row)))}; "
+            f"{where}: expected case, target, distance_mm and hd_mm of the {DETECTIONS}, got {printable(str(dict(row)))}; "
             f"{CHANNELS_AGAIN}"
         )
     return TargetScore(

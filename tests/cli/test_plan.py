@@ -16,7 +16,6 @@ from soars_nnunet.planning import plan as planning
         (["--regime", "papers"], "expected one of paper, nnunet, demo"),
         (["--regime", "papers"], "did you mean paper?"),
         (["--branches", "anchors"], "expected some of anchor, mid_level, got anchors; did you mean anchor?"),
-        (["--spacing", 1, 0, 1], "three positive numbers"),
         (["--spacing", 40, 1, 1], "at least 4 voxels"),
         (["--from-bundle", "tiniest"], "no bundle 'tiniest': expected the name of a shipped or installed one"),
     ],

@@ -32,7 +32,7 @@ def test_dataset_json_without_the_needed_keys(refused, source, content):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--folds", 5], ["--folds", 0], ["--folds", 2, "--patient-pattern", "("]],
+    [["--folds", 5], ["--folds", 2, "--patient-pattern", "("]],
 )
 def test_bad_stratify_options(refused, source, arguments):
     refused(stratify.main, "-d", 42, "-p", "hn42", *arguments)

@@ -27,7 +27,7 @@ def test_reports_may_say_little(tmp_path):
 def test_other_files_are_refused(content, tmp_path):
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(InputError, match="expected the report of soars-cascade-predict"):
+    with pytest.raises(InputError, match="a.json.* expected .*run soars-cascade-predict again"):
         read_prediction_report(path)
 
 
