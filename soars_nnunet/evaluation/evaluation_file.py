@@ -193,8 +193,8 @@ def _detection(row: Mapping[str, str], where: str) -> TargetScore:
     names = (row.get("case"), row.get("target"))
     if not all(names) or not all(0 <= number <= LARGEST for number in numbers.values()):
         raise InputError(
-            f"{where}: expected case, target, distance_mm and hd_mm of the {DETECTIONS}, got {printable(str(dict(row)))}; "
-            f"{CHANNELS_AGAIN}"
+            f"{where}: expected case, target, distance_mm and hd_mm of the {DETECTIONS}, got "
+            f"{printable(str(dict(row)))}; {CHANNELS_AGAIN}"
         )
     return TargetScore(
         case=as_typed(row["case"]),
