@@ -16,7 +16,8 @@ from soars_nnunet.cli.reference import actions_of
 
 ROOT = Path(soars_nnunet.__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+TOP_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+PAGES = sorted([*(ROOT / page for page in TOP_PAGES), *DOCS.rglob("*.md")])
 MAX_README_LINES = 130
 MAX_SENTENCE_WORDS = 35
 GENERATED = ("commands.md", "settings.md", "model-card.md")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 
 from soars_nnunet.errors import InputError
+from soars_nnunet.schemas.patterns import SIMPLER, pattern_problem
+from soars_nnunet.schemas.printable import printable
 
 CROSS_VALIDATION_SEED = 12345
 """nnU-Net's own seed for its five-fold split."""
@@ -50,6 +52,9 @@ def _cases_by_patient(cases: Sequence[str], pattern: str | None) -> dict[str, li
         raise InputError(
             f"patient pattern '{pattern}' is no regular expression ({error}); it needs one group"
         ) from error
+    problem = pattern_problem(pattern, tuple(cases)) if pattern else None
+    if problem:
+        raise InputError(f"patient pattern '{printable(pattern or '')}' {problem}; {SIMPLER}")
     patients: dict[str, list[str]] = {}
     for case in cases:
         match = compiled.search(case)
