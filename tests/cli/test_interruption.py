@@ -18,6 +18,13 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such sig
 
 SIGNALS = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated"), "SIGHUP": (129, "hung up")}
 
+HEED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGTERM", "SIGHUP"): signal.signal(getattr(signal, name), signal.SIG_DFL)
+"""
+"""Signals are not ignored, as they are where the tests themselves run in the background of a script."""
+
 WRITES = """
 import sys, time
 from pathlib import Path
@@ -41,16 +48,10 @@ time.sleep(60)
 """
 
 
-def heed():
-    """Signals are not ignored, as they are where the tests themselves run in the background of a script."""
-    for name in SIGNALS:
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-
-
 def ended_by(name, code, *arguments):
     """What a program says that gets a signal after its first line."""
-    command = [sys.executable, "-c", code, *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "preexec_fn": heed}
+    command = [sys.executable, "-c", HEED + code, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:
         assert process.stdout.readline()
         process.send_signal(getattr(signal, name))

@@ -14,7 +14,10 @@ from soars_nnunet.training.stopping import end_quietly_when_told
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
 TRAINS = """
-import multiprocessing, os, sys, time
+import multiprocessing, os, signal, sys, time
+# not ignored, as where the tests themselves run in the background of a script
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGTERM", "SIGHUP"): signal.signal(getattr(signal, name), signal.SIG_DFL)
 sys.argv[0] = "/usr/bin/nnUNetv2_train"
 from soars_nnunet.training.stopping import end_quietly_when_told
 end_quietly_when_told()
@@ -27,16 +30,10 @@ time.sleep(100)
 """
 
 
-def heed():
-    """Signals are not ignored, as they are where the tests themselves run in the background of a script."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129), ("SIGKILL", -9)])
 def test_it_ends_in_one_line_and_its_worker_too(name, code):
     command = [sys.executable, "-c", TRAINS]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "preexec_fn": heed}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as training:
         worker = psutil.Process(int(training.stdout.readline()))
         training.send_signal(getattr(signal, name))
