@@ -369,8 +369,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    known = prepare(work, STEPS)
     steps = [step for step in STEPS if not arguments.steps or step.name in arguments.steps]
+    known = prepare(work, STEPS[: STEPS.index(steps[-1]) + 1])
     trials = run_trials(work, steps, known, arguments.kills, arguments.terms)
     wrong = [trial for trial in trials if trial.problems]
     codes = Counter((trial.signal, trial.code) for trial in trials)

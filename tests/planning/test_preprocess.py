@@ -13,8 +13,8 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from planning.cases import PLANS, options
 
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.record import DEFAULT_PLANS
-from soars_nnunet.cascade.storage import read_json
+from soars_nnunet.cascade.record import DEFAULT_PLANS, PREPROCESSING_RECORD
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels, write_channels
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.planning.plan import plan
@@ -85,6 +85,15 @@ def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
 
     cases[1].write_bytes(cases[1].read_bytes()[:200])
     assert states() == redone
+    content = bytearray(cases[3].read_bytes())
+    content[len(content) // 2] ^= 1
+    cases[3].write_bytes(content)
+    assert states() == redone, "one bit is another"
+    record = planned.cascade.data("anchor", PLANS) / PREPROCESSING_RECORD
+    older = read_json(record)
+    del older["contents"]
+    write_json(record, older)
+    assert states() == kept, "as 0.1.0 wrote it"
     cases[2].unlink()
     assert states() == redone
 

@@ -195,6 +195,37 @@ def test_bad_cts_stop_no_other(manifest, formats, tmp_path, capsys):
     assert captured.out.count("finished already, verified") == 3
 
 
+def test_labels_of_a_ct_that_became_bad_are_said_not_to_be_its_own(manifest, formats, tmp_path, capsys):
+    output = tmp_path / "out"
+    (formats / "b.nrrd").unlink()
+    predict_files(formats, output, manifest)
+    before = (output / "c.mha").read_bytes()
+    good = (formats / "c.mha").read_bytes()
+    (formats / "c.mha").write_bytes(good[:3000])
+    arguments = ["-i", str(formats), "-o", str(output), "-m", str(manifest.parent), "--device", "cpu"]
+    for given in (arguments, ["-i", str(formats / "c.mha"), *arguments[2:]]):
+        assert cascade_predict_command.main(given) == 2
+        assert f"{output / 'c.mha'} is still there, of the CT as it was before: delete it" in capsys.readouterr().err
+    assert "as it was before" in read_json(output / "c.json")["warnings"][0]
+    assert (output / "c.mha").read_bytes() == before and "stale" not in read_json(output / "a.json")
+    (formats / "c.mha").write_bytes(good)
+    predict_files(formats, output, manifest)
+    assert "stale" not in read_json(output / "c.json") and (output / "c.mha").read_bytes() == before
+
+
+def test_a_voxel_of_a_detached_header_is_another_ct(manifest, ct, tmp_path):
+    image = sitk.ReadImage(str(ct))
+    sitk.WriteImage(image, str(tmp_path / "a.mhd"), False)
+    lines = []
+    predict_files(tmp_path / "a.mhd", tmp_path / "out", manifest, progress=lines.append)
+    predict_files(tmp_path / "a.mhd", tmp_path / "out", manifest, progress=lines.append)
+    assert "verified" in lines[-1]
+    image[20, 20, 20] = image[20, 20, 20] + 1
+    sitk.WriteImage(image, str(tmp_path / "a.mhd"), False)
+    predict_files(tmp_path / "a.mhd", tmp_path / "out", manifest, progress=lines.append)
+    assert "verified" not in lines[-1]
+
+
 def test_a_lone_bad_ct_leaves_nothing_behind(manifest, tmp_path):
     bad = tmp_path / "bad.nii.gz"
     bad.write_bytes(b"nothing")

@@ -185,6 +185,38 @@ def test_a_ct_is_let_go_when_its_networks_end(jobs):
     assert not run.failed and len(scans) == 3
 
 
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
+def test_on_a_full_disk_the_earlier_result_stays_whole(jobs, monkeypatch, kept):
+    """ITK says nothing of a file that it could not write to its end."""
+    memory = MemoryPlan(dict.fromkeys(CASES, Needed(1, 1, 1)), {}, None, 0)
+
+    def predict(key, overwrite):
+        run = Succession(Predictor(Log(), False), memory, {"inference": key}, overwrite, silent)
+        run.run(jobs[:1])
+        return run.failed
+
+    assert not predict(0, False)
+    before = contents(jobs[0].labels.parent)
+    write = sitk.WriteImage
+
+    def cut(image, path, **options):
+        write(image, path, **options)
+        with open(path, "r+b") as file:
+            file.truncate(int(kept * file.seek(0, 2)))
+
+    monkeypatch.setattr(sitk, "WriteImage", cut)
+    assert "a: OSError" in predict(1, True)["a"]
+    assert {path.name: path.read_bytes() for path in jobs[0].labels.parent.iterdir()} == before
+    monkeypatch.undo()
+    assert (
+        not predict(0, False) and {path.name: path.read_bytes() for path in jobs[0].labels.parent.iterdir()} == before
+    )
+
+
 HOLDS = """
 import sys, time
 from pathlib import Path
