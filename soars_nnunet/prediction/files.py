@@ -8,6 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from soars_nnunet.cascade.stored_model import StoredCascade
+from soars_nnunet.cascade.temporary import remove_abandoned
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
@@ -75,6 +76,7 @@ def predict_files(
         progress=progress,
         lone=lone,
     )
+    remove_abandoned(output)
     succession.run(jobs)
     failed = succession.failed
     if failed:
