@@ -313,7 +313,7 @@ def ending(process: subprocess.Popen[bytes], log: Path, sent: signal.Signals | N
         orphan.kill()
     said = log.read_text(errors="replace")
     if "Traceback" in said:
-        problems.append(f"traceback: {said[-300:]}")
+        problems.append(f"traceback: {said[said.index('Traceback') :][:600]}")
     if sent == signal.SIGTERM and code not in (0, 128 + sent, -sent):
         problems.append(f"exit code {code}")
     if sent == signal.SIGTERM and code == 128 + sent and said.count("terminated; finished files are kept") != 1:

@@ -1,7 +1,7 @@
 """How a command ends that is told to: Ctrl-C, ``kill``, a closed terminal. One line, nothing half-written.
 
 ``soars_nnunet.cli`` takes over when it is imported, so that the seconds of importing are covered as well.
-Importing this loads nothing else of the package.
+Importing this loads next to nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+from soars_nnunet.cascade.forked import keep_in_workers, reset_in_workers
 
 WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 """Signals that end a command, as far as the system has them, and what it says then."""
@@ -77,9 +79,11 @@ def stoppable() -> Iterator[Stop]:
         for number in _signals():
             if signal.getsignal(number) is not signal.SIG_IGN:  # as with nohup
                 before[number] = signal.signal(number, stop.receive)
+    reset_in_workers(before)
     try:
         yield stop
     finally:
+        keep_in_workers(before)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from types import FrameType
 
+from soars_nnunet.cascade.forked import reset_in_workers
+
 TOLD = ("SIGINT", "SIGTERM", "SIGHUP")
 """Signals that end a training, as far as the system has them."""
 
@@ -28,31 +30,24 @@ def end_quietly_when_told() -> None:
     for name in TOLD:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _Ending(os.getpid()))
+            signal.signal(number, _Ending())
+            reset_in_workers([number])
     workers_end_with_this_process()
 
 
 class _Ending:
-    """Signal handler.
+    """Signal handler."""
 
-    Args:
-        process: The training's; its workers inherit the handler and end as if there were none.
-    """
-
-    def __init__(self, process: int) -> None:
-        self.process = process
+    def __init__(self) -> None:
         self.told = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """End.
 
         Raises:
-            SystemExit: In the training's process, once.
+            SystemExit: Once.
         """
-        if os.getpid() != self.process:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        elif not self.told:
+        if not self.told:
             self.told = True
             line = f"{signal.Signals(number).name}: the training ends; go on with the same command and --c\n"
             os.write(2, line.encode())
