@@ -24,14 +24,12 @@ from torch._dynamo import OptimizedModule
 
 from soars_nnunet.cascade.plain_pickles import require_plain_pickles
 from soars_nnunet.cascade.plans_file import PlansFile, settings_of
-from soars_nnunet.cascade.record import CHECKPOINT
-from soars_nnunet.cascade.storage import replacing
 from soars_nnunet.networks.genotype import NUM_BLOCKS, published_genotype
 from soars_nnunet.networks.phnn import HEATMAP_BACKGROUND, PHNN
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.settings.branch_settings import BranchSettings
 from soars_nnunet.settings.regime import load_regime
-from soars_nnunet.training.final_weights import record_final
+from soars_nnunet.training.final_weights import save_whole
 from soars_nnunet.training.first_weights import describe_first_weights, read_first_weights
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 from soars_nnunet.training.not_annotated import load_not_annotated, mask_summary, not_annotated_mask, on_both_sides
@@ -302,11 +300,8 @@ class SOARSTrainer(nnUNetTrainer):
         """nnU-Net's, whole or not at all; the cascade's manifest gets the hash of the final one."""
         if self.local_rank != 0 or self.disable_checkpointing:
             super().save_checkpoint(filename)
-            return
-        with replacing(Path(filename)) as temporary, open(temporary, "wb") as file:
-            super().save_checkpoint(file)
-        if Path(filename).name == CHECKPOINT:
-            record_final(Path(filename).parents[1], self.fold, self.print_to_log_file)
+        else:
+            save_whole(super().save_checkpoint, Path(filename), self.fold, self.print_to_log_file)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """nnU-Net's validation of whole volumes; ``final_validation`` false leaves it to ``--val`` and ``--npz``."""
