@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.manifest import Manifest, ManifestBranch
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.stored_model import StoredCascade, StoredModel
@@ -81,11 +80,9 @@ def load_models(stored: StoredCascade, organs: Sequence[str], options: Predictio
         if key not in needed:
             continue
         model = stored.branch(key)
-        _check_classes(model, branch)
         folds = _folds_to_average(model, branch, options)
         models[key] = BranchModel(model, folds, device, options.used_tiling, mirror=options.mirror)
     _check_models(models)
-    _check_guidance(models, manifest)
     return models
 
 
@@ -111,28 +108,6 @@ def lacking_folds(stored: StoredCascade, models: Mapping[str, BranchModel], opti
     return notes
 
 
-def _check_classes(model: StoredModel, branch: ManifestBranch) -> None:
-    """Check that a network's outputs mean what the manifest says.
-
-    Raises:
-        MissingArtifactError: If not: every organ would be called by another's name.
-    """
-    expected = {"background": 0}
-    for value, name in enumerate(branch.classes, 1):
-        expected[name] = value
-    found = model.dataset_json.get("labels")
-    if found == expected:
-        return
-    differing = found
-    if isinstance(found, dict):
-        differing = ", ".join(f"{name}={value}" for name, value in found.items() if expected.get(name) != value)
-    listed = ", ".join(f"{name}={value}" for name, value in expected.items())
-    raise MissingArtifactError(
-        f"{model.where}: expected the classes of the cascade's manifest ({listed}), was trained with others "
-        f"({differing or 'fewer'}); stratify and plan with the profile that it was trained with, or retrain it"
-    )
-
-
 def _folds_to_average(model: StoredModel, branch: ManifestBranch, options: PredictionOptions) -> Sequence[int]:
     """Asked for, or the trained ones of the split, not extra ones that nnU-Net splits at random."""
     if options.folds is not None:
@@ -140,25 +115,6 @@ def _folds_to_average(model: StoredModel, branch: ManifestBranch, options: Predi
     num_folds = len(branch.training_patients)
     of_split = [fold for fold in model.folds if fold < num_folds]
     return of_split[:1] if options.fast else of_split
-
-
-def _check_guidance(models: Mapping[str, BranchModel], manifest: Manifest) -> None:
-    """Check that networks are of their branches, and were trained with the channels that they get, in this order."""
-    for key, model in models.items():
-        if model.settings.branch != key:
-            raise MissingArtifactError(
-                f"{model.where}: expected a network of the branch {key}, got one of {model.settings.branch}; correct "
-                "'model' in the cascade's manifest.json, or rerun soars-plan"
-            )
-        guide = BRANCHES[key].guided_by
-        if not model.settings.guidance or guide is None:
-            continue
-        given = manifest.branches[guide].classes if guide in manifest.branches else ()
-        if tuple(model.settings.guidance) != given:
-            raise MissingArtifactError(
-                f"{model.where}: expected guidance by {', '.join(given) or 'nothing'}, was trained with "
-                f"{', '.join(model.settings.guidance)}; retrain it, or restore the {guide} that it was trained with"
-            )
 
 
 def _check_models(models: Mapping[str, BranchModel]) -> None:

@@ -19,6 +19,8 @@ def test_what_is_no_fold_of_the_split_or_not_finished_is_not_recorded(cascade_co
 def test_another_training_of_a_fold_is_recorded(cascade_copy):
     """By the trainer, when it writes the final checkpoint."""
     model, path = cascade_copy.model("anchor", DEFAULT_PLANS), cascade_copy.manifest(DEFAULT_PLANS)
+    (model / "fold_0" / CHECKPOINT).write_bytes(b"")
+    record_final(model, 0, list().append)
     before = Manifest.load(path).branches["anchor"].weights
     write_weights(cascade_copy, "anchor")
     after = Manifest.load(path).branches["anchor"].weights
