@@ -70,8 +70,17 @@ class Organ:
 
     @property
     def side(self) -> str | None:
-        """``"L"``, ``"R"`` or None, from the TG-263 suffix."""
+        """``"L"``, ``"R"`` or None, from the TG-263 suffix; ``Profile.sides`` reads side words of clinics, too."""
         return self.name[-1] if re.search(r"_[LR]$", self.name) and self.mirror else None
+
+    @property
+    def named_side(self) -> str | None:
+        """``"L"``, ``"R"`` or None, from side words in the first spelling that has one, as ``Parotis_li``."""
+        for spelling in self.spellings:
+            reading = read_name(spelling)
+            if reading and reading.side:
+                return reading.side
+        return None
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,47 @@ class Profile:
         for organ in self.organs:
             organs.append(organ if organ.target else replace(organ, tier="anchor"))
         return replace(self, organs=tuple(organs))
+
+    @cached_property
+    def sides(self) -> dict[str, str]:
+        """``"L"`` or ``"R"`` by organ: what its name says, or else the opposite of what its mirror partner's says.
+
+        Organs on the midline have none, nor have partners neither of whose names says a side, or both the same.
+        """
+        sides = {}
+        for organ in self.organs:
+            side = organ.named_side
+            partner = self.by_name[organ.mirror].named_side if organ.mirror else None
+            if side and side != partner:
+                sides[organ.name] = side
+            elif partner and side is None:
+                sides[organ.name] = "R" if partner == "L" else "L"
+        return sides
+
+    def unknown_sides(self) -> list[str]:
+        """What must be added so that left and right of every organ can be checked, a sentence each; empty where it can.
+
+        Profiles whose organs are called as in TG-263 (``_L`` and ``_R``) need nothing.
+        """
+        faults = []
+        by_reading: dict[tuple[str, str | None], Organ] = {}
+        for organ in self.organs:
+            reading = read_name(organ.name)
+            if reading:
+                by_reading[reading.organ, reading.side] = organ
+            if organ.mirror and organ.name < organ.mirror and organ.name not in self.sides:
+                faults.append(
+                    f"{organ.name} and {organ.mirror} are mirror partners, but their names do not say which is left "
+                    f"and which right: add aliases with a side, as '{organ.name}_L' and '{organ.mirror}_R'"
+                )
+        for (name, side), organ in by_reading.items():
+            other = by_reading.get((name, "R"))
+            if side == "L" and other and organ.mirror is None and other.mirror is None:
+                faults.append(
+                    f"{organ.name} and {other.name} are left and right of one organ, but do not name each other: add "
+                    f'"mirror": "{other.name}" and "mirror": "{organ.name}"'
+                )
+        return faults
 
     def mirrored(self, name: str) -> str:
         """Organ or detection target on the other side; the name itself on the midline.

@@ -3,7 +3,7 @@ from copy import deepcopy
 
 import pytest
 
-from soars_nnunet.profile import TIERS, Profile, ProfileError, available_profiles, load_profile
+from soars_nnunet.profile import TIERS, Organ, Profile, ProfileError, available_profiles, load_profile
 
 PAPER_ORGANS = (
     "Basal Ganglia Lt, Basal Ganglia Rt, Brachial Lt, Brachial Rt, Brainstem, Cerebellum, Cochlea Lt, Cochlea Rt, "
@@ -227,3 +227,55 @@ def test_in_one_tier_keeps_targets_and_moves_mid_level_organs_to_the_anchors():
     assert [organ.label for organ in profile.organs] == [organ.label for organ in before.organs]
     assert profile.resolve("parotid lt") == profile.by_name["Parotid_L"]
     assert before.by_name["Parotid_L"].tier == "mid_level"
+
+
+def own_profile(*rows):
+    """Organs of any names, each with its mirror partner or None."""
+    organs = []
+    for label, (name, mirror) in enumerate(rows, 1):
+        organs.append(Organ(name=name, label=label, paper_name=name, tier="anchor", mirror=mirror))
+    return Profile("own", tuple(organs))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("Parotid_L", "Parotid_R"),
+        ("Parotis_li", "Parotis_re"),
+        ("Parotis links", "Parotis rechts"),
+        ("LT PAROTID", "RT PAROTID"),
+        ("ParotideGauche", "ParotideDroite"),
+        ("Left something", "Right something"),
+        ("Structure 7 (left)", "Structure 7"),  # one name says it for both
+    ],
+)
+def test_sides_are_read_from_the_names_of_mirror_partners(left, right):
+    profile = own_profile((left, right), (right, left), ("Brainstem", None))
+    assert profile.sides == {left: "L", right: "R"}
+    assert profile.unknown_sides() == []
+
+
+@pytest.mark.parametrize("name", available_profiles())
+def test_shipped_profiles_say_every_side(name):
+    profile = load_profile(name)
+    assert profile.unknown_sides() == []
+    assert profile.sides == {organ.name: organ.side for organ in profile.organs if organ.side}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        pytest.param([("A", "B"), ("B", "A")], "A and B are mirror partners", id="no name says a side"),
+        pytest.param([("P_L", "Q_L"), ("Q_L", "P_L")], "P_L and Q_L are mirror partners", id="both say the same"),
+        pytest.param([("Parotis_li", None), ("Parotis re", None)], '"mirror": "Parotis re"', id="no partners"),
+        pytest.param([("Parotid_L", None), ("Parotid_R", None)], '"mirror": "Parotid_R"', id="no partners, TG-263"),
+    ],
+)
+def test_what_must_be_added_to_check_sides_is_said(rows, said):
+    (fault,) = own_profile(*rows).unknown_sides()
+    assert said in fault and "add" in fault
+
+
+def test_an_organ_of_one_side_alone_needs_no_partner():
+    profile = own_profile(("Parotid_L", None), ("SpinalCord", None))
+    assert profile.unknown_sides() == [] and profile.sides == {"Parotid_L": "L"}

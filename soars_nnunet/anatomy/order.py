@@ -14,6 +14,7 @@ from soars_nnunet.anatomy.facts import AnatomyFacts, Position
 from soars_nnunet.anatomy.learn import BACK, UP
 from soars_nnunet.anatomy.measures import OrganMeasure
 from soars_nnunet.anatomy.table import known_anatomy
+from soars_nnunet.errors import InputError
 
 LEAST_REVERSED_MM = 10.0
 """By so much a pair must lie the wrong way round, ours."""
@@ -99,6 +100,31 @@ class OrderFinding:
     def __str__(self) -> str:
         more = f" ({len(self.reversals)} of {self.compared} pairs alike)" if len(self.reversals) > 1 else ""
         return f"{self.reversals[0]}{more}"
+
+
+NOTHING_LEARNT = AnatomyFacts()
+
+
+def require_order(measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts = NOTHING_LEARNT, *, case: str) -> None:
+    """Check that the organs of a label map do not lie upside down or back to front.
+
+    Args:
+        measures: Its organs by name.
+        learnt: Where they lie to each other in other cases, for names that no table knows.
+        case: Name for the message.
+
+    Raises:
+        InputError: If some do; names the organs.
+    """
+    findings = check_order(measures, learnt)
+    if not findings:
+        return
+    found = "; ".join(str(finding) for finding in findings)
+    advice = "organs are mixed up or single masks are turned: mend these contours"
+    if all(finding.is_turned for finding in findings):
+        turned = " and ".join(finding.axis.turned for finding in findings)
+        advice = f"the labels or the image header are {turned}: mend them"
+    raise InputError(f"{case}: {found}; {advice}")
 
 
 def check_order(measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts) -> list[OrderFinding]:

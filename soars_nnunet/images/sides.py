@@ -21,14 +21,15 @@ def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], p
         labels: (Z, Y, X) of the image's own voxel order.
         image: Image that gives the geometry.
         organs: Label by TG-263 name.
-        profile: Gives the mirror partners.
+        profile: Gives the mirror partners and their sides.
         case: Name for the message.
 
     Raises:
         InputError: If a pair is swapped. An organ without a voxel, or whose partner has none, is passed over.
     """
+    sides = profile.sides
     for organ in profile.organs:
-        if organ.side != "L" or organ.name not in organs or organ.mirror not in organs:
+        if sides.get(organ.name) != "L" or organ.name not in organs or organ.mirror not in organs:
             continue
         left_mm = center_x_mm(labels == organs[organ.name], image)
         right_mm = center_x_mm(labels == organs[organ.mirror], image)
@@ -54,12 +55,14 @@ def check_lone_sides(labels: np.ndarray, image: sitk.Image, profile: Profile, *,
         InputError: If one lies on the other side.
     """
     present = count_labels(labels, len(profile.organs)) > 0
+    sides = profile.sides
     lone, midline = [], []
     for organ in profile.organs:
         if not present[organ.label]:
             continue
-        if not organ.name.endswith(("_L", "_R")):
-            midline.append(organ)
+        if organ.name not in sides:
+            if organ.mirror is None:
+                midline.append(organ)
         elif organ.mirror is None or not present[profile.by_name[organ.mirror].label]:
             lone.append(organ)
     if not lone or not midline:
@@ -71,7 +74,7 @@ def check_lone_sides(labels: np.ndarray, image: sitk.Image, profile: Profile, *,
     middle_mm = float(np.mean([x_mm(organ) for organ in midline]))
     for organ in lone:
         left_by_mm = x_mm(organ) - middle_mm
-        outwards_mm = left_by_mm if organ.name.endswith("_L") else -left_by_mm
+        outwards_mm = left_by_mm if sides[organ.name] == "L" else -left_by_mm
         if outwards_mm < -LONE_MARGIN_MM:
             side = "left" if left_by_mm > 0 else "right"
             raise InputError(

@@ -9,17 +9,21 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from soars_nnunet.anatomy.order import require_order
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.storage import replacing
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.label_map import count_labels
+from soars_nnunet.images.organ_measures import measure_organs
+from soars_nnunet.images.plausible import check_plausible
 from soars_nnunet.images.sides import check_lone_sides, check_sides
 from soars_nnunet.importing.case_files import CaseFiles
 from soars_nnunet.importing.contours import Contours
 from soars_nnunet.importing.findings import Finding
 from soars_nnunet.importing.painting import paint
 from soars_nnunet.importing.public_sets import PublicSet, Structure
+from soars_nnunet.naming.organ_names import read_name
 from soars_nnunet.profile import Organ, Profile
 
 ENDING = ".nii.gz"
@@ -47,8 +51,8 @@ class ImportedCase:
 
 
 def as_profile(structures: Sequence[Structure], precedence: Mapping[str, int]) -> Profile:
-    """Profile of the written structures, labelled 1, 2, ... in order; mirror partners by the ``_L``/``_R`` suffix."""
-    names = {structure.name for structure in structures}
+    """Profile of the written structures, labelled 1, 2, ... in order; mirror partners by the sides in their names."""
+    mirrors = _mirrors([structure.name for structure in structures])
     organs = []
     for label, structure in enumerate(structures, 1):
         organ = Organ(
@@ -56,20 +60,26 @@ def as_profile(structures: Sequence[Structure], precedence: Mapping[str, int]) -
             label=label,
             paper_name=structure.name,
             tier="anchor",
-            mirror=_mirror(structure.name, names),
+            mirror=mirrors.get(structure.name),
             precedence=precedence[structure.name],
         )
         organs.append(organ)
     return Profile("import", tuple(organs))
 
 
-def _mirror(name: str, names: set[str]) -> str | None:
-    """Name of the structure on the other side; None on the midline, or where it is not among the names."""
-    other_side = {"_L": "_R", "_R": "_L"}.get(name[-2:])
-    if other_side is None:
-        return None
-    other = name[:-2] + other_side
-    return other if other in names else None
+def _mirrors(names: Sequence[str]) -> dict[str, str]:
+    """Structure on the other side by name, where names say their side and both are there."""
+    by_side = {}
+    for name in names:
+        reading = read_name(name)
+        if reading and reading.side:
+            by_side[reading.organ, reading.side] = name
+    mirrors = {}
+    for (organ, side), name in by_side.items():
+        other = by_side.get((organ, "R" if side == "L" else "L"))
+        if other:
+            mirrors[name] = other
+    return mirrors
 
 
 def read_case(
@@ -86,7 +96,7 @@ def read_case(
 
     Raises:
         InputError: If the case cannot be used as a whole: no CT or no contour, a CT that is none, a
-            label map on another grid, or organs on the wrong sides.
+            label map on another grid, or organs on the wrong sides, upside down or back to front.
     """
     if not case.ct and not without_ct:
         raise InputError("no CT; complete the set, or import the label map alone with --without-ct")
@@ -97,7 +107,8 @@ def read_case(
 
     contours = Contours(table, case, note)
     if contours.ct is not None:
-        check_ct(contours.ct, "the CT")
+        for doubt in check_plausible(check_ct(contours.ct, "the CT"), "the CT"):
+            note("doubtful_ct", doubt)
     if contours.grid is None:
         raise InputError("no contour that can be read")
     if contours.ct is None:
@@ -111,6 +122,7 @@ def read_case(
     labels = {organ.name: organ.label for organ in profile.organs}
     check_sides(painted.labels, image, labels, profile, case="sides")
     check_lone_sides(painted.labels, image, profile, case="sides")
+    require_order(measure_organs(painted.labels, image, labels), case="order")
     voxels = {name: int(count[label]) for name, label in labels.items() if name not in painted.not_annotated}
     return ImportedCase(case.name, contours.ct, image, voxels, painted.not_annotated, findings)
 

@@ -14,6 +14,7 @@ KINDS = {
     "absent_everywhere": "structures without a contour in any case (not written)",
     "never_drawn": "labels without a voxel in any training case (for soars-stratify, choose others with --structures)",
     "numbering": "numbers and counts that differ from the published set",
+    "doubtful_ct": "CTs that may be damaged or have a wrong header (written; look at them)",
     "no_ct": "cases without a CT (label map only: for evaluation, not for training)",
     "missing": "not drawn",
     "unusable": "contours that could not be used (counted as not drawn)",

@@ -5,8 +5,9 @@ import pytest
 
 from soars_nnunet.anatomy.learn import learn_anatomy
 from soars_nnunet.anatomy.measures import OrganMeasure
-from soars_nnunet.anatomy.order import AXES, check_order, find_reversals, find_turned
+from soars_nnunet.anatomy.order import AXES, check_order, find_reversals, find_turned, require_order
 from soars_nnunet.anatomy.table import known_anatomy
+from soars_nnunet.errors import InputError
 
 PLACES_MM = {  # x to the left, y to the back, z up, from the centre of the scan
     "Brainstem": (0.0, 20.0, 60.0),
@@ -100,3 +101,18 @@ def test_tumours_lie_anywhere():
 
 def test_the_axes_are_those_of_lps():
     assert [(axis.index, axis.turned) for axis in AXES] == [(2, UP), (1, BACK)]
+
+
+@pytest.mark.parametrize(
+    ("turned", "said"),
+    [
+        ((1, 1, -1), "c: Brainstem lies 120 mm below SpinalCord, not above it (9 of 9 pairs alike); the labels or the"),
+        ((1, -1, 1), "are back to front: mend them"),
+        ((1, -1, -1), "are upside down and back to front: mend them"),
+    ],
+)
+def test_cases_are_refused_in_one_line_that_names_organs(turned, said):
+    require_order(case_of(), case="c")
+    with pytest.raises(InputError) as caught:
+        require_order(case_of(turned=turned), case="c")
+    assert said in str(caught.value) and "\n" not in str(caught.value)

@@ -21,7 +21,7 @@ def test_every_organ_has_its_row(small_case, parse):
     assert read.open == []
     assert read.rows["Parotid_L"] == [("1", "anchor", "5.18", "found", "0.75")]  # 6 x 6 x 6 voxels of 24 cubic mm
     assert read.rows[ODD] == [("3", "anchor", "4.61", "found", "0.75")]
-    assert read.rows["Lens_L"] == [("4", "anchor", "0.00", "absent", "–")]
+    assert read.rows["Lens_L"] == [("4", "anchor", "0.00", "not found", "–")]
     assert "<script>alert(1)</script>" in read.text and read.tags.count("script") == 3  # the viewer's
 
 

@@ -34,4 +34,4 @@ def test_other_files_are_refused(content, tmp_path):
 def test_what_prediction_writes_is_read(small_case):
     report = read_prediction_report(small_case[1])
     assert [organ.label for organ in report.organs] == [1, 2, 3, 4]
-    assert report.organs[0].confidence == pytest.approx(0.75) and report.organs[3].status == "absent"
+    assert report.organs[0].confidence == pytest.approx(0.75) and report.organs[3].status == "not_found"

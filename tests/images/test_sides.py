@@ -7,7 +7,7 @@ from made_cts import image_of
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.sides import LONE_MARGIN_MM, center_x_mm, check_lone_sides, check_sides
-from soars_nnunet.profile import Profile, load_profile
+from soars_nnunet.profile import Organ, Profile, load_profile
 
 HN42 = load_profile("hn42")
 ORGANS = {"Parotid_L": 1, "Parotid_R": 2, "Brainstem": 3}
@@ -86,3 +86,32 @@ def test_the_centre_is_in_the_patients_frame():
     expected = [image.TransformIndexToPhysicalPoint((x, 5, 5))[0] for x in (11, 12, 13)]
     assert center_x_mm(mask, image) == pytest.approx(np.mean(expected))
     assert center_x_mm(mask & False, image) is None
+
+
+GERMAN = Profile(
+    "own",
+    (
+        Organ("Parotis_li", 1, "Parotis_li", "anchor", mirror="Parotis re"),
+        Organ("Parotis re", 2, "Parotis re", "anchor", mirror="Parotis_li"),
+        Organ("Hirnstamm", 3, "Hirnstamm", "anchor"),
+    ),
+)
+
+
+def test_sides_of_names_without_a_suffix_are_checked_too():
+    right = volume()
+    labels = {organ.name: organ.label for organ in GERMAN.organs}
+    for array, wrong in ((right, False), (np.array([0, 2, 1, 3])[right].astype(np.uint8), True)):
+        image = image_of(array, (2.0, 1.2, 3.0))
+        if not wrong:
+            check_sides(array, image, labels, GERMAN, case="c")
+            continue
+        with pytest.raises(InputError, match="c: Parotis_li lies 18 mm to the patient's right of Parotis re"):
+            check_sides(array, image, labels, GERMAN, case="c")
+
+
+def test_a_lone_organ_of_any_name_is_checked_against_the_midline():
+    labels = np.zeros((4, 4, 40), np.uint8)
+    labels[:, :, 20], labels[:, :, 10] = 3, 1
+    with pytest.raises(InputError, match="Parotis_li lies 10 mm to the patient's right of the midline organs"):
+        check_lone_sides(labels, image_of(labels, (1.0, 1.0, 1.0)), GERMAN, case="sides")

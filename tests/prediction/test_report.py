@@ -1,6 +1,7 @@
 """What a report says, and how it is stored."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +116,12 @@ def test_a_report_is_stored_as_older_versions_stored_it():
      "provenance": {"torch": "2.0"}, "seconds": {"check": 0.25, "anchor": 1.5}}
     """
     assert json.dumps(REPORT.to_json()) == json.dumps(json.loads(expected)), "also in this order"
+
+
+def test_volumes_of_training_are_stored_where_they_are_known():
+    eye = OrganRow(3, "anchor", 0.5, "found", 0.75, [5.0, 9.0], "far_below_training")
+    stored = replace(REPORT, organs={"Eye_L": eye}).to_json()["organs"]["Eye_L"]
+    assert stored["training_ml"] == [5.0, 9.0] and stored["volume_flag"] == "far_below_training"
 
 
 def test_the_summary_counts_statuses_and_repeats_warnings():

@@ -85,7 +85,7 @@ LEARNT = AnatomyFacts({"Parotid_L": OrganFacts(9, Position(0.0), Position(0.0), 
 )
 def test_volumes_far_outside_those_of_training_are_flagged_and_told(volume_ml, status, flag):
     row = OrganRow(4, "anchor", volume_ml, status, 0.9)
-    rows = with_volume_flags({"Larynx": replace(row, volume_ml=20.0), "Parotid_L": row}, LEARNT)
+    rows = with_volume_flags({"Larynx": replace(row, volume_ml=20.0, status="found"), "Parotid_L": row}, LEARNT)
     assert rows["Larynx"].training_ml is None and rows["Larynx"].volume_flag is None
     assert (rows["Parotid_L"].training_ml, rows["Parotid_L"].volume_flag) == ([15.0, 40.0], flag)
     warnings = review(rows, {}, NOTHING)
