@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from textwrap import shorten
 
+from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.bundles.card import Card, Text
 from soars_nnunet.bundles.card_facts import CardFacts
@@ -22,6 +23,7 @@ from soars_nnunet.cascade.storage import new_staging, publish
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.networks.model_folder import TrainedCascade
 from soars_nnunet.progress import Progress, silent
+from soars_nnunet.stratification.anatomy_of_cases import learn_from_labels
 
 DATASET_NUMBER = re.compile(r"^Dataset\d{3}_")
 """In front of nnU-Net's names of datasets."""
@@ -71,9 +73,24 @@ def make_bundle(
         card_text=card.markdown(),
         folds=options.folds,
         created=facts.created,
+        anatomy=_anatomy(trained, cascade, progress),
     )
     _write(trained, output, request)
     return open_bundle(output)
+
+
+def _anatomy(trained: TrainedCascade, cascade: Cascade | None, say: Progress) -> AnatomyFacts | None:
+    """What training shows of the organs, where the manifest of an earlier version does not say it; None if it does.
+
+    It is learnt from the label maps, if the stratified dataset is at hand and they are still there.
+    """
+    if trained.manifest.anatomy.organs or cascade is None:
+        return None
+    try:
+        return cascade.anatomy if cascade.anatomy.organs else learn_from_labels(cascade, say)
+    except ValueError as error:
+        say(f"volumes of training are not recorded: {error}")
+        return None
 
 
 def _check_output(output: Path, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.bundles.format import CARD, CARD_DATA, About, BundleBranch, BundleManifest, FileEntry
 from soars_nnunet.bundles.weights import stored_dtype
 from soars_nnunet.cascade.content import clean_dataset, clean_plans
@@ -37,6 +38,7 @@ class BundleRequest:
         card_text: The model card for people, Markdown; written to ``card.md``.
         folds: Which folds of every branch; None for all trained ones of the split.
         created: ISO 8601, UTC; empty for now.
+        anatomy: What the training cases show of the organs; None for what the cascade's manifest says.
     """
 
     name: str
@@ -46,6 +48,7 @@ class BundleRequest:
     card_text: str = ""
     folds: Sequence[int] | None = None
     created: str = ""
+    anatomy: AnatomyFacts | None = None
 
 
 def write_bundle(cascade: StoredCascade, folder: Path, request: BundleRequest) -> None:
@@ -63,6 +66,8 @@ def write_bundle(cascade: StoredCascade, folder: Path, request: BundleRequest) -
         MissingArtifactError: If a branch or a fold is not trained or its weights are unreadable.
     """
     manifest = cascade.manifest
+    if request.anatomy is not None:
+        manifest = replace(manifest, anatomy=request.anatomy)
     branches: dict[str, BundleBranch] = {}
     fingerprints: dict[str, list[str]] = {}
     with new_staging(folder) as staging:

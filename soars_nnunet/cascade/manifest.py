@@ -251,6 +251,7 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
             branches=branches,
             targets=targets,
             provenance=provenance(),
+            anatomy=cascade.anatomy,
         )
         manifest.write(path)
     return path

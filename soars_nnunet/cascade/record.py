@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.branches import BRANCHES, Branch
 from soars_nnunet.cascade.case_names import patient_of, without_further_crops
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
@@ -79,6 +80,7 @@ class Cascade:
         not_annotated: By case, organs that are there but not annotated; only cases that have any.
         patient_pattern: Regular expression whose first group is the patient in a case name; None if every
             case is a patient of its own.
+        anatomy: Where the organs of the training cases lie, and how large they are; empty if it was not recorded.
     """
 
     source: str
@@ -91,6 +93,7 @@ class Cascade:
     empty: dict[str, list[str]] = field(default_factory=dict, repr=False)
     not_annotated: dict[str, list[str]] = field(default_factory=dict, repr=False)
     patient_pattern: str | None = None
+    anatomy: AnatomyFacts = field(default=AnatomyFacts(), repr=False)
 
     @staticmethod
     def path(source: str) -> Path:
@@ -123,6 +126,7 @@ class Cascade:
             empty=data.get("empty", {}),
             not_annotated=data.get("unannotated", {}),
             patient_pattern=data.get("patient_pattern"),
+            anatomy=AnatomyFacts.from_dict(data.get("anatomy", {})),
         )
 
     def save(self) -> None:
@@ -137,6 +141,7 @@ class Cascade:
             "empty": self.empty,
             "unannotated": self.not_annotated,
             "patient_pattern": self.patient_pattern,
+            "anatomy": self.anatomy.to_dict(),
             "profile": self.profile.to_dict(),
             "provenance": provenance(),
         }

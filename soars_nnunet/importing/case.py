@@ -28,6 +28,9 @@ from soars_nnunet.profile import Organ, Profile
 
 ENDING = ".nii.gz"
 
+OTHER_SIDE = {"_L": "_R", "_R": "_L"}
+"""TG-263 suffixes."""
+
 
 @dataclass
 class ImportedCase:
@@ -68,17 +71,21 @@ def as_profile(structures: Sequence[Structure], precedence: Mapping[str, int]) -
 
 
 def _mirrors(names: Sequence[str]) -> dict[str, str]:
-    """Structure on the other side by name, where names say their side and both are there."""
-    by_side = {}
+    """Structure on the other side by name, where names say their side and both are there once."""
+    by_side: dict[tuple[str, str], list[str]] = {}
     for name in names:
         reading = read_name(name)
         if reading and reading.side:
-            by_side[reading.organ, reading.side] = name
+            by_side.setdefault((reading.organ, reading.side), []).append(name)
     mirrors = {}
-    for (organ, side), name in by_side.items():
-        other = by_side.get((organ, "R" if side == "L" else "L"))
-        if other:
+    for name in names:
+        other = name[:-2] + OTHER_SIDE.get(name[-2:], "")
+        if other in names and other != name:
             mirrors[name] = other
+    for (organ, side), left in by_side.items():
+        right = by_side.get((organ, "R"), [])
+        if side == "L" and len(left) == len(right) == 1 and not {*left, *right} & set(mirrors):
+            mirrors[left[0]], mirrors[right[0]] = right[0], left[0]
     return mirrors
 
 

@@ -1,0 +1,69 @@
+"""What the label maps of a stratified dataset show of its organs, and the cases that lie otherwise than the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import SimpleITK as sitk
+
+from soars_nnunet.anatomy.facts import AnatomyFacts
+from soars_nnunet.anatomy.learn import learn_anatomy
+from soars_nnunet.anatomy.measures import OrganMeasure
+from soars_nnunet.anatomy.order import require_order
+from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.raw_cases import training_cases
+from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.storage import read_user_json
+from soars_nnunet.errors import InputError
+from soars_nnunet.images.label_map import read_label_map
+from soars_nnunet.images.organ_measures import measure_organs
+from soars_nnunet.progress import Progress, silent
+
+Measures = Mapping[str, OrganMeasure]
+"""By organ."""
+
+
+def learn_from_labels(cascade: Cascade, progress: Progress = silent) -> AnatomyFacts:
+    """Learn from the source's label maps what an earlier version did not record.
+
+    Args:
+        cascade: The stratified dataset.
+        progress: Receives a line before the maps are read.
+
+    Raises:
+        InputError: If a label map of the training cases is missing or cannot be read.
+    """
+    files = training_cases(cascade.source, read_user_json(raw_folder() / cascade.source / "dataset.json"))
+    missing = [case for case in cascade.cases if case not in files]
+    if missing:
+        raise InputError(
+            f"{cascade.source}: expected the label maps of its {len(cascade.cases)} cases, {missing[0]} has none"
+        )
+    progress(f"volumes of {len(cascade.cases)} training cases: reading label maps")
+    cases = []
+    for case in cascade.cases:
+        image = read_label_map(files[case].labels)
+        measures = measure_organs(sitk.GetArrayViewFromImage(image), image, cascade.labels)
+        cases.append(wholly_drawn(measures, cascade.not_annotated.get(case, ())))
+    return learn_anatomy(cases)
+
+
+def wholly_drawn(measures: Measures, not_annotated: Collection[str]) -> dict[str, OrganMeasure]:
+    """Measures of the organs that are not listed as not annotated: contours of others may be parts."""
+    return {name: measure for name, measure in measures.items() if name not in not_annotated}
+
+
+def turned_cases(cases: Mapping[str, Measures]) -> dict[str, str]:
+    """Cases that lie the other way round than the others, and what is said of them.
+
+    Args:
+        cases: Measures by case; those that lie against the table of known organs are refused earlier.
+    """
+    learnt = learn_anatomy(list(cases.values()))
+    turned = {}
+    for case, measures in cases.items():
+        try:
+            require_order(measures, learnt, case=case)
+        except InputError as error:
+            turned[case] = str(error)
+    return turned
