@@ -8,6 +8,7 @@ Spellings that no profile lists are read by ``organ_names``. This module imports
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import resources
@@ -154,14 +155,19 @@ class Profile:
                 sides[organ.name] = "R" if partner == "L" else "L"
         return sides
 
-    def unknown_sides(self) -> list[str]:
-        """What must be added so that left and right of every organ can be checked, a sentence each; empty where it can.
+    def unknown_sides(self, names: Container[str]) -> list[str]:
+        """What must be added so that left and right of some organs can be checked, a sentence each; empty where it can.
 
         Profiles whose organs are called as in TG-263 (``_L`` and ``_R``) need nothing.
+
+        Args:
+            names: Of these organs; pairs are checked of which one is among them.
         """
         faults = []
         by_reading: dict[tuple[str, str | None], Organ] = {}
         for organ in self.organs:
+            if organ.name not in names and organ.mirror not in names:
+                continue
             reading = read_name(organ.name)
             if reading:
                 by_reading[reading.organ, reading.side] = organ

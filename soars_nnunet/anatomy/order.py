@@ -19,8 +19,8 @@ from soars_nnunet.errors import InputError
 LEAST_REVERSED_MM = 10.0
 """By so much a pair must lie the wrong way round, ours."""
 
-MOST_SHARE = 0.5
-"""Of the compared pairs: with more of them reversed the whole map is turned, with fewer single organs are wrong."""
+TURNED_SHARE = 0.7
+"""Of the compared pairs: from here on the whole map is turned, below single organs lie oddly; ours."""
 
 
 LEAST_CASES = 3
@@ -95,7 +95,7 @@ class OrderFinding:
     @property
     def is_turned(self) -> bool:
         """Whether the whole map is turned, not single organs."""
-        return len(self.reversals) > MOST_SHARE * self.compared
+        return len(self.reversals) >= TURNED_SHARE * self.compared
 
     def __str__(self) -> str:
         more = f" ({len(self.reversals)} of {self.compared} pairs alike)" if len(self.reversals) > 1 else ""
@@ -105,7 +105,9 @@ class OrderFinding:
 NOTHING_LEARNT = AnatomyFacts()
 
 
-def require_order(measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts = NOTHING_LEARNT, *, case: str) -> None:
+def require_order(
+    measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts = NOTHING_LEARNT, *, case: str
+) -> list[str]:
     """Check that the organs of a label map do not lie upside down or back to front.
 
     Args:
@@ -113,18 +115,19 @@ def require_order(measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts = N
         learnt: Where they lie to each other in other cases, for names that no table knows.
         case: Name for the message.
 
+    Returns:
+        What is said of single organs that lie oddly, a sentence for an axis: they may be mixed up, or pathology.
+
     Raises:
-        InputError: If some do; names the organs.
+        InputError: If most do; names the organs.
     """
     findings = check_order(measures, learnt)
-    if not findings:
-        return
-    found = "; ".join(str(finding) for finding in findings)
-    advice = "organs are mixed up or single masks are turned: mend these contours"
-    if all(finding.is_turned for finding in findings):
-        turned = " and ".join(finding.axis.turned for finding in findings)
-        advice = f"the labels or the image header are {turned}: mend them"
-    raise InputError(f"{case}: {found}; {advice}")
+    turned = [finding for finding in findings if finding.is_turned]
+    if turned:
+        found = "; ".join(str(finding) for finding in turned)
+        how = " and ".join(finding.axis.turned for finding in turned)
+        raise InputError(f"{case}: {found}; the labels or the image header are {how}: mend them")
+    return [f"{finding}: contours or names may be mixed up" for finding in findings]
 
 
 def check_order(measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts) -> list[OrderFinding]:

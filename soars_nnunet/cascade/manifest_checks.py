@@ -56,7 +56,7 @@ def check_cascade(node: Node, *, stored: bool) -> None:
     with node.part():
         _check_targets(fields["targets"], classes.get("detection"), profile, stored)
     if "anatomy" in fields:
-        _check_anatomy(fields["anatomy"], profile)
+        check_anatomy(fields["anatomy"], profile)
     for version in fields["provenance"].entries(100).values() if "provenance" in fields else ():
         with node.part():
             version.text(most=100)
@@ -164,8 +164,12 @@ def _check_start(node: Node) -> None:
     _check_patients(fields["patients"])
 
 
-def _check_anatomy(node: Node, profile: Profile) -> None:
-    """Where organs lie and how large they are."""
+def check_anatomy(node: Node, profile: Profile) -> None:
+    """Check where organs lie and how large they are, in a cascade's record or manifest.
+
+    Raises:
+        FaultError: If an organ is not the profile's, or a value is out of range.
+    """
     for name, organ in node.entries().items():
         with node.part():
             if name not in profile.by_name:

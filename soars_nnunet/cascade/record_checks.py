@@ -7,6 +7,7 @@ from typing import Any
 
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.case_names import source_case
+from soars_nnunet.cascade.manifest_checks import check_anatomy
 from soars_nnunet.profile import Profile, ProfileError
 from soars_nnunet.schemas.names import name_problem
 from soars_nnunet.schemas.node import Node
@@ -56,6 +57,8 @@ def check_record(node: Node) -> None:
     if "cases" in fields:
         with node.part():
             check_cases(fields["cases"])
+    if "anatomy" in fields:
+        check_anatomy(fields["anatomy"], profile)
     for key in OPTIONAL_TABLES:
         with node.part():
             for organs in fields[key].entries(MAX_CASES).values() if key in fields else ():

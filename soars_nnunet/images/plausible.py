@@ -46,8 +46,8 @@ LEAST_EXTENT_MM, MOST_EXTENT_MM = 60.0, 1200.0
 LIKELY_EXTENT_MM = (110.0, 700.0)
 """OpenKBP has 126 to 620 mm."""
 
-WHOLE_SIZE = 64
-"""Voxels along the longest axis below which an image may be a small part of a CT, and is not refused for its size."""
+LEAST_VOXELS = 20_000
+"""With fewer an image is a small part of a CT, in which a body cannot be told: nothing is refused."""
 
 MOST_HEIGHT_MM = 2600.0
 """No patient is taller."""
@@ -112,10 +112,16 @@ def check_plausible(image: sitk.Image, name: str) -> list[str]:
         What is doubtful, a sentence each; empty where nothing is.
 
     Raises:
-        InputError: With one line, if values are noise or no HU, or there is no body, or a far too small or large one.
+        InputError: With one line, if it has at least ``LEAST_VOXELS``, and values are noise or no HU, or there is no
+            body, or a far too small or large one.
     """
     values = sitk.GetArrayViewFromImage(image)
-    return [*_check_values(_strided(values, keep_rows=True), name), *_check_extent(values, image, name)]
+    try:
+        return [*_check_values(_strided(values, keep_rows=True), name), *_check_extent(values, image, name)]
+    except InputError as error:
+        if values.size >= LEAST_VOXELS:
+            raise
+        return [f"few voxels, and {str(error).removeprefix(f'{name}: ')}"]
 
 
 def _strided(values: np.ndarray, *, keep_rows: bool) -> np.ndarray:
@@ -209,8 +215,7 @@ def _check_extent(values: np.ndarray, image: sitk.Image, name: str) -> list[str]
     spacing = " x ".join(f"{mm:.4g}" for mm in image.GetSpacing())
     is_default = all(abs(mm - 1) < 1e-6 for mm in image.GetSpacing())
     least_mm, likely_mm = LOST_EXTENT_MM if is_default else (LEAST_EXTENT_MM, LIKELY_EXTENT_MM[0])
-    too_small = width_mm < least_mm and max(image.GetSize()) >= WHOLE_SIZE
-    if too_small or width_mm > MOST_EXTENT_MM or height_mm > MOST_HEIGHT_MM:
+    if width_mm < least_mm or width_mm > MOST_EXTENT_MM or height_mm > MOST_HEIGHT_MM:
         raise InputError(
             f"{name}: expected a body of {LIKELY_EXTENT_MM[0]:.0f} to {LIKELY_EXTENT_MM[1]:.0f} mm across, got one of "
             f"{width_mm:.3g} mm, {height_mm:.3g} mm high, at a spacing of {spacing} mm (x, y, z)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -12,6 +14,21 @@ from soars_nnunet.profile import Organ, Profile
 LONE_MARGIN_MM = 5.0
 """An organ without its partner must lie this far on the wrong side to be refused: esophagus and larynx are
 seldom exactly in the middle, and heads are turned."""
+
+
+def require_known_sides(profile: Profile, names: Container[str]) -> None:
+    """Check that left and right of some organs can be checked at all.
+
+    Args:
+        profile: Names and mirror partners.
+        names: Of the organs that a dataset has.
+
+    Raises:
+        InputError: Saying what must be added to the profile.
+    """
+    faults = profile.unknown_sides(names)
+    if faults:
+        raise InputError(f"profile '{profile.name}': expected to know left from right, but {'; '.join(faults)}")
 
 
 def check_sides(labels: np.ndarray, image: sitk.Image, organs: dict[str, int], profile: Profile, *, case: str) -> None:

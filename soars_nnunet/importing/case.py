@@ -129,7 +129,8 @@ def read_case(
     labels = {organ.name: organ.label for organ in profile.organs}
     check_sides(painted.labels, image, labels, profile, case="sides")
     check_lone_sides(painted.labels, image, profile, case="sides")
-    require_order(measure_organs(painted.labels, image, labels), case="order")
+    for doubt in require_order(measure_organs(painted.labels, image, labels), case="order"):
+        note("odd_place", doubt)
     voxels = {name: int(count[label]) for name, label in labels.items() if name not in painted.not_annotated}
     return ImportedCase(case.name, contours.ct, image, voxels, painted.not_annotated, findings)
 

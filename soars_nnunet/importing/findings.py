@@ -15,6 +15,7 @@ KINDS = {
     "never_drawn": "labels without a voxel in any training case (for soars-stratify, choose others with --structures)",
     "numbering": "numbers and counts that differ from the published set",
     "doubtful_ct": "CTs that may be damaged or have a wrong header (written; look at them)",
+    "odd_place": "organs that lie to each other against anatomy (written; look at them)",
     "no_ct": "cases without a CT (label map only: for evaluation, not for training)",
     "missing": "not drawn",
     "unusable": "contours that could not be used (counted as not drawn)",

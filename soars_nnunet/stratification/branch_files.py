@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from soars_nnunet.anatomy.order import require_order
 from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.image_file import write_image
@@ -19,6 +20,8 @@ from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
+from soars_nnunet.images.organ_measures import measure_organs
+from soars_nnunet.images.plausible import check_plausible
 from soars_nnunet.images.sides import check_sides
 
 
@@ -45,13 +48,15 @@ def write_branch_labels(
         Organs without a voxel.
 
     Raises:
-        InputError: If the label map lies on another grid than the CT, the CT is not usable, or sides are swapped.
+        InputError: If the label map lies on another grid than the CT, the CT is not usable or cannot be a patient's,
+            sides are swapped, or organs lie upside down or back to front.
     """
     image = read_label_map(files.labels)
     check_same_grid(image, files.ct, case)
-    check_ct(read_ct(files.ct), case)
+    check_plausible(check_ct(read_ct(files.ct), case), case)
     labels = sitk.GetArrayViewFromImage(image)
     check_sides(labels, image, cascade.labels, cascade.profile, case=case)
+    require_order(measure_organs(labels, image, cascade.labels), case=case)
     highest = max(max(cascade.labels.values()), int(labels.max()))
     for key, folder in folders.items():
         lookup = _lookup(cascade, key, highest, not_annotated)

@@ -22,6 +22,7 @@ from soars_nnunet.cascade.raw_cases import CaseFiles, find_dataset, training_cas
 from soars_nnunet.cascade.record import NOT_ANNOTATED, Cascade
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_user_json, write_json
 from soars_nnunet.errors import InputError
+from soars_nnunet.images.sides import require_known_sides
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
@@ -92,6 +93,7 @@ def stratify(
     source = find_dataset(dataset)
     dataset_json = _read_dataset_json(source)
     match = match_labels(dataset_json["labels"], profile)
+    require_known_sides(profile, match.labels)
     branches = _branches_of(source, profile, match.labels, dataset_json, baseline=options.baseline)
     names = _present_names(source, branches) or branch_dataset_names(source, branches, progress)
     cases = dict(sorted(training_cases(source, dataset_json).items()))

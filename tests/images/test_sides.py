@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from made_cts import image_of
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.sides import LONE_MARGIN_MM, center_x_mm, check_lone_sides, check_sides
+from soars_nnunet.images.sides import LONE_MARGIN_MM, center_x_mm, check_lone_sides, check_sides, require_known_sides
 from soars_nnunet.profile import Organ, Profile, load_profile
 
 HN42 = load_profile("hn42")
@@ -108,6 +108,14 @@ def test_sides_of_names_without_a_suffix_are_checked_too():
             continue
         with pytest.raises(InputError, match="c: Parotis_li lies 18 mm to the patient's right of Parotis re"):
             check_sides(array, image, labels, GERMAN, case="c")
+
+
+def test_a_profile_that_does_not_tell_sides_is_refused_where_a_dataset_has_the_organs():
+    organs = (Organ("A", 1, "A", "anchor", mirror="B"), Organ("B", 2, "B", "anchor", mirror="A"))
+    with pytest.raises(InputError, match="profile 'own': expected to know left from right, but A and B are mirror"):
+        require_known_sides(Profile("own", organs), ["B"])
+    require_known_sides(Profile("own", organs), ["Hirnstamm"])
+    require_known_sides(GERMAN, ["Parotis_li", "Parotis re"])
 
 
 def test_a_lone_organ_of_any_name_is_checked_against_the_midline():
