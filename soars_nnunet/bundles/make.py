@@ -23,7 +23,7 @@ from soars_nnunet.cascade.storage import new_staging, publish
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.networks.model_folder import TrainedCascade
 from soars_nnunet.progress import Progress, silent
-from soars_nnunet.stratification.anatomy_of_cases import learn_from_labels
+from soars_nnunet.stratification.anatomy_of_cases import with_anatomy
 
 DATASET_NUMBER = re.compile(r"^Dataset\d{3}_")
 """In front of nnU-Net's names of datasets."""
@@ -86,11 +86,7 @@ def _anatomy(trained: TrainedCascade, cascade: Cascade | None, say: Progress) ->
     """
     if trained.manifest.anatomy.organs or cascade is None:
         return None
-    try:
-        return cascade.anatomy if cascade.anatomy.organs else learn_from_labels(cascade, say)
-    except ValueError as error:
-        say(f"volumes of training are not recorded: {error}")
-        return None
+    return with_anatomy(cascade, say).anatomy
 
 
 def _check_output(output: Path, name: str) -> None:

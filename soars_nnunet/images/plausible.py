@@ -1,8 +1,8 @@
 """Whether a CT can be one of a head and neck, judged before any network runs: scale of HU, noise, extent in mm.
 
 What is clearly wrong is refused in one line that names the likely cause; what is doubtful gives sentences for the user.
-Limits are ours: the 203 CTs of OpenKBP, of which many hold little but a contour, stay far from all of them
-(``python -m scripts.experiments.anatomy_controls``). No torch here.
+Limits are ours: the 203 CTs of OpenKBP, of which many hold little but a contour, stay far from all of them. No torch
+here.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from soars_nnunet.settings.branch_settings import BranchSettings, JoinedBranch
 from soars_nnunet.settings.overrides import override_settings
 from soars_nnunet.settings.passes import complete_passes
 from soars_nnunet.settings.regime import fine_tuning_settings, require_fitting
+from soars_nnunet.stratification.anatomy_of_cases import with_anatomy
 
 FINE_TUNED = ("anchor", "mid_level", "detection", "small_hard")
 TUNABLE = (
@@ -110,7 +111,7 @@ def plan_fine_tuning(
     for branch in trained:
         own = {**branch.model.contents, "plans_name": name, "experiment_planner_used": FINE_TUNING_PLANNER}
         write_json(cascade.plans(branch.key, name), own)
-    write_manifest(cascade, name, base)
+    write_manifest(with_anatomy(cascade), name, base)
     settings = plans.settings
     progress(
         f"{cascade.source}: {done}; moving {', '.join(settings.fine_tuned)}; "

@@ -35,6 +35,7 @@ from soars_nnunet.planning.sizes import choose_size
 from soars_nnunet.progress import Progress, silent
 from soars_nnunet.schemas.node import checked
 from soars_nnunet.settings.regime import load_regime
+from soars_nnunet.stratification.anatomy_of_cases import with_anatomy
 
 
 def plan(
@@ -67,7 +68,7 @@ def plan(
         planned.append(branch.key)
     if not planned:
         raise InputError("no branch could be planned: its inputs are missing, see the lines above")
-    write_manifest(cascade, options.plans_name)
+    write_manifest(with_anatomy(cascade, progress), options.plans_name)
     remember(cascade, options)
     if training_device() != "cuda":
         progress(NO_GPU)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import SimpleITK as sitk
 
@@ -21,6 +22,22 @@ from soars_nnunet.progress import Progress, silent
 
 Measures = Mapping[str, OrganMeasure]
 """By organ."""
+
+
+def with_anatomy(cascade: Cascade, progress: Progress = silent) -> Cascade:
+    """The cascade with what its label maps show of the organs; as it was where they are gone, which is said.
+
+    Args:
+        cascade: The stratified dataset; kept as it is where it knows already.
+        progress: Receives a line.
+    """
+    if cascade.anatomy.organs:
+        return cascade
+    try:
+        return replace(cascade, anatomy=learn_from_labels(cascade, progress))
+    except ValueError as error:
+        progress(f"volumes of the training cases are not recorded: {error}")
+        return cascade
 
 
 def learn_from_labels(cascade: Cascade, progress: Progress = silent) -> AnatomyFacts:

@@ -10,7 +10,7 @@ from soars_nnunet.anatomy.measures import OrganMeasure
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import Organ, Profile
-from soars_nnunet.stratification.anatomy_of_cases import learn_from_labels, turned_cases, wholly_drawn
+from soars_nnunet.stratification.anatomy_of_cases import learn_from_labels, turned_cases, wholly_drawn, with_anatomy
 
 LABELS = {"Brainstem": 1, "Larynx": 2}
 PROFILE = Profile("two", tuple(Organ(name, label, name, "anchor") for name, label in LABELS.items()))
@@ -56,6 +56,16 @@ def test_a_missing_map_is_named(cascade, tmp_path):
         (tmp_path / "Dataset007_Two" / kind / f"case_2{end}.nii.gz").unlink()
     with pytest.raises(InputError, match="case_2 has none"):
         learn_from_labels(cascade)
+
+
+def test_a_cascade_of_an_earlier_version_learns_or_stays_as_it_is(cascade, tmp_path):
+    known = with_anatomy(cascade)
+    assert known.anatomy == learn_from_labels(cascade)
+    (tmp_path / "Dataset007_Two" / "labelsTr" / "case_2.nii.gz").write_text("damaged")
+    assert with_anatomy(known) is known
+    told = []
+    assert with_anatomy(cascade, told.append) is cascade
+    assert "not recorded" in told[-1]
 
 
 def case_of(turned=1.0):
