@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from soars_nnunet.anatomy.facts import AnatomyFacts, Position
 from soars_nnunet.anatomy.learn import BACK, UP
 from soars_nnunet.anatomy.measures import OrganMeasure
@@ -21,6 +23,10 @@ LEAST_REVERSED_MM = 10.0
 
 TURNED_SHARE = 0.7
 """Of the compared pairs: from here on the whole map is turned, below single organs lie oddly; ours."""
+
+TURNED_LIKENESS = -0.78
+"""Correlation of an axis with what is expected, of maps that are turned: those of OpenKBP and DeepMind would have -0.80
+or less, and a map of anything else is not called upside down."""
 
 
 LEAST_CASES = 3
@@ -86,16 +92,18 @@ class OrderFinding:
         axis: Which.
         reversals: The largest first; at least one.
         compared: How many pairs were compared.
+        likeness: Correlation of the organs' positions along the axis with the expected ones, -1 to 1.
     """
 
     axis: Axis
     reversals: tuple[Reversal, ...]
     compared: int
+    likeness: float
 
     @property
     def is_turned(self) -> bool:
         """Whether the whole map is turned, not single organs."""
-        return len(self.reversals) >= TURNED_SHARE * self.compared
+        return len(self.reversals) >= TURNED_SHARE * self.compared and self.likeness <= TURNED_LIKENESS
 
     def __str__(self) -> str:
         more = f" ({len(self.reversals)} of {self.compared} pairs alike)" if len(self.reversals) > 1 else ""
@@ -157,7 +165,8 @@ def find_reversals(measures: Mapping[str, OrganMeasure], expected: AnatomyFacts)
                 reversals.append(Reversal(axis, first, second, by_mm))
         if reversals:
             reversals.sort(key=lambda reversal: -reversal.by_mm)
-            findings.append(OrderFinding(axis, tuple(reversals), compared))
+            likeness = _likeness(names, measures, expected, axis)
+            findings.append(OrderFinding(axis, tuple(reversals), compared, likeness))
     return findings
 
 
@@ -186,8 +195,18 @@ def find_turned(measures: Mapping[str, OrganMeasure], learnt: AnatomyFacts) -> l
                 reversals.append(Reversal(axis, first, second, by_mm))
         if compared >= LEAST_PAIRS and len(reversals) >= LEAST_TURNED * compared:
             reversals.sort(key=lambda reversal: -reversal.by_mm)
-            findings.append(OrderFinding(axis, tuple(reversals), compared))
+            likeness = _likeness(names, measures, learnt, axis)
+            findings.append(OrderFinding(axis, tuple(reversals), compared, likeness))
     return findings
+
+
+def _likeness(names: Sequence[str], measures: Mapping[str, OrganMeasure], expected: AnatomyFacts, axis: Axis) -> float:
+    """Correlation of positions along an axis with the expected ones; 0 where nothing differs."""
+    found_mm = np.array([measures[name].center_mm[axis.index] for name in names])
+    expected_mm = np.array([position(expected, name, axis).mm for name in names])
+    if not found_mm.std() or not expected_mm.std():
+        return 0.0
+    return float(np.corrcoef(found_mm, expected_mm)[0, 1])
 
 
 def ordered_pairs(names: Sequence[str], expected: AnatomyFacts, axis: Axis) -> list[tuple[str, str, float]]:
