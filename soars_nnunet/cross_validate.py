@@ -7,7 +7,7 @@ label volumes also decide, organ by organ, whether prediction keeps only the lar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,12 @@ import torch
 
 from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.cascade.environment import raw_folder
+from soars_nnunet.cascade.made_from import stratification_hash
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import CROSS_VALIDATION, MANIFEST, Cascade
-from soars_nnunet.cascade.storage import read_object, read_user_json
-from soars_nnunet.cascade.trained import require_folds, require_same_split
+from soars_nnunet.cascade.storage import file_hash, json_hash, read_object, read_user_json
+from soars_nnunet.cascade.trained import require_folds, require_same_classes, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
 from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
@@ -28,6 +29,7 @@ from soars_nnunet.evaluation.organ_scores import OrganScore, score_case
 from soars_nnunet.evaluation.scores import Evaluation
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 from soars_nnunet.networks.model_folder import TrainedCascade
+from soars_nnunet.prediction.doubts import cross_validation_doubts
 from soars_nnunet.prediction.files import predict_files
 from soars_nnunet.prediction.held_out import require_held_out
 from soars_nnunet.prediction.options import PredictionOptions
@@ -85,8 +87,8 @@ def cross_validate(
 
     Writes label volumes and reports (without post-processing; finished ones are verified and kept) to
     ``cross_validation`` beside the manifest, and the decision beside it, where prediction finds it.
-    Some of the folds alone are predicted and scored; they decide nothing. Nor does a bundle, each of whose folds
-    predicts the validation cases of the fold of the same number; what it predicts goes to a folder of its own.
+    Some of the folds alone decide nothing. Nor does a bundle, each of whose folds predicts the validation cases of the
+    fold of the same number; what it predicts goes to a folder of its own.
 
     Args:
         cascade: Stratified dataset with all branches trained on these folds.
@@ -99,8 +101,8 @@ def cross_validate(
         progress: Receives one line per case.
 
     Raises:
-        MissingArtifactError: If a branch is not planned, a fold unknown, not trained, or trained on another split;
-            if a fold of the bundle trained on a patient that it is to predict, or none on any patient of the dataset.
+        MissingArtifactError: If a branch is not planned, a fold unknown, not trained, or trained on another split; if a
+            fold of the bundle trained on a patient that it is to predict, or none on any patient of the dataset.
         InputError: If a CT is not usable.
     """
     if bundle is None:
@@ -122,14 +124,20 @@ def cross_validate(
         written = predict_files(cts, output, trained, options, progress=progress)
         for case, path in zip(cases, written, strict=True):
             predicted.append(PredictedCase(case, path, files[case].labels))
-        report = read_object(output / f"{cases[0]}.json")
-        for branch, hashes in report["sha256"]["models"].items():
-            models.setdefault(branch, []).extend(hashes)
+        _note_models(models, output / f"{cases[0]}.json")
     predicted.sort(key=lambda case: case.name)
     evaluation, effects = _score(predicted, cascade)
+    doubts = cross_validation_doubts(trained.manifest, tiling, folds, len(splits))
     if folds is None and bundle is None:
-        write_postprocessing(folder / MANIFEST, effects, models, {"tiling": tiling.to_json(), "mirror": mirror})
-    return CrossValidation(evaluation, effects, output)
+        how = {"tiling": tiling.to_json(), "mirror": mirror}
+        write_postprocessing(folder / MANIFEST, effects, models, how, cascade=trained.manifest.fingerprint)
+    return CrossValidation(replace(evaluation, warnings=tuple(doubts)), effects, output)
+
+
+def _note_models(models: dict[str, list[str]], report: Path) -> None:
+    """Add the hashes of the weights that a report names, by branch."""
+    for branch, hashes in read_object(report)["sha256"]["models"].items():
+        models.setdefault(branch, []).extend(hashes)
 
 
 def _trained_manifest(cascade: Cascade, plans: str, folds: Sequence[int] | None) -> Path:
@@ -138,13 +146,29 @@ def _trained_manifest(cascade: Cascade, plans: str, folds: Sequence[int] | None)
         own = cascade.plans_of(branch.key, plans)
         require_folds(cascade, branch.key, own, folds)
         require_same_split(cascade, branch.key, own)
-    manifest = cascade.manifest(plans)
+        require_same_classes(cascade, branch.key, own)
+    path = cascade.manifest(plans)
     expected = {branch.key for branch in cascade.branches}
-    if not manifest.is_file() or set(Manifest.load(manifest).branches) != expected:
+    manifest = Manifest.load(path) if path.is_file() else None
+    if manifest is None or set(manifest.branches) != expected:
         raise MissingArtifactError(
-            f"expected {manifest} with all {len(expected)} branches; rerun soars-plan with --plans-name {plans}"
+            f"expected {path} with all {len(expected)} branches; rerun soars-plan with --plans-name {plans}"
         )
-    return manifest
+    if not _is_of(manifest, cascade):
+        raise MissingArtifactError(
+            f"{path}: made from another stratification of {cascade.source} than the present one (organs, labels, split "
+            "or organs not annotated), so its predictions would be scored as other organs; stratify as before, or run "
+            "soars-plan and the trainings again"
+        )
+    return path
+
+
+def _is_of(manifest: Manifest, cascade: Cascade) -> bool:
+    """Whether a manifest was made from the present stratification, as far as it says."""
+    if manifest.made_from is not None:
+        return manifest.made_from.stratification == stratification_hash(cascade)
+    ours = {organ.name: (organ.label, organ.tier) for organ in cascade.profile.organs}
+    return ours == {organ.name: (organ.label, organ.tier) for organ in manifest.profile.organs}
 
 
 def _score(cases: Sequence[PredictedCase], cascade: Cascade) -> tuple[Evaluation, list[ComponentEffect]]:
@@ -153,7 +177,9 @@ def _score(cases: Sequence[PredictedCase], cascade: Cascade) -> tuple[Evaluation
     scores: list[OrganScore] = []
     targets: list[TargetScore] = []
     dices = []
+    hashes = {}
     for case in cases:
+        hashes[case.name] = {"prediction": file_hash(case.predicted), "reference": file_hash(case.reference)}
         predicted, reference = read_label_map(case.predicted), read_label_map(case.reference)
         check_same_grid(predicted, case.reference, str(case.predicted))
         annotated = _annotated_labels(cascade, case.name)
@@ -178,6 +204,7 @@ def _score(cases: Sequence[PredictedCase], cascade: Cascade) -> tuple[Evaluation
         reference=str(cases[0].reference.parent),
         targets=tuple(targets),
         paper_names={organ.name: organ.paper_name for organ in profile.organs},
+        sha256={"profile": json_hash(profile.to_dict()), "cases": hashes},
     )
     return evaluation, component_effects(dices, profile)
 

@@ -38,6 +38,28 @@ def test_a_missing_fold_is_refused_with_its_command(cascade_copy, capsys):
     assert not (cascade_copy.manifest(DEFAULT_PLANS).parent / "cross_validation").exists()
 
 
+def test_predictions_of_another_stratification_are_not_rescored(cascade_copy, capsys):
+    folder = cascade_copy.manifest(DEFAULT_PLANS).parent
+    (folder / POSTPROCESSING).write_text("decided before")
+    for organs, said in (
+        (tuple(reversed(cascade_copy.profile.organs)), "expected the classes of profile hn42"),
+        (swapped_labels(cascade_copy.profile.organs), "manifest.json: made from another stratification"),
+    ):
+        other = replace(cascade_copy, profile=replace(cascade_copy.profile, organs=organs))
+        other.save()
+        assert cross_validate_command.main(["-d", "7", "--device", "cpu"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and error.count("\n") == 1 and said in error
+    assert (folder / POSTPROCESSING).read_text() == "decided before"
+    assert not (folder / "cross_validation").exists()
+
+
+def swapped_labels(organs):
+    """The same organs in the same order; the first two have each other's label in the final volume."""
+    first, second, *others = organs
+    return (replace(first, label=second.label), replace(second, label=first.label), *others)
+
+
 @pytest.fixture(scope="module")
 def validated(untrained_cascade, tmp_path_factory):
     """A cross-validated copy of the cascade, to which the environment points from now on; its results, its lines."""

@@ -160,7 +160,7 @@ def rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def _without_folders(manifest: Manifest) -> Manifest:
     branches = {key: replace(branch, model="", weights={}) for key, branch in manifest.branches.items()}
-    return replace(manifest, branches=branches)
+    return replace(manifest, branches=branches, made_from=None)
 
 
 def _decision(decided: Mapping[str, Any] | None, fingerprints: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:

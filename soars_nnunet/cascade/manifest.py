@@ -14,6 +14,7 @@ from soars_nnunet.cascade.case_names import name_hashes
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
 from soars_nnunet.cascade.lock import holding
+from soars_nnunet.cascade.made_from import MadeFrom, made_from
 from soars_nnunet.cascade.manifest_checks import check_cascade
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, MANIFEST, TARGET_FACTS, Cascade
@@ -130,6 +131,7 @@ class Manifest:
         targets: Facts by detection target; empty until the crops are cut.
         provenance: Versions that shaped it.
         anatomy: Where the organs of the training cases lie, and how large they are; empty where it was not learnt.
+        made_from: What later steps must not contradict; None where it was not recorded, as in bundles.
     """
 
     source: str
@@ -140,6 +142,7 @@ class Manifest:
     targets: dict[str, TargetFacts]
     provenance: dict[str, str]
     anatomy: AnatomyFacts = AnatomyFacts()
+    made_from: MadeFrom | None = None
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -172,6 +175,7 @@ class Manifest:
             targets=targets,
             provenance=data.get("provenance", {}),
             anatomy=AnatomyFacts.from_dict(data.get("anatomy", {})),
+            made_from=MadeFrom.from_dict(data["made_from"]) if data.get("made_from") else None,
         )
 
     def write(self, path: Path) -> None:
@@ -182,8 +186,12 @@ class Manifest:
         """As it is stored; ``from_dict`` reads it back."""
         branches = {key: branch.to_json() for key, branch in self.branches.items()}
         data = {**asdict(self), "profile": self.profile.to_dict(), "branches": branches}
-        del data["anatomy"]
-        return {**data, "anatomy": self.anatomy.to_dict()} if self.anatomy.organs else data
+        del data["anatomy"], data["made_from"]
+        if self.anatomy.organs:
+            data["anatomy"] = self.anatomy.to_dict()
+        if self.made_from is not None:
+            data["made_from"] = self.made_from.to_json()
+        return data
 
     def facts(self, branch: str) -> BranchFacts:
         """What a branch's plans have to agree with."""
@@ -252,6 +260,7 @@ def write_manifest(cascade: Cascade, plans_name: str, detected_by: str | None = 
             targets=targets,
             provenance=provenance(),
             anatomy=cascade.anatomy,
+            made_from=made_from(cascade, plans_name),
         )
         manifest.write(path)
     return path

@@ -43,7 +43,7 @@ def check_cascade(node: Node, *, stored: bool) -> None:
     Raises:
         FaultError: If a value is not as in a cascade's manifest, or values contradict each other.
     """
-    fields = node.fields(ALWAYS if stored else (*ALWAYS, *FURTHER), (*FURTHER, "anatomy"), UPGRADE)
+    fields = node.fields(ALWAYS if stored else (*ALWAYS, *FURTHER), (*FURTHER, "anatomy", "made_from"), UPGRADE)
     profile = _profile(fields["profile"], stored)
     classes = _check_branches(fields["branches"], profile, stored)
     for key in ("source", "plans"):
@@ -57,9 +57,25 @@ def check_cascade(node: Node, *, stored: bool) -> None:
         _check_targets(fields["targets"], classes.get("detection"), profile, stored)
     if "anatomy" in fields:
         check_anatomy(fields["anatomy"], profile)
+    if "made_from" in fields:
+        _check_made_from(fields["made_from"])
     for version in fields["provenance"].entries(100).values() if "provenance" in fields else ():
         with node.part():
             version.text(most=100)
+
+
+def _check_made_from(node: Node) -> None:
+    """Check the hash, the tilings and the folds of searches."""
+    with node.part():
+        fields = node.fields(("stratification", "tilings", "genotype_folds"), (), UPGRADE)
+        fields["stratification"].text("[0-9a-f]{64}")
+        for tiling in fields["tilings"].entries(len(BRANCH_KEYS)).values():
+            for value in tiling.entries(10).values():
+                if not isinstance(value.value, (bool, int, float, type(None))):
+                    value.refuse("a switch, a number or null")
+        for fold in fields["genotype_folds"].entries(len(BRANCH_KEYS)).values():
+            if fold.value != "all" and type(fold.value) is not int:
+                fold.refuse("a fold, or all")
 
 
 def _profile(node: Node, stored: bool) -> Profile:

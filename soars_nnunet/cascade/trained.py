@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, Cascade
+from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import MissingArtifactError
+
+MAX_SHOWN = 4
+"""Classes that a message names."""
 
 
 def trained_folds(model_folder: Path) -> list[int]:
@@ -108,4 +113,23 @@ def require_same_grid(cascade: Cascade, branch: str, plans: str) -> None:
         raise MissingArtifactError(
             f"{model}: trained at {trained}, its cases are now preprocessed at {planned}; "
             "rerun soars-plan with the former --spacing, hu_per_unit and low_pass_ratio, or retrain the folds"
+        )
+
+
+def require_same_classes(cascade: Cascade, branch: str, plans: str) -> None:
+    """Check that a branch was trained on the classes that the present profile and dataset give it.
+
+    Raises:
+        MissingArtifactError: If not: its output would be taken for other organs.
+    """
+    path = cascade.model(branch, plans) / "dataset.json"
+    labels = read_json(path)["labels"]
+    trained = [name for name in sorted(labels, key=labels.__getitem__) if labels[name]]
+    present = [name for name, _ in branch_labels(cascade, branch)]
+    if trained != present:
+        other = sorted(set(trained) ^ set(present)) or trained
+        raise MissingArtifactError(
+            f"{path}: expected the classes of profile {cascade.profile.name} ({len(present)}, in its order), got "
+            f"{len(trained)} of another stratification, other in {', '.join(other[:MAX_SHOWN])}; retrain the folds, or "
+            "stratify as before"
         )

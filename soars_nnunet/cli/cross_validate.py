@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
         bundle=bundle,
         progress=say,
     )
+    for doubt in evaluation.warnings:
+        say(f"warning: {doubt}")
     say_text(format_table(evaluation))
     stem = "evaluation"
     if arguments.folds is not None:

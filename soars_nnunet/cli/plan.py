@@ -102,10 +102,12 @@ def _given_options(cascade: Cascade, arguments: argparse.Namespace) -> GivenOpti
     from soars_nnunet.planning.bundle_start import lasting_name
     from soars_nnunet.planning.remembered import GivenOptions, merged_genotypes
 
-    kinds = {}
+    kinds, folds = {}, {}
     for branch, entry in merged_genotypes(arguments.genotype or (), cascade).items():
         say(describe_genotype(branch, entry))
         kinds[branch] = entry["kinds"]
+        if "fold" in entry:
+            folds[branch] = entry["fold"]
     return GivenOptions(
         regime=arguments.regime,
         spacing_mm=arguments.spacing,
@@ -113,6 +115,7 @@ def _given_options(cascade: Cascade, arguments: argparse.Namespace) -> GivenOpti
         guidance=arguments.guidance,
         overrides=arguments.set,
         genotypes=kinds or None,
+        genotype_folds=folds or None,
         from_bundle=lasting_name(arguments.from_bundle) if arguments.from_bundle else None,
     )
 

@@ -11,7 +11,7 @@ import torch
 from soars_nnunet.cascade.record import CHECKPOINT, INFERENCE_REVISION, Cascade
 from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, preprocessing_record, read_channels, write_channels
-from soars_nnunet.cascade.trained import require_folds, require_same_grid, require_same_split
+from soars_nnunet.cascade.trained import require_folds, require_same_classes, require_same_grid, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.networks.model_folder import ModelFolder
 from soars_nnunet.prediction.branch_model import BranchModel, guidance
@@ -83,11 +83,12 @@ def guidance_record(cascade: Cascade, branch: str, plans: str) -> dict[str, Any]
     """What a branch's out-of-fold output depends on: split, models, plans, preprocessed cases.
 
     Raises:
-        MissingArtifactError: If a fold is missing, or was trained on another split, spacing or CT unit.
+        MissingArtifactError: If a fold is missing, or was trained on another split, other classes, spacing or CT unit.
     """
     require_folds(cascade, branch, plans)
     require_same_grid(cascade, branch, plans)
     require_same_split(cascade, branch, plans)
+    require_same_classes(cascade, branch, plans)
     model = cascade.model(branch, plans)
     models = []
     for fold, _ in enumerate(cascade.splits(branch)):

@@ -19,6 +19,7 @@ class PlanOptions:
             anchors that saw its cases; cross-validation judges it, not its training's validation.
         overrides: ``KEY=VALUE`` regime values.
         genotypes: Genotype by branch; the published ones by default.
+        genotype_folds: By branch whose genotype a search found, the search's fold.
         from_bundle: Name or path of the bundle that trainings start from; None for new weights.
         num_processes: Preprocessing workers.
     """
@@ -30,6 +31,7 @@ class PlanOptions:
     guidance: str = "anchor"
     overrides: tuple[str, ...] = ()
     genotypes: dict[str, list[str]] | None = None
+    genotype_folds: dict[str, int | str] | None = None
     from_bundle: str | None = None
     num_processes: int = 2
 

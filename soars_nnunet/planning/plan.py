@@ -68,8 +68,8 @@ def plan(
         planned.append(branch.key)
     if not planned:
         raise InputError("no branch could be planned: its inputs are missing, see the lines above")
-    write_manifest(with_anatomy(cascade, progress), options.plans_name)
     remember(cascade, options)
+    write_manifest(with_anatomy(cascade, progress), options.plans_name)
     if training_device() != "cuda":
         progress(NO_GPU)
     return planned

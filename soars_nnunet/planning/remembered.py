@@ -31,6 +31,7 @@ class GivenOptions:
         guidance: As in ``PlanOptions``.
         overrides: ``KEY=VALUE`` regime values.
         genotypes: By branch; they join those that are remembered for other branches.
+        genotype_folds: By branch of these whose file says so, the fold of the search that found it.
         from_bundle: Name or absolute path of the bundle that trainings start from.
     """
 
@@ -40,6 +41,7 @@ class GivenOptions:
     guidance: str | None = None
     overrides: Sequence[str] | None = None
     genotypes: dict[str, list[str]] | None = None
+    genotype_folds: dict[str, int | str] | None = None
     from_bundle: str | None = None
 
 
@@ -61,11 +63,14 @@ def options_to_plan(cascade: Cascade, plans_name: str, given: GivenOptions, num_
     """
     choices = read_remembered(cascade.options(plans_name))
     known_genotypes = choices.get("genotypes") or {}
+    known_folds = choices.get("genotype_folds") or {}
     for name, value in asdict(given).items():
         if value is not None:
             choices[name] = tuple(value) if isinstance(value, list) else value
     if given.genotypes is not None:
         choices["genotypes"] = {**known_genotypes, **given.genotypes}
+        others = {branch: fold for branch, fold in known_folds.items() if branch not in given.genotypes}
+        choices["genotype_folds"] = {**others, **(given.genotype_folds or {})} or None
     return PlanOptions(plans_name=plans_name, num_processes=num_processes, **choices)
 
 
@@ -111,6 +116,9 @@ def check_options(node: Node) -> None:
             given[name].numbers(3, *SPACING_MM)
     if "from_bundle" in given:
         given["from_bundle"].text()
+    for fold in given["genotype_folds"].entries().values() if "genotype_folds" in given else ():
+        if fold.value != "all" and type(fold.value) is not int:
+            fold.refuse("the fold of a search, or all")
     for branch, kinds in given["genotypes"].entries().items() if "genotypes" in given else ():
         if branch not in KNOWN_BRANCHES:
             kinds.refuse(f"a branch of {', '.join(KNOWN_BRANCHES)}", branch)

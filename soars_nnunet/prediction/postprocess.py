@@ -126,6 +126,8 @@ def write_postprocessing(
     effects: Sequence[ComponentEffect],
     models: Mapping[str, Sequence[str]],
     options: Mapping[str, Any],
+    *,
+    cascade: str = "",
 ) -> Path:
     """Record which organs are reduced to their largest part, for prediction to find.
 
@@ -134,6 +136,7 @@ def write_postprocessing(
         effects: Out-of-fold effect by organ.
         models: Hashes of the weights that the effects were measured with, by branch.
         options: How the cases were predicted, for the record: the decision holds however later ones are.
+        cascade: The manifest's fingerprint; empty where it is not known.
     """
     path = manifest.with_name(POSTPROCESSING)
     record = {
@@ -143,6 +146,8 @@ def write_postprocessing(
         "options": options,
         "provenance": provenance(),
     }
+    if cascade:
+        record["cascade"] = cascade
     write_json(path, record)
     return path
 
@@ -164,18 +169,27 @@ NO_POSTPROCESSING = Postprocessing(largest_part=[], warnings=[])
 """Labels stay as the networks put them."""
 
 
-def decided_for(decided: Mapping[str, Any] | None, fingerprints: Mapping[str, Sequence[str]]) -> Postprocessing:
+def decided_for(
+    decided: Mapping[str, Any] | None, fingerprints: Mapping[str, Sequence[str]], cascade: str = ""
+) -> Postprocessing:
     """What was decided for a cascade.
 
     Args:
         decided: The decision of ``StoredCascade.postprocessing``; None without one.
         fingerprints: Hashes of the weights in use, by branch.
+        cascade: The fingerprint of the manifest in use; empty where it is not compared.
 
     Returns:
-        Nothing to do without a decision, or if it was taken for other weights; then a warning says so.
+        Nothing to do without a decision, or if it was taken for other weights, or other organs or thresholds of the
+        same weights; then a warning says so.
     """
     if decided is None:
         return NO_POSTPROCESSING
+    recorded = decided.get("cascade")
+    if recorded and cascade and recorded != cascade:
+        other = "another profile or other VOIs"
+        warning = f"{POSTPROCESSING} was decided for {other} and is not applied; rerun soars-cross-validate"
+        return Postprocessing(largest_part=[], warnings=[warning])
     for branch, hashes in fingerprints.items():
         if not set(hashes) <= set(decided["models"].get(branch, ())):
             warning = f"{POSTPROCESSING} was decided with other weights and is not applied; rerun soars-cross-validate"

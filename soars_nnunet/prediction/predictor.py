@@ -18,6 +18,7 @@ from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.images.organ_measures import measure_organs
 from soars_nnunet.prediction.coverage import organs_outside
 from soars_nnunet.prediction.device_memory import fall_back_to_cpu, retry_out_of_memory
+from soars_nnunet.prediction.doubts import tiling_doubts
 from soars_nnunet.prediction.inferred import Inference
 from soars_nnunet.prediction.opening import open_cascade
 from soars_nnunet.prediction.options import DEFAULT_OPTIONS, PredictionOptions
@@ -68,9 +69,10 @@ class CascadePredictor:
         decided = NO_POSTPROCESSING
         if options.postprocess:
             fingerprints = {key: model.fingerprint for key, model in self.models.items()}
-            decided = decided_for(stored.postprocessing(), fingerprints)
+            decided = decided_for(stored.postprocessing(), fingerprints, self.manifest.fingerprint)
         self.largest_part = [name for name in decided.largest_part if name in self.organs]
-        self.notes = [*lacking_folds(stored, self.models, options), *decided.warnings]
+        doubts = tiling_doubts(self.manifest.made_from, self.models, options.used_tiling)
+        self.notes = [*lacking_folds(stored, self.models, options), *decided.warnings, *doubts]
 
     @property
     def labels(self) -> dict[str, int]:

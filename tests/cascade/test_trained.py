@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import DEFAULT_PLANS
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.trained import (
     next_training,
     require_folds,
+    require_same_classes,
     require_same_grid,
     require_same_split,
     trained_folds,
@@ -128,3 +130,18 @@ def test_grid_and_unit_of_the_training_are_the_present_ones(cascade, spacing, hu
     write_json(cascade.plans("anchor", DEFAULT_PLANS), contents)
     with pytest.raises(MissingArtifactError, match="trained at 3 x 3 x 3 mm and 150 HU a unit, its cases are now"):
         require_same_grid(cascade, "anchor", DEFAULT_PLANS)
+
+
+def test_classes_of_another_stratification_are_refused(cascade):
+    path = cascade.model("anchor", "nnUNetPlans") / "dataset.json"
+    names = [name for name, _ in branch_labels(cascade, "anchor")]
+    values = {name: value for value, name in enumerate(names, 1)}
+    write_json(path, {"labels": {**dict(reversed(list(values.items()))), "background": 0}})
+    require_same_classes(cascade, "anchor", "nnUNetPlans")
+    swapped = {names[0]: values[names[1]], names[1]: values[names[0]]}
+    for labels in ({**values, **swapped}, {**values, "Nose": 99}, {}):
+        write_json(path, {"labels": {"background": 0, **labels}})
+        with pytest.raises(
+            MissingArtifactError, match=r"dataset\.json: expected the classes of profile .*stratify as before"
+        ):
+            require_same_classes(cascade, "anchor", "nnUNetPlans")

@@ -76,3 +76,13 @@ def test_a_decision_is_for_the_weights_that_it_was_taken_with(tmp_path):
     for fingerprints in ({"anchor": ["c"]}, {"anchor": ["a"], "mid_level": ["d"]}):
         decided = decided_for(read_json(path), fingerprints)
         assert decided.largest_part == [] and "rerun soars-cross-validate" in decided.warnings[0]
+
+
+def test_a_decision_for_another_profile_is_not_applied(tmp_path):
+    effects = [ComponentEffect("Larynx", 1, 0.5, 0.6)]
+    decided = read_json(write_postprocessing(tmp_path / "manifest.json", effects, {"anchor": ["a"]}, {}, cascade="x"))
+    assert decided_for(decided, {"anchor": ["a"]}, "x").largest_part == ["Larynx"]
+    other = decided_for(decided, {"anchor": ["a"]}, "y")
+    assert other.largest_part == [] and "decided for another profile" in other.warnings[0]
+    for known, present in (("", "y"), ("x", "")):
+        assert decided_for({**decided, "cascade": known}, {"anchor": ["a"]}, present).largest_part == ["Larynx"]
