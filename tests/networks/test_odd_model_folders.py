@@ -67,7 +67,7 @@ PLANS = {
     "plans spacing NaN": (f"{P}.spacing.1", float("nan"), "spacing.1: expected a number from 0.1 to 50, got nan"),
     "plans spacing text": (f"{P}.spacing", "2", "spacing: expected a list"),
     "plans std 0": (f"{CT}.std", 0, "0.std: expected a number from 1e-06"),
-    "plans std NaN": (f"{CT}.std", float("nan"), "0.std: expected a number from 1e-06 .* got nan"),
+    "plans std NaN": (f"{CT}.std", float("nan"), "0.std: expected a number .* got nan"),
     "plans percentiles swapped": (f"{CT}.percentile_00_5", 5000, "expected a window from a lower to a higher number"),
     "plans intensities null": ("foreground_intensity_properties_per_channel", None, "expected an object, got None"),
     "plans features 10^6": (f"{P}.architecture.arch_kwargs.features_per_stage.0", 10**6, "number from 1 to 1024"),
@@ -181,7 +181,7 @@ def put(path, keys, value):
     if not keys:
         data = value
     elif value is ...:
-        del place[last]
+        place.pop(last, None)
     elif isinstance(place, list):
         place[int(last)] = value
     else:
