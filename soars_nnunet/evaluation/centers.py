@@ -89,7 +89,7 @@ def reported_centers_mm(report: Path, image: sitk.Image) -> dict[str, np.ndarray
     try:
         targets = json.loads(report.read_text(encoding="utf-8"))["targets"]
         return _found_centers_mm(targets, image)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # another program's JSON of that name
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # another program's JSON
         return {}
 
 
@@ -101,6 +101,8 @@ def _found_centers_mm(targets: Mapping[str, Mapping[str, Any]], image: sitk.Imag
         if row["status"] in ("not_found", "absent") or not row["center_mm"]:
             continue
         point = [float(mm) for mm in row["center_mm"]]
+        if len(point) != 3 or not np.isfinite(point).all():
+            raise ValueError(f"{target}: expected a centre of three numbers, got {point}")
         index = image.TransformPhysicalPointToContinuousIndex(point)
         centers[target] = np.asarray(index)[::-1] * spacing_mm
     return centers

@@ -23,6 +23,7 @@ from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.stale import note_stale
 from soars_nnunet.prediction.succession import Job, Succession
 from soars_nnunet.progress import Progress, silent
+from soars_nnunet.schemas.names import case_problem, same_on_some_systems
 
 Case = tuple[str, Path]
 """Case name and CT file."""
@@ -62,6 +63,11 @@ def predict_files(
     if not cases:
         progress(f"part {options.part_id} of {options.num_parts}: no case")
         return []
+    refused = _badly_named(cases, progress)
+    all_cases = len(cases)
+    cases = [(case, path) for case, path in cases if case not in refused]
+    if not cases:
+        raise InputError(f"{all_cases} of {all_cases} CTs were refused or failed: " + "; ".join(refused.values()))
     jobs = _jobs(cases, output)
     lone = _read_lone(jobs[0], options.memory_limit_gib) if len(jobs) == 1 else None
     predictor = CascadePredictor(manifest, options)
@@ -78,9 +84,9 @@ def predict_files(
     )
     remove_abandoned(output)
     succession.run(jobs)
-    failed = succession.failed
+    failed = {**refused, **succession.failed}
     if failed:
-        raise InputError(f"{len(failed)} of {len(cases)} CTs were refused or failed: " + "; ".join(failed.values()))
+        raise InputError(f"{len(failed)} of {all_cases} CTs were refused or failed: " + "; ".join(failed.values()))
     return [job.labels for job in jobs]
 
 
@@ -93,13 +99,25 @@ def _choose_cases(source: Path | Sequence[Case], output: Path, options: Predicti
     if isinstance(source, Path) and source.is_dir() and output.resolve() == source.resolve():
         raise InputError(f"-o {output}: expected another folder than the CTs', or labels are taken for CTs; name one")
     for case, path in cases:
-        if case == "dataset":
-            raise InputError(f"{path}: expected another name than that of dataset.json; rename the CT")
         if _labels_file(case, path, output).resolve() == path.resolve():
             raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     if cases:
         require_folder_of_predictions(output)
     return cases
+
+
+def _badly_named(cases: Sequence[Case], progress: Progress) -> dict[str, str]:
+    """Why cases are refused whose names no result can have, by case; says which are one file on some systems."""
+    refused = {}
+    for case, path in cases:
+        problem = case_problem(case)
+        if problem:
+            refused[case] = (
+                f"{path}: expected a name that a result can have, got '{case}', which {problem}; rename the CT"
+            )
+    for one, other in same_on_some_systems([case for case, _ in cases if case not in refused]):
+        progress(f"warning: {one} and {other} are one file on Windows and macOS; rename one")
+    return refused
 
 
 def _jobs(cases: Sequence[Case], output: Path) -> list[Job]:

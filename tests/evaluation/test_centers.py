@@ -74,7 +74,11 @@ def test_detected_centres_come_from_the_report(profile, tmp_path):
     assert rows["Average"]["distance_mm"].n == 2 and rows["Average"]["distance_mm"].mean == 0.0
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"targets": 3}', '{"targets": {"Pineal": {"center_mm": "x"}}}', "{}"])
+FOUND = '{"targets": {"Pineal": {"status": "found", "center_mm": %s}}}'
+OTHERS = ("", "[]", '{"targets": 3}', '{"targets": {"Pineal": {"center_mm": "x"}}}', "{}", "[" * 10_000)
+
+
+@pytest.mark.parametrize("text", [*OTHERS, FOUND % "[1, 2]", FOUND % "[1, 2, NaN]", FOUND % "[1, 2, 3, 4]"])
 def test_other_json_files_beside_a_prediction_are_no_reports(text, tmp_path):
     (tmp_path / "a.json").write_text(text)
     assert reported_centers_mm(tmp_path / "a.json", sitk.Image(4, 4, 4, sitk.sitkUInt8)) == {}

@@ -344,3 +344,14 @@ def test_a_subset_runs_what_it_needs_and_loses_nothing_of_the_whole(manifest, ct
     assert len(CascadePredictor(manifest, PredictionOptions(organs=["OpticNrv_R"])).models) == 3
     with pytest.raises(InputError, match="expected some of Brainstem, .*; got Heart"):
         CascadePredictor(manifest, PredictionOptions(organs=["Heart"]))
+
+
+@pytest.mark.parametrize(
+    "name", ["evaluation", "dataset", "_0000", "a\nerror: b", "\x1b[31mred", "\u202ereversed", "b" * 230]
+)
+def test_names_that_no_result_can_have_are_refused_before_a_model_is_loaded(tmp_path, name):
+    (tmp_path / "cts").mkdir()
+    (tmp_path / "cts" / f"{name}.nii.gz").touch()
+    with pytest.raises(InputError, match="1 of 1 CTs were refused or failed: .*which .*rename the CT"):
+        predict_files(tmp_path / "cts", tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
