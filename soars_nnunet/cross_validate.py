@@ -15,12 +15,11 @@ import SimpleITK as sitk
 import torch
 
 from soars_nnunet.bundles.bundle import Bundle
-from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.made_from import stratification_hash
 from soars_nnunet.cascade.manifest import Manifest
-from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import CROSS_VALIDATION, MANIFEST, Cascade
-from soars_nnunet.cascade.storage import file_hash, json_hash, read_object, read_user_json
+from soars_nnunet.cascade.source_cases import source_cases
+from soars_nnunet.cascade.storage import file_hash, json_hash, read_object
 from soars_nnunet.cascade.trained import require_folds, require_same_classes, require_same_split
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.evaluation.case_volumes import CaseVolumes
@@ -112,7 +111,7 @@ def cross_validate(
         folder = cascade.bundle_results(bundle.name)
     trained = bundle or TrainedCascade(folder / MANIFEST)
     output = folder / CROSS_VALIDATION
-    files = training_cases(cascade.source, read_user_json(raw_folder() / cascade.source / "dataset.json"))
+    files = source_cases(cascade)
     models: dict[str, list[str]] = {}
     predicted: list[PredictedCase] = []
     splits = cascade.splits()

@@ -8,7 +8,7 @@ Spellings that no profile lists are read by ``organ_names``. This module imports
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import resources
@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from soars_nnunet.errors import did_you_mean
 from soars_nnunet.json_text import JsonTextError, parse_json_text
+from soars_nnunet.naming.halves import form_of, halves_problem, made_of
 from soars_nnunet.naming.organ_names import guess_name, read_name
 from soars_nnunet.schemas.fault import FaultError
 from soars_nnunet.schemas.node import checked
@@ -94,9 +95,10 @@ class Profile:
         description: What the set is.
         source: Where the organs come from.
         tolerance_sources: Citation by key of the organs' tolerances.
+        halves: Left and right half by whole: organs that a dataset may have in the other form, see ``naming.halves``.
 
     Raises:
-        ProfileError: At construction, if labels, names, mirrors, targets, composites or tolerances
+        ProfileError: At construction, if labels, names, mirrors, targets, composites, tolerances or halves
             contradict each other.
     """
 
@@ -105,6 +107,7 @@ class Profile:
     description: str = ""
     source: str = ""
     tolerance_sources: dict[str, str] = field(default_factory=dict, hash=False)
+    halves: dict[str, tuple[str, str]] = field(default_factory=dict, hash=False)
     _index: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -215,6 +218,38 @@ class Profile:
         found = self._index.get(normalise(name))
         return self.by_name[found] if found else None
 
+    def with_aliases(self, aliases: Mapping[str, str]) -> Profile:
+        """The same organs with further aliases.
+
+        Args:
+            aliases: Organ by alias, by any name that the profile knows.
+
+        Raises:
+            ProfileError: If one names no organ, or the alias is another organ's name.
+        """
+        added: dict[str, tuple[str, ...]] = {}
+        for alias, name in aliases.items():
+            organ = self.resolve(name)
+            if organ is None:
+                asked = " or ".join(self.suggest(name))
+                hint = f"did you mean {asked}?" if asked else f"it has {', '.join(self.by_name)}"
+                raise ProfileError(f"alias '{alias}': profile '{self.name}' has no organ '{name}'; {hint}")
+            added[organ.name] = (*added.get(organ.name, ()), alias)
+        organs = [replace(organ, aliases=(*organ.aliases, *added.get(organ.name, ()))) for organ in self.organs]
+        return replace(self, organs=tuple(organs))
+
+    def organs_of(self, name: str) -> tuple[str, ...]:
+        """Organs of which a name says something.
+
+        Returns:
+            The organ that it means; both halves of the whole that it means, or the whole of the half; else nothing.
+        """
+        organ = self.resolve(name)
+        if organ:
+            return (organ.name,)
+        form = form_of(name, self.halves)
+        return made_of(form, self.halves) if form else ()
+
     def suggest(self, name: str) -> tuple[str, ...]:
         """Organs that a name without an organ may have meant, for "did you mean"; both sides where it has none."""
         guess = guess_name(name)
@@ -237,11 +272,13 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; ``Profile.from_dict`` reads it back."""
+        halves = {whole: list(names) for whole, names in self.halves.items()}
         return {
             "name": self.name,
             "description": self.description,
             "source": self.source,
             "tolerance_sources": dict(self.tolerance_sources),
+            **({"halves": halves} if halves else {}),
             "organs": [asdict(organ) for organ in self.organs],
         }
 
@@ -263,6 +300,7 @@ class Profile:
             description=data.get("description", ""),
             source=data.get("source", ""),
             tolerance_sources=dict(data.get("tolerance_sources", {})),
+            halves={whole: tuple(names) for whole, names in data.get("halves", {}).items()},
         )
 
 
@@ -353,6 +391,9 @@ def _validate(profile: Profile) -> None:
             fail(problem)
     if sorted(by_label) != list(range(1, len(by_label) + 1)):
         fail(f"labels must be 1 to {len(by_label)} without gaps, got {sorted(by_label)}")
+    problem = halves_problem(profile.halves, {organ.name: organ.mirror for organ in profile.organs})
+    if problem:
+        fail(problem)
     if not profile.tier("anchor"):
         fail("expected at least one anchor organ: the other tiers are guided by anchors")
 

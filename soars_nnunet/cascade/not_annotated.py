@@ -30,7 +30,7 @@ def read_not_annotated(path: Path, profile: Profile, cases: Collection[str] | No
 
     Args:
         path: ``{case: [organ, ...]}`` or ``{case: {"unannotated": [organ, ...], ...}}``; any spelling
-            that the profile knows. Organs it does not know are passed over.
+            that the profile knows; halves for a whole and vice versa. Organs it does not know are passed over.
         profile: Organs and their aliases.
         cases: Cases of the dataset; None accepts entries of any case.
 
@@ -89,11 +89,9 @@ def _warn_of_unknown(path: Path, entries: Mapping[str, Sequence[str]], profile: 
 
 def _resolve(names: Iterable[str], profile: Profile) -> list[str]:
     """TG-263 names of the organs that the profile knows, in its order."""
-    known = set()
+    known: set[str] = set()
     for name in names:
-        organ = profile.resolve(name)
-        if organ is not None:
-            known.add(organ.name)
+        known.update(profile.organs_of(name))
     return [organ.name for organ in profile.organs if organ.name in known]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.branches import BRANCHES, Branch
 from soars_nnunet.cascade.case_names import patient_of, without_further_crops
+from soars_nnunet.cascade.derived import Derivation
 from soars_nnunet.cascade.environment import preprocessed_folder, raw_folder, results_folder
 from soars_nnunet.cascade.plans_file import CONFIGURATION
 from soars_nnunet.cascade.raw_cases import find_dataset
@@ -55,6 +56,12 @@ INFERENCE_REVISION = 6
 GUIDANCE_FACTS = ("split_sha256", "models", "plans", "cases", "inference")
 """What out-of-fold output depends on, in its provenance.json; made again where one of them changes."""
 
+DERIVED_LABELS = "soars_labels"
+"""Folder beside the record: the source's label maps with derived organs, where there are any."""
+
+DERIVED_RECORD = "derived.json"
+"""In that folder: what is made of what, and by case the planes that divide organs, and what is doubtful."""
+
 NOT_ANNOTATED = "unannotated.json"
 """In a branch's preprocessed dataset: by case, the classes that are there but not annotated."""
 
@@ -72,7 +79,8 @@ class Cascade:
         source: Name of the source dataset.
         profile: The organs.
         datasets: nnU-Net dataset name by branch key; only branches whose tier has organs.
-        labels: Source dataset's label by TG-263 name (organs of the profile only).
+        labels: Source dataset's label by TG-263 name (organs of the profile only); of derived organs, that in the
+            derived label maps.
         num_folds: Folds of the cross-validation.
         split_sha256: Hash of the patient-level split; empty if it was not recorded.
         cases: Names of the training cases, sorted.
@@ -81,6 +89,7 @@ class Cascade:
         patient_pattern: Regular expression whose first group is the patient in a case name; None if every
             case is a patient of its own.
         anatomy: Where the organs of the training cases lie, and how large they are; empty if it was not recorded.
+        derived: Organs that the source draws in another form; all steps then read the derived label maps.
     """
 
     source: str
@@ -94,6 +103,7 @@ class Cascade:
     not_annotated: dict[str, list[str]] = field(default_factory=dict, repr=False)
     patient_pattern: str | None = None
     anatomy: AnatomyFacts = field(default=AnatomyFacts(), repr=False)
+    derived: tuple[Derivation, ...] = ()
 
     @staticmethod
     def path(source: str) -> Path:
@@ -127,6 +137,7 @@ class Cascade:
             not_annotated=data.get("unannotated", {}),
             patient_pattern=data.get("patient_pattern"),
             anatomy=AnatomyFacts.from_dict(data.get("anatomy", {})),
+            derived=tuple(Derivation.from_dict(row) for row in data.get("derived", ())),
         )
 
     def save(self) -> None:
@@ -142,6 +153,7 @@ class Cascade:
             "unannotated": self.not_annotated,
             "patient_pattern": self.patient_pattern,
             "anatomy": self.anatomy.to_dict(),
+            "derived": [derivation.to_dict() for derivation in self.derived],
             "profile": self.profile.to_dict(),
             "provenance": provenance(),
         }
@@ -195,6 +207,11 @@ class Cascade:
     def training_plans(self, branch: str) -> Path:
         """Copy of a branch's default plans, by which they are trained."""
         return self.preprocessed(branch) / f"{TRAINING_PLANS}.json"
+
+    @property
+    def derived_labels(self) -> Path:
+        """Folder of the label maps with derived organs."""
+        return preprocessed_folder() / self.source / DERIVED_LABELS
 
     def options(self, plans: str) -> Path:
         """The user's last choices for these plans, which ``soars-plan`` takes up again."""

@@ -59,10 +59,26 @@ def check_record(node: Node) -> None:
             check_cases(fields["cases"])
     if "anatomy" in fields:
         check_anatomy(fields["anatomy"], profile)
+    if "derived" in fields:
+        with node.part():
+            for derivation in fields["derived"].items():
+                _check_derivation(derivation)
     for key in OPTIONAL_TABLES:
         with node.part():
             for organs in fields[key].entries(MAX_CASES).values() if key in fields else ():
                 organs.texts()
+
+
+def _check_derivation(node: Node) -> None:
+    """Halves of a whole, or the whole of halves: names and numbers of both forms."""
+    fields = node.fields(("organs", "labels", "names", "values"))
+    for names, numbers in (("organs", "labels"), ("names", "values")):
+        for name in fields[names].items(1, 2):
+            name.text()
+        for number in fields[numbers].items(len(fields[names].value), len(fields[names].value)):
+            number.whole(1, MAX_LABEL)
+    if len(fields["organs"].value) + len(fields["names"].value) != 3:
+        fields["organs"].refuse("one whole and two halves")
 
 
 def _check_labels(node: Node, profile: Profile) -> None:

@@ -12,9 +12,11 @@ from soars_nnunet.cli.option_values import whole_number
 from soars_nnunet.cli.options import add_dataset, add_not_annotated
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
+from soars_nnunet.stratification.label_table import format_label_table
 
 if TYPE_CHECKING:
     from soars_nnunet.stratification.findings import Stratification
+    from soars_nnunet.stratification.label_table import LabelRow
     from soars_nnunet.stratification.remembered import StratifyChoices
 
 STATES = {
@@ -35,6 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile",
         help="the organs: hn42, miccai2015, openkbp7, or the path of a profile's JSON file; this and the options below "
         "are those of the last run for the dataset, unless given",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="print which organ every label of the dataset means, and what stays unused; write nothing",
+    )
+    parser.add_argument(
+        "--alias",
+        action="append",
+        default=[],
+        metavar="NAME=ORGAN",
+        help='which organ a label means whose name is not read, as "LT PAROTID=Parotid_L"; may be given several times; '
+        "none: forget those of the last run",
     )
     parser.add_argument(
         "--baseline",
@@ -74,20 +89,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write branch datasets and the split; list what dataset and profile do not share."""
     from soars_nnunet.stratification.remembered import remember
-    from soars_nnunet.stratification.stratify import StratifyOptions, stratify
+    from soars_nnunet.stratification.stratify import StratifyOptions, read_labels, stratify
 
     choices = _choices(arguments)
+    aliases = choices.aliases or {}
+    if arguments.check:
+        profile = choices.read_profile()
+        _say_table(read_labels(arguments.dataset, profile, aliases), profile)
+        return
     options = StratifyOptions(
         num_folds=stated("folds") if choices.folds is None else choices.folds,
         patient_pattern=choices.patient_pattern,
         not_annotated=Path(choices.not_annotated) if choices.not_annotated else None,
         empty_means_absent=bool(choices.empty_means_absent),
         baseline=bool(choices.baseline),
+        aliases=aliases,
         overwrite=arguments.overwrite,
     )
     done = stratify(arguments.dataset, choices.read_profile(), options, progress=say)
     remember(done.cascade.source, choices)
     _say_differences(done)
+    _say_derived(done)
     if done.assumed:
         listed = "that the file does not list " if options.not_annotated else ""
         say(
@@ -102,6 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _choices(arguments: argparse.Namespace) -> StratifyChoices:
     """What the user typed, completed by what the last run for the dataset was given, which is said."""
+    from soars_nnunet.stratification.aliases import parse_aliases
     from soars_nnunet.stratification.remembered import StratifyChoices, lasting_profile, read_choices
 
     listed = arguments.not_annotated
@@ -113,6 +136,7 @@ def _choices(arguments: argparse.Namespace) -> StratifyChoices:
         not_annotated=str(listed.absolute()) if listed else None,
         empty_means_absent=arguments.empty_means_absent,
         patient_pattern=arguments.patient_pattern,
+        aliases=parse_aliases(arguments.alias) if arguments.alias else None,
     )
     choices = given.completed(read_choices(arguments.dataset))
     if choices != given:
@@ -120,16 +144,44 @@ def _choices(arguments: argparse.Namespace) -> StratifyChoices:
     return choices
 
 
+def _say_table(rows: list[LabelRow], profile: Profile) -> None:
+    """Every label of the dataset and its organ, and the organs without a label."""
+    for line in format_label_table(rows):
+        say(line)
+    found = {organ for row in rows for organ in row.organs}
+    absent = [organ.name for organ in profile.organs if organ.name not in found]
+    if absent:
+        say(f"in profile {profile.name}, not in the dataset: {', '.join(absent)}")
+    say("nothing written (--check)")
+
+
 def _say_differences(done: Stratification) -> None:
     """Organs that the dataset or the profile lacks, and contours that are not used."""
     profile = done.cascade.profile
+    read = [f"{row.name} -> {' + '.join(row.organs)}" for row in done.rows if row.organs and not row.is_plain]
+    if read:
+        say(f"read as: {'; '.join(read)}")
     if done.unknown:
         listed = ", ".join(_with_suggestion(name, profile) for name in done.unknown)
         say(f"in the dataset, not in profile {profile.name} (left out): {listed}")
+    for row in done.rows:
+        if row.is_left_out:
+            say(f"warning: {row.name}: {row.remark}")
     if done.absent:
         say(f"in profile {profile.name}, not in the dataset: {', '.join(done.absent)}")
     for case, names in done.unused.items():
         say(f"warning: {case}: {', '.join(names)} listed as not drawn; the contours are not used")
+
+
+def _say_derived(done: Stratification) -> None:
+    """What was made of wholes and halves, in how many cases, and what was doubtful."""
+    for derivation in done.cascade.derived:
+        name = derivation.organs[0]
+        lacking = [case for case in done.cascade.cases if name in done.empty.get(case, ())]
+        say(f"made: {derivation}, in {len(done.cascade.cases) - len(lacking)} of {len(done.cascade.cases)} case(s)")
+    for case, facts in done.derived.items():
+        for note in facts.notes:
+            say(f"warning: {case}: {note}")
 
 
 def _with_suggestion(name: str, profile: Profile) -> str:

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 
 from soars_nnunet.cascade.classes import target_labels
-from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import DETECTIONS, Cascade
-from soars_nnunet.cascade.storage import read_user_json, write_text
+from soars_nnunet.cascade.source_cases import source_cases
+from soars_nnunet.cascade.storage import write_text
 from soars_nnunet.evaluation.mean_std import format_mean_std
 from soars_nnunet.geometry.grid import Grid
 from soars_nnunet.geometry.heatmaps import gaussian_heatmaps, heatmap_peaks
@@ -98,7 +97,7 @@ def score_detections(cascade: Cascade, plans: str, progress: Progress = silent) 
     Raises:
         MissingArtifactError: If a case's heat maps are missing.
     """
-    cases = training_cases(cascade.source, read_user_json(raw_folder() / cascade.source / "dataset.json"))
+    cases = source_cases(cascade)
     targets = list(target_labels(cascade))
     sigma_mm = PlansFile.read(cascade.plans("detection", plans)).settings.sigma_mm
     scores = []

@@ -103,6 +103,7 @@ def plan_fine_tuning(
         MissingArtifactError: If a branch is not trained, or on another split or grid than the present one.
     """
     cascade.require_plans(base)
+    _require_drawn(cascade)
     whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
     _check_name(whole, name, base)
     trained = [_trained_branch(cascade, branch.key, base) for branch in cascade.branches]
@@ -121,6 +122,20 @@ def plan_fine_tuning(
     if training_device() != "cuda":
         progress(NO_GPU)
     return whole.plans("fine_tune", name)
+
+
+def _require_drawn(cascade: Cascade) -> None:
+    """Check that the source itself has all organs: its own label maps are preprocessed.
+
+    Raises:
+        InputError: If some are derived.
+    """
+    if cascade.derived:
+        listed = "; ".join(map(str, cascade.derived))
+        raise InputError(
+            f"--fine-tune: expected a dataset that draws the profile's organs, got derived ones ({listed}); "
+            f"train on a dataset with the label maps of {cascade.derived_labels}"
+        )
 
 
 def _check_name(cascade: Cascade, name: str, base: str) -> None:

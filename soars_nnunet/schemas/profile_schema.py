@@ -35,7 +35,7 @@ def check_profile(node: Node, organ_keys: Collection[str]) -> None:
     Raises:
         FaultError: If a value has another type, is out of range, or is a name that no file can have.
     """
-    fields = node.fields(("name", "organs"), ("description", "source", "tolerance_sources"))
+    fields = node.fields(("name", "organs"), ("description", "source", "tolerance_sources", "halves"))
     with node.part():
         _check_name(fields["name"], 100)
     for key in ("description", "source"):
@@ -46,6 +46,11 @@ def check_profile(node: Node, organ_keys: Collection[str]) -> None:
         with node.part():
             for source in fields["tolerance_sources"].entries(100).values():
                 source.text()
+    if "halves" in fields:
+        with node.part():
+            for halves in fields["halves"].entries(MAX_ORGANS).values():
+                for half in halves.items(2, 2):
+                    _check_name(half, MAX_ORGAN_NAME)
     for organ in fields["organs"].items(1, MAX_ORGANS):
         with node.part():
             _check_organ(organ, organ_keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.raw_cases import CaseFiles
-from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.record import DERIVED_LABELS, Cascade
 from soars_nnunet.cascade.storage import file_hash, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.images.ct import read_ct
@@ -23,6 +24,20 @@ from soars_nnunet.images.label_map import check_same_grid, count_labels, read_la
 from soars_nnunet.images.organ_measures import measure_organs
 from soars_nnunet.images.plausible import check_plausible
 from soars_nnunet.images.sides import check_sides
+from soars_nnunet.stratification.derive import DerivedCase, DerivedFacts, derive_case
+
+
+@dataclass(frozen=True)
+class WrittenLabels:
+    """What a case's label map holds.
+
+    Attributes:
+        empty: Organs without a voxel.
+        derived: What was derived, and what could not be.
+    """
+
+    empty: list[str]
+    derived: DerivedFacts
 
 
 def write_branch_labels(
@@ -33,19 +48,21 @@ def write_branch_labels(
     *,
     not_annotated: Collection[str],
     ending: str,
-) -> list[str]:
+    empty_means_absent: bool = False,
+) -> WrittenLabels:
     """Check one case and write its label map for every branch.
 
     Args:
         cascade: The source's labels.
         case: Its name.
         files: Its CT and label map.
-        folders: Dataset folder by branch key.
+        folders: Dataset folder by branch key; under ``DERIVED_LABELS`` that of maps with derived organs.
         not_annotated: Organs whose classes stay empty, whatever the map holds of them.
         ending: Of label files.
+        empty_means_absent: An organ without a voxel is truly absent.
 
     Returns:
-        Organs without a voxel.
+        What was found.
 
     Raises:
         InputError: If the label map lies on another grid than the CT, the CT is not usable or cannot be a patient's,
@@ -54,17 +71,30 @@ def write_branch_labels(
     image = read_label_map(files.labels)
     check_same_grid(image, files.ct, case)
     check_plausible(check_ct(read_ct(files.ct), case), case)
-    labels = sitk.GetArrayViewFromImage(image)
+    derived = DerivedCase(sitk.GetArrayViewFromImage(image))
+    if cascade.derived:
+        derived = derive_case(
+            image, cascade.derived, cascade.labels, cascade.profile, empty_means_absent=empty_means_absent
+        )
+    labels = derived.labels
     check_sides(labels, image, cascade.labels, cascade.profile, case=case)
     require_order(measure_organs(labels, image, cascade.labels), case=case)
     highest = max(max(cascade.labels.values()), int(labels.max()))
     for key, folder in folders.items():
+        if key == DERIVED_LABELS:
+            _write(labels.astype(np.min_scalar_type(highest)), image, folder / f"{case}{ending}")
+            continue
         lookup = _lookup(cascade, key, highest, not_annotated)
-        mapped = sitk.GetImageFromArray(lookup[labels])
-        mapped.CopyInformation(image)
-        write_image(mapped, folder / "labelsTr" / f"{case}{ending}")
+        _write(lookup[labels], image, folder / "labelsTr" / f"{case}{ending}")
     count = count_labels(labels, highest)
-    return [name for name, value in cascade.labels.items() if count[value] == 0]
+    return WrittenLabels([name for name, value in cascade.labels.items() if count[value] == 0], derived.facts)
+
+
+def _write(labels: np.ndarray, image: sitk.Image, path: Path) -> None:
+    """Write labels (Z, Y, X) on an image's grid."""
+    mapped = sitk.GetImageFromArray(labels)
+    mapped.CopyInformation(image)
+    write_image(mapped, path)
 
 
 def _lookup(cascade: Cascade, branch: str, highest: int, not_annotated: Collection[str]) -> np.ndarray:

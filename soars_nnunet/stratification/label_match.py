@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from soars_nnunet.cascade.derived import Derivation
 from soars_nnunet.errors import InputError
+from soars_nnunet.naming.halves import form_of
 from soars_nnunet.profile import Organ, Profile
 
 NO_ORGANS = ("background", "ignore")
@@ -25,6 +27,7 @@ class LabelMatch:
         read_as: Organ by name in the dataset, of names that the profile does not list but that are read.
         doubtful: Organ by name in the dataset, of names that are read as an organ that another name means, too;
             they are not used, and are among ``unknown``.
+        derived: Organs that the dataset draws in another form, as a whole or as halves; among ``labels``, too.
     """
 
     labels: dict[str, int]
@@ -32,12 +35,18 @@ class LabelMatch:
     absent: list[str]
     read_as: dict[str, str] = field(default_factory=dict)
     doubtful: dict[str, str] = field(default_factory=dict)
+    derived: tuple[Derivation, ...] = ()
 
 
-def match_labels(labels: Mapping[str, Any], profile: Profile) -> LabelMatch:
+def match_labels(labels: Mapping[str, Any], profile: Profile, aliases: Mapping[str, str] | None = None) -> LabelMatch:
     """Find the profile's organs among the labels of a dataset.json.
 
     Names that the profile lists go before names that are read.
+
+    Args:
+        labels: Label by name.
+        profile: The organs, with the user's aliases among theirs.
+        aliases: What the user said of names that mean the whole or half of an organ.
 
     Raises:
         InputError: If two listed names mean one organ, or one label belongs to two organs.
@@ -59,9 +68,55 @@ def match_labels(labels: Mapping[str, Any], profile: Profile) -> LabelMatch:
     read_as, doubtful = _read(unlisted, profile, found)
     for name, organ_name in read_as.items():
         _enter(found, name, profile.by_name[organ_name], unlisted[name])
-    unknown = [name for name in unlisted if name not in read_as]
+    others = {name: value for name, value in unlisted.items() if name not in {**read_as, **doubtful}}
+    forms = {name: form_of((aliases or {}).get(name, name), profile.halves) for name in others}
+    derived = _derive(others, forms, profile, found, first=_first_free(labels.values()))
+    used = set(read_as)
+    for derivation in derived:
+        found.update(zip(derivation.organs, derivation.labels, strict=True))
+        used.update(derivation.names)
+    unknown = [name for name in unlisted if name not in used]
     absent = [organ.name for organ in profile.organs if organ.name not in found]
-    return LabelMatch(found, unknown, absent, read_as, doubtful)
+    return LabelMatch(found, unknown, absent, read_as, doubtful, derived)
+
+
+def _derive(
+    others: Mapping[str, int],
+    forms: Mapping[str, str | None],
+    profile: Profile,
+    found: Mapping[str, int],
+    *,
+    first: int,
+) -> tuple[Derivation, ...]:
+    """Organs that can be made of labels that mean no organ, but a whole or half of one.
+
+    Args:
+        others: Label by name in the dataset, of such names.
+        forms: The whole or half that each of them means, or None.
+        profile: Says which organs have halves.
+        found: Label of organs that the dataset has; of these the other form counts where they have no voxel.
+        first: Lowest label that no voxel has.
+    """
+    names: dict[str | None, list[str]] = {}
+    for name in others:
+        names.setdefault(forms[name], []).append(name)
+    derived: list[Derivation] = []
+    for whole, halves in profile.halves.items():
+        organs, sources = ((whole,), halves) if whole in profile.by_name else (halves, (whole,))
+        spelled = [names.get(source, []) for source in sources]
+        is_half_there = 0 < sum(organ in found for organ in organs) < len(organs)
+        if is_half_there or any(len(once) != 1 for once in spelled):
+            continue
+        chosen = tuple(once[0] for once in spelled)
+        labels = tuple(found.get(organ, first + place) for place, organ in enumerate(organs))
+        first += len(organs)
+        derived.append(Derivation(organs, labels, chosen, tuple(others[name] for name in chosen)))
+    return tuple(derived)
+
+
+def _first_free(values: Iterable[Any]) -> int:
+    """Above all labels of a dataset."""
+    return 1 + max((value for value in values if isinstance(value, int)), default=0)
 
 
 def _enter(found: dict[str, int], name: str, organ: Organ, value: int) -> None:

@@ -21,6 +21,7 @@ OPTION = {
     "not_annotated": "--not-annotated",
     "empty_means_absent": "--empty-means-absent",
     "patient_pattern": "--patient-pattern",
+    "aliases": "--alias",
 }
 """What the user types for each of them."""
 
@@ -37,6 +38,7 @@ class StratifyChoices:
         not_annotated: Absolute path of the file of organs that nobody drew.
         empty_means_absent: Organs without a voxel are truly absent.
         patient_pattern: Regular expression whose first group is the patient in a case name.
+        aliases: Organ by name in the dataset; those that are given replace all of the last run.
     """
 
     profile: str | None = None
@@ -46,6 +48,7 @@ class StratifyChoices:
     not_annotated: str | None = None
     empty_means_absent: bool | None = None
     patient_pattern: str | None = None
+    aliases: dict[str, str] | None = None
 
     def completed(self, remembered: StratifyChoices) -> StratifyChoices:
         """The same with what was not given taken from another."""
@@ -57,7 +60,9 @@ class StratifyChoices:
         words = []
         for name, option in OPTION.items():
             value = getattr(self, name)
-            if value is True:
+            if isinstance(value, dict):
+                words += [f"{option} '{alias}={organ}'" for alias, organ in value.items()]
+            elif value is True:
                 words.append(option)
             elif value not in (None, False):
                 words.append(f"{option} {value}")
@@ -130,8 +135,11 @@ def _from_json(data: Any, path: Path) -> StratifyChoices:
     refusal = f"{path}: expected {', '.join(NAMES)} of soars-stratify, got others; delete it and give the options anew"
     if not isinstance(data, Mapping) or not set(data) <= set(NAMES):
         raise InputError(refusal)
-    kinds: dict[str, type] = {"folds": int, "one_tier": bool, "baseline": bool, "empty_means_absent": bool}
+    kinds: dict[str, type] = {"folds": int, "aliases": dict}
+    kinds.update(dict.fromkeys(("one_tier", "baseline", "empty_means_absent"), bool))
     for name, value in data.items():
         if value is not None and type(value) is not kinds.get(name, str):
             raise InputError(refusal)
+    if not all(isinstance(organ, str) for organ in (data.get("aliases") or {}).values()):
+        raise InputError(refusal)
     return StratifyChoices(**data)

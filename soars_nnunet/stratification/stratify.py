@@ -7,9 +7,10 @@ skeletons that ``soars-channels`` completes; SmallHard's crops are made there al
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,19 @@ from soars_nnunet.cascade.dataset_json import check_dataset_json
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.not_annotated import classes_not_annotated, read_not_annotated
 from soars_nnunet.cascade.raw_cases import CaseFiles, find_dataset, training_cases
-from soars_nnunet.cascade.record import NOT_ANNOTATED, Cascade
+from soars_nnunet.cascade.record import DERIVED_LABELS, DERIVED_RECORD, NOT_ANNOTATED, Cascade
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_user_json, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.sides import require_known_sides
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
+from soars_nnunet.stratification.aliases import apply_aliases
 from soars_nnunet.stratification.branch_files import is_same_branch, write_branch_json, write_branch_labels
 from soars_nnunet.stratification.dataset_names import branch_dataset_names, others_with_ids_of
 from soars_nnunet.stratification.findings import Stratification
 from soars_nnunet.stratification.label_match import match_labels
+from soars_nnunet.stratification.label_table import LabelRow, label_rows
 from soars_nnunet.stratification.splits import split_patients
 from soars_nnunet.stratification.stale import (
     changes,
@@ -53,6 +56,7 @@ class StratifyOptions:
             every case is a patient of its own.
         not_annotated: JSON file of organs that are not annotated by case, see ``read_not_annotated``.
         empty_means_absent: An organ without a voxel is truly absent; otherwise it counts as not annotated.
+        aliases: Organ by name in the dataset, as the user says; see ``apply_aliases``.
         baseline: Also write a dataset of all organs, for ``SOARSBaselineTrainer`` or any nnU-Net trainer.
         overwrite: Where this contradicts a stratification on which models are trained, move these aside.
     """
@@ -62,6 +66,7 @@ class StratifyOptions:
     not_annotated: Path | None = None
     empty_means_absent: bool = False
     baseline: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
 
 
@@ -92,7 +97,9 @@ def stratify(
     """
     source = find_dataset(dataset)
     dataset_json = _read_dataset_json(source)
-    match = match_labels(dataset_json["labels"], profile)
+    labels = dataset_json["labels"]
+    profile = apply_aliases(options.aliases, profile, labels, source)
+    match = match_labels(labels, profile, options.aliases)
     require_known_sides(profile, match.labels)
     branches = _branches_of(source, profile, match.labels, dataset_json, baseline=options.baseline)
     names = _present_names(source, branches) or branch_dataset_names(source, branches, progress)
@@ -107,6 +114,7 @@ def stratify(
         split_sha256=json_hash(splits),
         cases=tuple(cases),
         patient_pattern=options.patient_pattern,
+        derived=match.derived,
     )
     before = _former(source)
     found = changes(before, cascade) if before else []
@@ -115,7 +123,7 @@ def stratify(
     listed = {}
     if options.not_annotated:
         listed = read_not_annotated(options.not_annotated, profile, cases)
-    result = Stratification(cascade, match.unknown, match.absent)
+    result = Stratification(cascade, match.unknown, match.absent, rows=label_rows(labels, match, profile))
     with ExitStack() as stack:
         staging = _stage_branches(
             stack, result, cases, dataset_json["file_ending"], listed=listed, options=options, say=progress
@@ -149,6 +157,18 @@ def _former(source: str) -> Cascade | None:
         return Cascade.load(source)
     except ValueError:
         return None
+
+
+def read_labels(dataset: int | str, profile: Profile, aliases: Mapping[str, str]) -> list[LabelRow]:
+    """What would become of every label of a dataset; writes nothing.
+
+    Raises:
+        InputError: If the labels or aliases contradict each other.
+    """
+    source = find_dataset(dataset)
+    labels = _read_dataset_json(source)["labels"]
+    profile = apply_aliases(aliases, profile, labels, source)
+    return label_rows(labels, match_labels(labels, profile, aliases), profile)
 
 
 def _present_names(source: str, branches: Sequence[Branch]) -> dict[str, str] | None:
@@ -187,7 +207,7 @@ def _branches_of(
         raise InputError(
             f"{source}: expected anchor organs of profile '{profile.name}' "
             f"({anchors}), got labels {', '.join(dataset_json['labels'])}; "
-            "choose another profile or add aliases to a profile of your own"
+            "choose another profile, or say with --alias NAME=ORGAN which label is which organ"
         )
     if baseline:
         tiers.add("all")
@@ -210,21 +230,36 @@ def _stage_branches(
     for branch in cascade.networks:
         if branch.key != "small_hard":
             staging[branch.key] = stack.enter_context(new_staging(cascade.raw(branch.key)))
+    folders = dict(staging)
+    if cascade.derived:
+        folders[DERIVED_LABELS] = stack.enter_context(new_staging(cascade.derived_labels))
     for index, (case, files) in enumerate(cases.items(), 1):
         own = [name for name in listed.get(case, ()) if name in cascade.labels]
-        empty = write_branch_labels(cascade, case, files, staging, not_annotated=own, ending=ending)
-        result.note(case, empty, own, options.empty_means_absent)
-        remark = f" (empty: {', '.join(empty)})" if empty else ""
+        empty_means_absent = options.empty_means_absent
+        written = write_branch_labels(
+            cascade, case, files, folders, not_annotated=own, ending=ending, empty_means_absent=empty_means_absent
+        )
+        result.derived[case] = written.derived
+        result.note(case, written.empty, [*own, *written.derived.not_made], empty_means_absent)
+        remark = f" (empty: {', '.join(written.empty)})" if written.empty else ""
         say(f"[{index}/{len(cases)}] {case}{remark}")
     result.require_contours(cases)
     for key, folder in staging.items():
         write_branch_json(cascade, key, folder, cases, ending=ending)
-    return staging
+    if cascade.derived:
+        write_json(folders[DERIVED_LABELS] / DERIVED_RECORD, result.derived_to_dict())
+    return folders
 
 
 def _publish_branches(cascade: Cascade, staging: Mapping[str, Path], splits: list[dict[str, list[str]]]) -> None:
     """Put the datasets in their places but where they lie there already; soars-channels may have completed those."""
+    if DERIVED_LABELS in staging:
+        publish(staging[DERIVED_LABELS], cascade.derived_labels)
+    else:
+        shutil.rmtree(cascade.derived_labels, ignore_errors=True)
     for key, folder in staging.items():
+        if key == DERIVED_LABELS:
+            continue
         if not is_same_branch(folder, cascade.raw(key)):
             publish(folder, cascade.raw(key))
         preprocessed = cascade.preprocessed(key)

@@ -2,6 +2,7 @@ import pytest
 
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cli import stratify
 
 
@@ -72,3 +73,45 @@ def test_options_are_taken_up_again_and_said(stratified, capfd):
 
 def test_a_profile_is_needed_the_first_time(refused, source):
     assert "-p: expected a profile" in refused(stratify.main, "-d", 42, "--folds", 2)
+
+
+def relabel(source, labels):
+    data = read_json(source / "dataset.json")
+    write_json(source / "dataset.json", {**data, "labels": {"background": 0, **labels}})
+
+
+def test_check_prints_a_table_and_writes_nothing(source, capsys):
+    relabel(source, {"Brainstem": 1, "LT PAROTID": 2, "Ohr re": 3})
+    before = sorted(source.parents[1].rglob("*"))
+    assert stratify.main(["-d", "42", "-p", "hn42", "--check", "--alias", "Ohr re=Parotid_R"]) in (0, None)
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    assert [line.split() for line in lines[2:4]] == [
+        ["2", "LT", "PAROTID", "Parotid_L", "mid_level", "read"],
+        ["3", "Ohr", "re", "Parotid_R", "mid_level"],
+    ]
+    assert "nothing written" in said and sorted(source.parents[1].rglob("*")) == before
+
+
+def test_aliases_are_remembered_until_others_are_given(source, capsys):
+    relabel(source, {"Brainstem": 1, "LT PAROTID": 2, "Ohr re": 3})
+    assert stratify.main(["-d", "42", "-p", "hn42", "--folds", "2", "--alias", "Ohr re=Parotid_R"]) == 0
+    assert "read as: LT PAROTID -> Parotid_L; Ohr re -> Parotid_R" in capsys.readouterr().out
+    assert stratify.main(["-d", "42"]) == 0
+    assert "--alias 'Ohr re=Parotid_R'" in capsys.readouterr().out
+    assert Cascade.load(42).labels["Parotid_R"] == 3
+    assert stratify.main(["-d", "42", "--alias", "none"]) == 0
+    assert "Parotid_R" not in Cascade.load(42).labels
+
+
+@pytest.mark.parametrize(
+    ("alias", "message"),
+    [
+        ("Ohr re", "expected NAME=ORGAN"),
+        ("nothing=Parotid_R", "no such name"),
+        ("Brainstem=Parotd_R", "no organ 'Parotd_R'; did you mean Parotid_R?"),
+    ],
+)
+def test_aliases_that_say_nothing_true_are_refused(refused, source, alias, message):
+    for option in ((), ("--check",)):
+        assert message in refused(stratify.main, "-d", 42, "-p", "hn42", "--folds", 2, "--alias", alias, *option)

@@ -45,9 +45,9 @@ def written(cascade, files, tmp_path, not_annotated=()):
     folders = {key: tmp_path / key for key in DATASETS}
     for folder in folders.values():
         folder.mkdir()
-    empty = write_branch_labels(cascade, "a", files, folders, not_annotated=not_annotated, ending=".nii.gz")
+    labels = write_branch_labels(cascade, "a", files, folders, not_annotated=not_annotated, ending=".nii.gz")
     images = {key: sitk.ReadImage(str(folder / "labelsTr" / "a.nii.gz")) for key, folder in folders.items()}
-    return empty, images
+    return labels.empty, images
 
 
 def test_each_branch_has_its_own_consecutive_labels_on_the_sources_grid(cascade, files, tmp_path):

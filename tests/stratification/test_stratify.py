@@ -9,6 +9,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.source_cases import source_cases
 from soars_nnunet.cascade.storage import file_hash, read_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.phantom.dataset import write_phantom_dataset
@@ -63,6 +64,10 @@ def write_case(raw, case, labels, ct=None):
 def write_source(raw, cases=("a", "b"), labels=LABELS):
     for case in cases:
         write_case(raw, case, as_image(volume()))
+    return write_source_json(raw, cases, labels)
+
+
+def write_source_json(raw, cases, labels):
     data = {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": len(cases), "file_ending": ".nii.gz"}
     # a list of files spares nnU-Net's pool of twelve processes that looks them up
     data["dataset"] = {
@@ -370,3 +375,80 @@ def test_the_same_options_again_change_nothing_and_others_do_not_touch_trained_m
     assert (model.parents[1] / "stale_1" / model.parent.name / "fold_0" / "checkpoint_final.pth").is_file()
     restratify(profile=load_profile("miccai2015"))
     assert Cascade.load(42).profile.name == "miccai2015", "nothing is trained any more"
+
+
+def write_jaws(raw, labels, volumes):
+    """Cases whose label maps are these arrays."""
+    for case, array in volumes.items():
+        write_case(raw, case, as_image(array))
+    write_source_json(raw, list(volumes), labels)
+
+
+def test_halves_of_a_whole_mandible_are_made_recorded_and_read_by_later_steps(raw):
+    whole = volume()
+    whole[2:4, 3:9, 3:13] = 7
+    one_sided = volume()
+    one_sided[2:4, 3:9, 9:13] = 7
+    write_jaws(raw, {**LABELS, "Mandible": 7}, {"a": whole, "b": whole, "c": one_sided})
+    done = stratify(42, HN42, StratifyOptions(num_folds=2))
+    cascade = Cascade.load(42)
+    halves = ["Bone_Mandible_L", "Bone_Mandible_R"]
+    assert [cascade.labels[half] for half in halves] == [10, 11] and "Mandible" not in done.unknown
+    assert set(halves) <= {name for name, _ in branch_labels(cascade, "anchor")}
+    anchors = {name: value for value, (name, _) in enumerate(branch_labels(cascade, "anchor"), 1)}
+    written = read_array(raw / cascade.datasets["anchor"] / "labelsTr" / "a.nii.gz")
+    jaw = whole == 7
+    left = np.arange(16) > 7
+    np.testing.assert_array_equal(written == anchors[halves[0]], jaw & left)
+    np.testing.assert_array_equal(written == anchors[halves[1]], jaw & ~left)
+    assert set(halves) <= set(cascade.not_annotated["c"]) and "a" not in cascade.not_annotated
+    record = read_json(cascade.derived_labels / "derived.json")
+    assert record["cases"]["c"]["notes"] == ["Mandible not divided: 100% of it lies left of the midline"]
+    assert record["derived"] == ["Bone_Mandible_L and Bone_Mandible_R from Mandible, divided at the midline"]
+    np.testing.assert_array_equal(read_array(source_cases(cascade)["a"].labels) == 10, jaw & left)
+
+
+def test_a_dataset_without_derived_organs_has_no_derived_label_maps(raw):
+    whole = volume()
+    whole[2:4, 3:9, 3:13] = 7
+    write_jaws(raw, {**LABELS, "Mandible": 7}, {"a": whole, "b": whole})
+    stratify(42, HN42, StratifyOptions(num_folds=2))
+    assert Cascade.load(42).derived_labels.is_dir()
+    write_source(raw)
+    stratify(42, HN42, StratifyOptions(num_folds=2))
+    cascade = Cascade.load(42)
+    assert not cascade.derived and not cascade.derived_labels.exists()
+    assert source_cases(cascade)["a"].labels.parent.name == "labelsTr"
+
+
+def test_a_whole_mandible_of_two_halves_in_the_profile_that_has_the_whole(raw):
+    halves = volume()
+    halves[2:4, 3:9, 8:13], halves[2:4, 3:9, 3:8] = 7, 8
+    half = np.where(halves == 8, 0, halves)
+    write_jaws(raw, {**LABELS, "LT MANDIBLE": 7, "RT MANDIBLE": 8}, {"a": halves, "b": halves, "c": half})
+    stratify(42, load_profile("openkbp7"), StratifyOptions(num_folds=2))
+    cascade = Cascade.load(42)
+    anchors = {name: value for value, (name, _) in enumerate(branch_labels(cascade, "anchor"), 1)}
+    folder = raw / cascade.datasets["anchor"] / "labelsTr"
+    written = read_array(folder / "a.nii.gz") == anchors["Bone_Mandible"]
+    np.testing.assert_array_equal(written, np.isin(halves, (7, 8)))
+    assert not (read_array(folder / "c.nii.gz") == anchors["Bone_Mandible"]).any()
+    assert cascade.not_annotated["c"] == ["Bone_Mandible"]
+
+
+def test_halves_of_a_whole_that_nobody_drew_are_not_annotated(raw, tmp_path):
+    whole = volume()
+    whole[2:4, 3:9, 3:13] = 7
+    write_jaws(raw, {**LABELS, "Mandible": 7}, {"a": whole, "b": whole, "c": volume()})
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({"c": ["Unterkiefer"]}))
+    stratify(42, HN42, StratifyOptions(num_folds=2, not_annotated=path, empty_means_absent=True))
+    assert Cascade.load(42).not_annotated == {"c": ["Bone_Mandible_L", "Bone_Mandible_R"]}
+
+
+def test_an_alias_is_in_the_record_and_its_label_in_the_branches(raw):
+    write_source(raw, labels={**{k: v for k, v in LABELS.items() if k != "Tumour"}, "Kleinhirn x": 3})
+    options = StratifyOptions(num_folds=2, aliases={"Kleinhirn x": "Cerebellum"})
+    stratify(42, HN42, options)
+    cascade = Cascade.load(42)
+    assert cascade.labels["Cerebellum"] == 3 and cascade.profile.resolve("kleinhirn-x").name == "Cerebellum"
