@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from soars_nnunet.bundles.card_reference import card_page
+from soars_nnunet.cli.profiles_reference import profiles_page
 from soars_nnunet.cli.reference import commands_page
 from soars_nnunet.settings.reference import settings_markdown
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
-PAGES = {"commands.md": commands_page, "settings.md": settings_markdown, "model-card.md": card_page}
+PAGES = {
+    "commands.md": commands_page,
+    "settings.md": settings_markdown,
+    "model-card.md": card_page,
+    "profiles.md": profiles_page,
+}
 """What makes each page."""
 
 

@@ -20,7 +20,7 @@ TOP_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 PAGES = sorted([*(ROOT / page for page in TOP_PAGES), *DOCS.rglob("*.md")])
 MAX_README_LINES = 130
 MAX_SENTENCE_WORDS = 35
-GENERATED = ("commands.md", "settings.md", "model-card.md")
+GENERATED = ("commands.md", "settings.md", "model-card.md", "profiles.md")
 """Reference that is written from the code, whose sentences are the code's."""
 BANNED = (
     r"an earlier run",

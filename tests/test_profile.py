@@ -32,7 +32,12 @@ def small_profile(**changes):
 
 @pytest.mark.parametrize(
     ("name", "counts", "num_targets"),
-    [("hn42", (9, 21, 12), 10), ("miccai2015", (2, 4, 3), 3), ("openkbp7", (3, 4, 0), 0)],
+    [
+        ("hn42", (9, 21, 12), 10),
+        ("hn_clinic", (8, 21, 14), 12),
+        ("miccai2015", (2, 4, 3), 3),
+        ("openkbp7", (3, 4, 0), 0),
+    ],
 )
 def test_shipped_profiles(name, counts, num_targets):
     profile = load_profile(name)
@@ -43,7 +48,7 @@ def test_shipped_profiles(name, counts, num_targets):
 
 
 def test_available_profiles_are_the_shipped_ones():
-    assert available_profiles() == ["hn42", "miccai2015", "openkbp7"]
+    assert available_profiles() == ["hn42", "hn_clinic", "miccai2015", "openkbp7"]
 
 
 def test_cochlea_and_inner_ear_share_a_target():
@@ -62,7 +67,7 @@ def test_every_row_of_the_papers_tables_is_an_organ():
     assert {profile.resolve(name).paper_name for name in PAPER_ORGANS} == set(PAPER_ORGANS)
 
 
-@pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
+@pytest.mark.parametrize("name", ["hn42", "hn_clinic", "miccai2015", "openkbp7"])
 def test_mirror_partners_name_each_other_and_share_a_tier(name):
     profile = load_profile(name)
     for organ in profile.organs:
@@ -111,7 +116,7 @@ def test_whole_mandible_is_one_organ_only_in_the_smaller_profiles():
     assert load_profile("hn42").resolve("PTV70") is None
 
 
-@pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
+@pytest.mark.parametrize("name", ["hn42", "hn_clinic", "miccai2015", "openkbp7"])
 def test_every_organ_has_a_tolerance_with_a_source_alike_on_both_sides_and_in_all_profiles(name):
     profile, whole = load_profile(name), load_profile("hn42")
     used = set()
@@ -137,7 +142,7 @@ def test_a_profile_without_tolerances_is_fine():
     assert Profile.from_dict(data).tolerance_sources == {}
 
 
-@pytest.mark.parametrize("name", ["hn42", "miccai2015", "openkbp7"])
+@pytest.mark.parametrize("name", ["hn42", "hn_clinic", "miccai2015", "openkbp7"])
 def test_round_trip_through_json(name):
     profile = load_profile(name)
     again = Profile.from_dict(json.loads(json.dumps(profile.to_dict())))
@@ -197,7 +202,7 @@ def test_profile_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["hn43", "regimes", "phantom", "../setup", "missing.json", ""])
 def test_unknown_profiles_are_refused_with_the_known_ones(name):
-    with pytest.raises(ProfileError, match="hn42, miccai2015, openkbp7"):
+    with pytest.raises(ProfileError, match="hn42, hn_clinic, miccai2015, openkbp7"):
         load_profile(name)
 
 
@@ -281,3 +286,56 @@ def test_what_must_be_added_to_check_sides_is_said(rows, said):
 def test_an_organ_of_one_side_alone_needs_no_partner():
     profile = own_profile(("Parotid_L", None), ("SpinalCord", None))
     assert profile.unknown_sides(profile.by_name) == [] and profile.sides == {"Parotid_L": "L"}
+
+
+def test_the_clinics_profile_is_hn42_with_whole_organs_lips_and_lenses():
+    clinic, paper = load_profile("hn_clinic"), load_profile("hn42")
+    whole = {"Bone_Mandible", "Glnd_Thyroid"}
+    halves = {f"{name}_{side}" for name in whole for side in "LR"}
+    assert set(clinic.by_name) == (set(paper.by_name) - halves) | whole | {"Lips", "Lens_L", "Lens_R"}
+    assert clinic.halves == paper.halves == {name: (f"{name}_L", f"{name}_R") for name in sorted(whole)}
+    for name in set(clinic.by_name) & set(paper.by_name) - {"Eye_L", "Eye_R"}:
+        ours, theirs = clinic.by_name[name], paper.by_name[name]
+        assert (ours.tier, ours.mirror, ours.target, ours.precedence, ours.composite, ours.aliases) == (
+            (theirs.tier, theirs.mirror, theirs.target, theirs.precedence, theirs.composite, theirs.aliases)
+        )
+    for side in "LR":
+        lens, eye = clinic.by_name[f"Lens_{side}"], clinic.by_name[f"Eye_{side}"]
+        assert lens.precedence > eye.precedence and set(eye.composite) == {eye.name, lens.name}
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "organs"),
+    [
+        ("hn42", "Mandible", ("Bone_Mandible_L", "Bone_Mandible_R")),
+        ("hn42", "Schilddrüse", ("Glnd_Thyroid_L", "Glnd_Thyroid_R")),
+        ("hn42", "LT PAROTID", ("Parotid_L",)),
+        ("hn42", "Lips", ()),
+        ("hn_clinic", "Mandible_L", ("Bone_Mandible",)),
+        ("hn_clinic", "GlndThyroid", ("Glnd_Thyroid",)),
+        ("miccai2015", "RT MANDIBLE", ("Bone_Mandible",)),
+    ],
+)
+def test_organs_of_wholes_and_halves(profile, name, organs):
+    assert load_profile(profile).organs_of(name) == organs
+
+
+def test_aliases_are_added_to_their_organs():
+    profile = load_profile("hn42").with_aliases({"Ohr vorn": "left parotid", "x1": "Parotid_L"})
+    assert profile.by_name["Parotid_L"].aliases[-2:] == ("Ohr vorn", "x1")
+    assert profile.resolve("OHR_vorn").name == "Parotid_L"
+    with pytest.raises(ProfileError, match="no organ 'Parotidd_L'; did you mean Parotid_L?"):
+        profile.with_aliases({"a": "Parotidd_L"})
+    with pytest.raises(ProfileError, match="means both"):
+        profile.with_aliases({"Brainstem": "Parotid_L"})
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [{"Stem": ["Stem_L"]}, {"Brainstem": ["OpticNrv_L", "OpticNrv_R"]}, {"Nerve": ["OpticNrv_L", "Brainstem"]}],
+)
+def test_contradicting_halves_are_refused(halves):
+    with pytest.raises(ProfileError, match="halves of"):
+        Profile.from_dict({**small_profile(), "halves": halves})
+    good = Profile.from_dict({**small_profile(), "halves": {"OpticNrv": ["OpticNrv_L", "OpticNrv_R"]}})
+    assert Profile.from_dict(good.to_dict()) == good and "halves" not in Profile.from_dict(small_profile()).to_dict()

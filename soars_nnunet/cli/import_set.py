@@ -7,6 +7,7 @@ import argparse
 from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.option_values import to_name, to_path, whole_number
+from soars_nnunet.cli.options import add_alias
 from soars_nnunet.importing.public_sets import available_sets, read_table
 
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="write exactly these; all: every published structure",
     )
+    add_alias(parser, "mask")
     parser.add_argument(
         "--without-ct", action="store_true", help="also write label maps of cases without a CT, as references"
     )
@@ -55,6 +57,7 @@ def _describe_choices(sets: list[str]) -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     """Import; list everything odd, also in import_report.txt and .json beside the data."""
+    from soars_nnunet.cascade.aliases import parse_aliases
     from soars_nnunet.importing.dataset import ImportOptions, import_set
     from soars_nnunet.importing.public_sets import load_set
 
@@ -64,6 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         structures=arguments.structures,
         name=arguments.name,
         without_ct=arguments.without_ct,
+        aliases=parse_aliases(arguments.alias),
     )
     done = import_set(table, arguments.source, arguments.dataset, options, progress=say)
     for line in (*done.lines(), *table.notes, done.next_step()):

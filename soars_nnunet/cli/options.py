@@ -52,6 +52,12 @@ def add_folds(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--folds", nargs="+", action="extend", type=whole_number(0, 9999), metavar="FOLD", help=text)
 
 
+def add_alias(parser: argparse.ArgumentParser, what: str, more: str = "") -> None:
+    """Which organ a name means that is not read."""
+    text = f'which organ a {what} means whose name is not read, as "LT PAROTID=Parotid_L"; may be given several times'
+    parser.add_argument("--alias", action="append", default=[], metavar="NAME=ORGAN", help=text + more)
+
+
 def add_not_annotated(parser: argparse.ArgumentParser) -> None:
     """Which organs nobody drew."""
     text = 'JSON file of the organs that nobody drew, by case: {"case": ["Parotid_L"]}'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from soars_nnunet.cli import guards
 from soars_nnunet.cli.command import make_main, say
 from soars_nnunet.cli.option_values import whole_number
-from soars_nnunet.cli.options import add_dataset, add_not_annotated
+from soars_nnunet.cli.options import add_alias, add_dataset, add_not_annotated
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.stratification.label_table import format_label_table
@@ -35,22 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p",
         "--profile",
-        help="the organs: hn42, miccai2015, openkbp7, or the path of a profile's JSON file; this and the options below "
-        "are those of the last run for the dataset, unless given",
+        help="the organs: hn42, hn_clinic, miccai2015, openkbp7, or the path of a profile's JSON file; this and the "
+        "options below are those of the last run for the dataset, unless given",
     )
     parser.add_argument(
         "--check",
         action="store_true",
         help="print which organ every label of the dataset means, and what stays unused; write nothing",
     )
-    parser.add_argument(
-        "--alias",
-        action="append",
-        default=[],
-        metavar="NAME=ORGAN",
-        help='which organ a label means whose name is not read, as "LT PAROTID=Parotid_L"; may be given several times; '
-        "none: forget those of the last run",
-    )
+    add_alias(parser, "label", "; none: forget those of the last run")
     parser.add_argument(
         "--baseline",
         action=argparse.BooleanOptionalAction,
@@ -124,7 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _choices(arguments: argparse.Namespace) -> StratifyChoices:
     """What the user typed, completed by what the last run for the dataset was given, which is said."""
-    from soars_nnunet.stratification.aliases import parse_aliases
+    from soars_nnunet.cascade.aliases import parse_aliases
     from soars_nnunet.stratification.remembered import StratifyChoices, lasting_profile, read_choices
 
     listed = arguments.not_annotated

@@ -11,21 +11,24 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from soars_nnunet.cascade.aliases import apply_aliases
 from soars_nnunet.cascade.ct_hash import ct_hash
 from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_object, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
-from soars_nnunet.importing.case import as_profile, read_case, write_case
+from soars_nnunet.importing.case import ImportedCase, as_profile, read_case, write_case
 from soars_nnunet.importing.case_files import CaseFiles, find_cases
 from soars_nnunet.importing.checks import check_numbers, drawn_somewhere, unknown_structures
 from soars_nnunet.importing.dataset_folder import RECORDS, finish, new_folder
 from soars_nnunet.importing.earlier import EarlierImport, link
 from soars_nnunet.importing.findings import Finding, format_findings
+from soars_nnunet.importing.mask_names import name_masks
 from soars_nnunet.importing.public_sets import PublicSet, Structure
 from soars_nnunet.importing.records import LABELS_ONLY, TEST, TRAINING, CaseRecord, Import
-from soars_nnunet.importing.structures import choose_structures
+from soars_nnunet.importing.structures import choose_structures, other_forms
+from soars_nnunet.naming.halves import Halves, made_of
 from soars_nnunet.profile import Profile, load_profile
 from soars_nnunet.progress import Progress, silent
 
@@ -39,12 +42,14 @@ class ImportOptions:
         structures: Write exactly these, see ``choose_structures``.
         name: Of the dataset, after ``DatasetNNN_``; None for the table's.
         without_ct: Write label maps of cases without a CT, too.
+        aliases: Organ by name of masks of the user's own, see ``apply_aliases``.
     """
 
     profile: str | None = None
     structures: Sequence[str] | None = None
     name: str | None = None
     without_ct: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class _Job:
         source: Its folder.
         structures: To write, in label order.
         organs: Profile of these.
+        halves: Left and right half by whole, of the organs that some draw in either form.
         without_ct: As the user wants it.
         folder: The new dataset.
         staging: Where it is built.
@@ -66,6 +72,7 @@ class _Job:
     source: Path
     structures: list[Structure]
     organs: Profile
+    halves: Halves
     without_ct: bool
     folder: Path
     staging: Path
@@ -83,7 +90,10 @@ class _Job:
     def key(self, case: CaseFiles, hashes: Mapping[Path, str]) -> str:
         """Hash of all that a case is made from, its files' hashes included."""
         root = self.source.resolve()
-        inputs = {os.path.relpath(path, root): digest for path, digest in hashes.items()}
+        inputs: dict[str, object] = {os.path.relpath(path, root): digest for path, digest in hashes.items()}
+        if not self.table.structures:  # which file is which organ depends on the user's aliases
+            for organ, paths in case.masks.items():
+                inputs[f"mask of {organ}"] = [os.path.relpath(path, root) for path in paths]
         structures = [asdict(structure) for structure in self.structures]
         organs = [asdict(organ) for organ in self.organs.organs]
         sparse = asdict(self.table.sparse) if self.table.sparse else {}
@@ -137,13 +147,16 @@ def import_set(
     cases, foreign = find_cases(table, source)
     findings = [Finding("foreign", str(path.relative_to(source.resolve()))) for path in foreign]
     findings += check_numbers(table, cases)
+    basis = load_profile(options.profile or table.profile)
+    findings += _name_masks(table, cases, basis, options.aliases)
     findings += unknown_structures(table, chosen, cases)
     structures, absent = drawn_somewhere(chosen, cases)
     earlier = EarlierImport.read(folder)
     if earlier.binds([case.name for case in cases], _batch(source)):
         structures = earlier.structures(chosen, structures)
+    others = [form.name for form in other_forms(basis)]
     for structure in absent:
-        if structure not in structures:
+        if structure not in structures and structure.name not in others:
             findings.append(Finding("absent_everywhere", structure.name))
     if not structures:
         said = "; ".join(format_findings(findings))
@@ -152,7 +165,8 @@ def import_set(
         table=table,
         source=source,
         structures=structures,
-        organs=_organs(table, structures, options.profile),
+        organs=_organs(table, structures, basis),
+        halves=basis.halves,
         without_ct=options.without_ct,
         folder=folder,
         staging=folder.with_name(f".{folder.name}.partial"),
@@ -168,8 +182,25 @@ def _batch(source: Path) -> str:
     return json_hash(str(source.resolve()))
 
 
-def _organs(table: PublicSet, structures: Sequence[Structure], profile: str | None) -> Profile:
-    basis = load_profile(profile or table.profile)
+def _name_masks(
+    table: PublicSet, cases: Sequence[CaseFiles], profile: Profile, aliases: Mapping[str, str]
+) -> list[Finding]:
+    """Call masks of the user's own by their organs; a public set's files have the names of its table.
+
+    Raises:
+        InputError: If an alias is of a public set, of no file, or of no organ.
+    """
+    if table.structures:
+        if aliases:
+            raise InputError(f"--alias: {table.name} has published names, which its table lists; leave it out")
+        return []
+    names: dict[str, None] = {}
+    for case in cases:
+        names.update(dict.fromkeys(case.masks))
+    return name_masks(cases, apply_aliases(aliases, profile, names, "the folder"), aliases)
+
+
+def _organs(table: PublicSet, structures: Sequence[Structure], basis: Profile) -> Profile:
     precedence = {structure.name: table.precedence(structure, basis) for structure in structures}
     return as_profile(structures, precedence)
 
@@ -223,6 +254,11 @@ def _require_no_other(job: _Job, case: CaseFiles, made: _Made) -> None:
         )
 
 
+def _not_drawn(done: ImportedCase, halves: Halves) -> list[str]:
+    """Structures of a case that nobody drew, in neither form."""
+    return [name for name in done.not_annotated if done.voxels.keys().isdisjoint(made_of(name, halves))]
+
+
 def _never_drawn(done: Import) -> list[Finding]:
     """Structures without a voxel in any training case; none where there is no training case."""
     trained = done.of_kind(TRAINING).values()
@@ -253,7 +289,7 @@ def _import_case(job: _Job, case: CaseFiles, made: _Made) -> CaseRecord:
         kind=kind,
         group=case.group,
         voxels=done.voxels,
-        not_annotated=done.not_annotated,
+        not_annotated=_not_drawn(done, job.halves),
         findings=tuple(done.findings),
         files={path: file_hash(job.staging / path) for path in written},
         inputs=made.inputs,

@@ -11,6 +11,7 @@ KINDS = {
     "kept": "cases of earlier imports, kept",
     "foreign": "files that the set does not know (not read)",
     "unknown": "structures that the set does not know (not written)",
+    "read_as": "names that no list has, read as an organ (soars-import --alias NAME=ORGAN, if it is another)",
     "absent_everywhere": "structures without a contour in any case (not written)",
     "never_drawn": "labels without a voxel in any training case (for soars-stratify, choose others with --structures)",
     "numbering": "numbers and counts that differ from the published set",

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from soars_nnunet.errors import InputError, did_you_mean_each
 from soars_nnunet.importing.public_sets import PublicSet, Structure
-from soars_nnunet.profile import ProfileError, load_profile, normalise
+from soars_nnunet.naming.halves import made_of
+from soars_nnunet.profile import Profile, ProfileError, load_profile, normalise
 
 
 def choose_structures(table: PublicSet, profile: str | None, names: Sequence[str] | None) -> list[Structure]:
@@ -42,9 +43,21 @@ def choose_structures(table: PublicSet, profile: str | None, names: Sequence[str
 
 def _structures_of_profile(profile: str) -> list[Structure]:
     structures = []
-    for organ in load_profile(profile).organs:
+    known = load_profile(profile)
+    for organ in known.organs:
         aliases = (organ.paper_name, *organ.aliases)
         structures.append(Structure(organ.name, (organ.name,), aliases=aliases))
+    return structures + other_forms(known)
+
+
+def other_forms(profile: Profile) -> list[Structure]:
+    """Wholes and halves of organs that the profile has in the other form; where both are drawn, the organs win."""
+    structures = []
+    for whole, halves in profile.halves.items():
+        for form in (whole, *halves):
+            if form not in profile.by_name:
+                organ = profile.by_name[made_of(form, profile.halves)[0]]
+                structures.append(Structure(form, (form,), precedence=organ.precedence - 1))
     return structures
 
 

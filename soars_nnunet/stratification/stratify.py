@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from soars_nnunet.branches import BRANCHES, Branch
+from soars_nnunet.cascade.aliases import apply_aliases
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.dataset_json import check_dataset_json
 from soars_nnunet.cascade.environment import raw_folder
@@ -27,7 +28,6 @@ from soars_nnunet.images.sides import require_known_sides
 from soars_nnunet.paper import stated
 from soars_nnunet.profile import Profile
 from soars_nnunet.progress import Progress, silent
-from soars_nnunet.stratification.aliases import apply_aliases
 from soars_nnunet.stratification.branch_files import is_same_branch, write_branch_json, write_branch_labels
 from soars_nnunet.stratification.dataset_names import branch_dataset_names, others_with_ids_of
 from soars_nnunet.stratification.findings import Stratification

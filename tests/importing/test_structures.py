@@ -13,7 +13,7 @@ from soars_nnunet.profile import ProfileError, load_profile
 @pytest.mark.parametrize("name", available_sets())
 def test_written_names_mean_one_organ_of_each_profile(name):
     table = load_set(name)
-    for profile in ("hn42", "miccai2015", "openkbp7"):
+    for profile in ("hn42", "hn_clinic", "miccai2015", "openkbp7"):
         for structures in (None, profile):
             rows = choose_structures(table, structures, None)
             organs = [organ.name for row in rows if (organ := load_profile(profile).resolve(row.name))]
@@ -54,7 +54,7 @@ def test_without_a_choice_the_table_decides_and_all_is_every_published_structure
 def test_a_set_without_structures_takes_those_of_the_profile_with_their_spellings():
     rows = choose_structures(load_set("masks"), "openkbp7", None)
     organs = load_profile("openkbp7").organs
-    assert [row.name for row in rows] == [organ.name for organ in organs]
+    assert [row.name for row in rows] == [*(organ.name for organ in organs), "Bone_Mandible_L", "Bone_Mandible_R"]
     assert set(organs[0].aliases) < set(rows[0].aliases)
     assert [row.name for row in choose_structures(load_set("masks"), "hn42", ["parotid-l"])] == ["Parotid_L"]
 

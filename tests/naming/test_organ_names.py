@@ -189,7 +189,7 @@ def test_nothing_is_guessed_of_planning_structures(name):
 
 
 def test_the_profiles_organs_are_in_the_table_and_spelled_alike_with_each_side():
-    for name in ("hn42", "miccai2015", "openkbp7"):
+    for name in ("hn42", "hn_clinic", "miccai2015", "openkbp7"):
         for organ in load_profile(name).organs:
             reading = read_name(organ.name)
             assert reading.is_known and reading.side == organ.side

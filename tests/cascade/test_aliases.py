@@ -2,9 +2,9 @@
 
 import pytest
 
+from soars_nnunet.cascade.aliases import apply_aliases, parse_aliases
 from soars_nnunet.errors import InputError
 from soars_nnunet.profile import load_profile
-from soars_nnunet.stratification.aliases import apply_aliases, parse_aliases
 from soars_nnunet.stratification.label_match import match_labels
 
 HN42 = load_profile("hn42")
