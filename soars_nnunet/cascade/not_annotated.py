@@ -81,7 +81,7 @@ def _warn_of_unknown(path: Path, entries: Mapping[str, Sequence[str]], profile: 
     """Say which names are no organs of the profile: a name may be mistyped."""
     unknown: set[str] = set()
     for names in entries.values():
-        unknown.update(name for name in names if profile.resolve(name) is None)
+        unknown.update(name for name in names if not profile.organs_of(name))
     if unknown:
         shown = printable(", ".join(sorted(unknown)))
         logger.warning("warning: %s: no organs of profile %s, passed over: %s", path, profile.name, shown)

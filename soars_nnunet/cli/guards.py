@@ -13,7 +13,9 @@ from soars_nnunet.cascade.record import Cascade
 
 
 def source_dataset(arguments: argparse.Namespace) -> AbstractContextManager[None]:
-    """Lock of the source dataset: stratify, plan and channels write its branches."""
+    """Lock of the source dataset: stratify, plan and channels write its branches; none where it is only read."""
+    if getattr(arguments, "check", False):
+        return nullcontext()
     return dataset_lock(find_dataset(arguments.dataset))
 
 

@@ -452,3 +452,52 @@ def test_an_alias_is_in_the_record_and_its_label_in_the_branches(raw):
     stratify(42, HN42, options)
     cascade = Cascade.load(42)
     assert cascade.labels["Cerebellum"] == 3 and cascade.profile.resolve("kleinhirn-x").name == "Cerebellum"
+
+
+def clinical_phantoms(raw):
+    """Two phantoms drawn and named as in a clinic: the mandible and the thyroid whole, lips, and lenses in the eyes."""
+    folder = raw / SOURCE
+    write_phantom_dataset(folder, num_training=2, num_test=0, shape=(48, 40, 40), spacing_mm=(6.0, 6.0, 6.0))
+    number = {organ.name: organ.label for organ in HN42.organs}
+    for path in sorted((folder / "labelsTr").glob("*.nii.gz")):
+        image = sitk.ReadImage(str(path))
+        labels = sitk.GetArrayFromImage(image)
+        for half, whole in (("Bone_Mandible_R", "Bone_Mandible_L"), ("Glnd_Thyroid_R", "Glnd_Thyroid_L")):
+            labels[labels == number[half]] = number[whole]
+        for value, organ in ((43, "Cavity_Oral"), (44, "Eye_L"), (45, "Eye_R")):
+            first = tuple(np.argwhere(labels == number[organ])[0])
+            labels[first] = value
+        changed = sitk.GetImageFromArray(labels)
+        changed.CopyInformation(image)
+        sitk.WriteImage(changed, str(path))
+    clinic = {"Bone_Mandible_L": "Mandible", "Glnd_Thyroid_L": "Schilddrüse", "Parotid_L": "LT PAROTID"}
+    halves = ("Bone_Mandible_R", "Glnd_Thyroid_R")
+    names = {clinic.get(name, name): label for name, label in number.items() if name not in halves}
+    data = read_json(folder / "dataset.json")
+    data["labels"] = {"background": 0, **names, "Lippen": 43, "Linse li": 44, "Lens (R)": 45}
+    (folder / "dataset.json").write_text(json.dumps(data))
+
+
+def test_a_clinics_dataset_has_all_organs_of_the_clinics_profile(raw):
+    clinical_phantoms(raw)
+    clinic = load_profile("hn_clinic")
+    done = stratify(42, clinic, StratifyOptions(num_folds=2))
+    assert done.unknown == done.absent == [] and not done.cascade.derived
+    named = set()
+    for branch in ("anchor", "mid_level", "small_hard"):
+        named |= {name for name, _ in branch_labels(done.cascade, branch)}
+    assert named == set(clinic.by_name)
+
+
+def test_the_same_dataset_has_all_organs_of_hn42_by_its_halves(raw):
+    clinical_phantoms(raw)
+    done = stratify(42, HN42, StratifyOptions(num_folds=2))
+    assert done.unknown == ["Lippen", "Linse li", "Lens (R)"] and done.absent == []
+    assert [derivation.names for derivation in done.cascade.derived] == [("Mandible",), ("Schilddrüse",)]
+    source = read_array(raw / SOURCE / "labelsTr" / "phantom_000.nii.gz")
+    derived = read_array(source_cases(done.cascade)["phantom_000"].labels)
+    labels = done.cascade.labels
+    for organ in ("Bone_Mandible", "Glnd_Thyroid"):
+        halves = [derived == labels[f"{organ}_{side}"] for side in "LR"]
+        np.testing.assert_array_equal(halves[0] | halves[1], source == HN42.by_name[f"{organ}_L"].label)
+        assert 0.7 < halves[0].sum() / halves[1].sum() < 1.4
