@@ -50,7 +50,7 @@ class Midline:
 
 
 def find_midline(
-    labels: np.ndarray, image: sitk.Image, organs: Mapping[str, int], profile: Profile, whole: int
+    labels: np.ndarray, image: sitk.Image, organs: Mapping[str, int], profile: Profile, *, whole: int
 ) -> Midline | None:
     """Mid-sagittal plane of a patient.
 

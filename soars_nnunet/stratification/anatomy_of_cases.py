@@ -11,10 +11,8 @@ from soars_nnunet.anatomy.facts import AnatomyFacts
 from soars_nnunet.anatomy.learn import learn_anatomy
 from soars_nnunet.anatomy.measures import OrganMeasure
 from soars_nnunet.anatomy.order import require_order
-from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.raw_cases import training_cases
 from soars_nnunet.cascade.record import Cascade
-from soars_nnunet.cascade.storage import read_user_json
+from soars_nnunet.cascade.source_cases import source_cases
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.label_map import read_label_map
 from soars_nnunet.images.organ_measures import measure_organs
@@ -50,7 +48,7 @@ def learn_from_labels(cascade: Cascade, progress: Progress = silent) -> AnatomyF
     Raises:
         InputError: If a label map of the training cases is missing or cannot be read.
     """
-    files = training_cases(cascade.source, read_user_json(raw_folder() / cascade.source / "dataset.json"))
+    files = source_cases(cascade)
     missing = [case for case in cascade.cases if case not in files]
     if missing:
         raise InputError(

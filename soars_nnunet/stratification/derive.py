@@ -99,7 +99,7 @@ def _divide(
     if not whole.any():
         return
     name = derivation.names[0]
-    midline = find_midline(done.labels, image, drawn, profile, derivation.values[0])
+    midline = find_midline(done.labels, image, drawn, profile, whole=derivation.values[0])
     if midline is None:
         done.facts.not_made += derivation.organs
         done.facts.notes.append(f"{name} not divided: no other organ tells where the midline is")

@@ -120,9 +120,7 @@ def stratify(
     found = changes(before, cascade) if before else []
     if before:
         require_nothing_trained(before, found, overwrite=options.overwrite)
-    listed = {}
-    if options.not_annotated:
-        listed = read_not_annotated(options.not_annotated, profile, cases)
+    listed = read_not_annotated(options.not_annotated, profile, cases) if options.not_annotated else {}
     result = Stratification(cascade, match.unknown, match.absent, rows=label_rows(labels, match, profile))
     with ExitStack() as stack:
         staging = _stage_branches(

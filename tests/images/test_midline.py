@@ -41,7 +41,7 @@ def test_halves_of_a_turned_head_in_every_orientation(orientation, degrees):
     image = sitk.DICOMOrient(image_of(labels), orientation)
     array = sitk.GetArrayFromImage(image)
     truth = sitk.GetArrayFromImage(sitk.DICOMOrient(image_of(left.astype(np.uint8)), orientation))
-    midline = find_midline(array, image, ORGANS, HN42, WHOLE)
+    midline = find_midline(array, image, ORGANS, HN42, whole=WHOLE)
     found = lies_left(array == WHOLE, image, midline)
     assert (found == truth[array == WHOLE]).mean() > 0.98
     assert np.degrees(np.arcsin(midline.normal[1])) == pytest.approx(degrees, abs=1.5)
@@ -51,17 +51,17 @@ def test_halves_of_a_turned_head_in_every_orientation(orientation, degrees):
 def test_no_other_organ_no_midline():
     labels, _ = turned_head()
     image = image_of(labels)
-    assert find_midline(labels, image, {}, HN42, WHOLE) is None
+    assert find_midline(labels, image, {}, HN42, whole=WHOLE) is None
     alone = np.where(labels == WHOLE, labels, 0)
-    assert find_midline(alone, image, ORGANS, HN42, WHOLE) is None
-    assert find_midline(labels, image, {"Parotid_L": 1}, HN42, WHOLE) is None  # its partner is not there
+    assert find_midline(alone, image, ORGANS, HN42, whole=WHOLE) is None
+    assert find_midline(labels, image, {"Parotid_L": 1}, HN42, whole=WHOLE) is None  # its partner is not there
 
 
 def test_a_lone_half_lies_on_its_side():
     labels, left = turned_head(10.0)
     labels[(labels == WHOLE) & ~left] = 0
     image = image_of(labels)
-    midline = find_midline(labels, image, {"Brainstem": 3}, HN42, WHOLE)
+    midline = find_midline(labels, image, {"Brainstem": 3}, HN42, whole=WHOLE)
     assert midline.evidence == 1
     assert lies_left(labels == WHOLE, image, midline).mean() > 0.95
 
@@ -72,4 +72,4 @@ def test_organs_that_contradict_each_other_make_the_midline_doubtful():
     moved[:, :4, :3] = 4  # the cord far on the right
     moved[(moved == 1) | (moved == 2)] = 0
     image = image_of(moved)
-    assert find_midline(moved, image, {"Brainstem": 3, "SpinalCord": 4}, HN42, 8).is_doubtful
+    assert find_midline(moved, image, {"Brainstem": 3, "SpinalCord": 4}, HN42, whole=8).is_doubtful
