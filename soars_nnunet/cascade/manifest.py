@@ -15,7 +15,7 @@ from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.environment import results_folder
 from soars_nnunet.cascade.lock import holding
 from soars_nnunet.cascade.made_from import MadeFrom, made_from
-from soars_nnunet.cascade.manifest_checks import check_cascade
+from soars_nnunet.cascade.manifest_checks import BranchFacts, check_cascade
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, DEFAULT_PLANS, MANIFEST, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_json, write_json
@@ -96,25 +96,6 @@ class ManifestBranch:
         if self.weights:
             data["weights"] = {str(fold): sha256 for fold, sha256 in sorted(self.weights.items())}
         return data
-
-
-@dataclass(frozen=True)
-class BranchFacts:
-    """What a branch's plans and ``dataset.json`` have to agree with.
-
-    Attributes:
-        key: Of the branch; empty for any.
-        guidance: Names of its guidance channels.
-        classes: Names of its foreground classes, in label order.
-        profile: The organs; None where they are not known.
-        patient_pattern: As in ``Manifest``.
-    """
-
-    key: str
-    guidance: tuple[str, ...]
-    classes: tuple[str, ...]
-    profile: Profile | None = None
-    patient_pattern: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from soars_nnunet.anatomy.facts import VOLUME_PERCENTILES
 from soars_nnunet.branches import BRANCHES
@@ -30,6 +31,25 @@ FAR_MM, LARGEST_ML = 1e5, 1e6
 """Beyond any distance in a patient, and any organ."""
 
 TARGET_KEYS = ("size_mm", "low_confidence_below", "mean_error_mm", "missed", "cases")
+
+
+@dataclass(frozen=True)
+class BranchFacts:
+    """What a branch's plans and ``dataset.json`` have to agree with.
+
+    Attributes:
+        key: Of the branch; empty for any.
+        guidance: Names of its guidance channels.
+        classes: Names of its foreground classes, in label order.
+        profile: The organs; None where they are not known.
+        patient_pattern: As in ``Manifest``.
+    """
+
+    key: str
+    guidance: tuple[str, ...]
+    classes: tuple[str, ...]
+    profile: Profile | None = None
+    patient_pattern: str | None = None
 
 
 def check_cascade(node: Node, *, stored: bool) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soars_nnunet.cascade.content import SETTINGS_KEYS
-from soars_nnunet.cascade.manifest import BranchFacts
-from soars_nnunet.cascade.manifest_checks import MAX_FOLDS, UPGRADE
+from soars_nnunet.cascade.manifest_checks import MAX_FOLDS, UPGRADE, BranchFacts
 from soars_nnunet.profile import Profile
 from soars_nnunet.schemas.node import Node
 from soars_nnunet.schemas.profile_schema import MAX_ORGANS

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from soars_nnunet.cascade.manifest import BranchFacts, Manifest
-from soars_nnunet.cascade.manifest_checks import BRANCH_KEYS, check_postprocessing
+from soars_nnunet.cascade.manifest import Manifest
+from soars_nnunet.cascade.manifest_checks import BRANCH_KEYS, BranchFacts, check_postprocessing
 from soars_nnunet.cascade.record import CHECKPOINT, POSTPROCESSING
 from soars_nnunet.cascade.storage import file_hash, read_json
 from soars_nnunet.cascade.stored_model import StoredCascade, StoredModel

@@ -13,8 +13,7 @@ from typing import Any
 
 from soars_nnunet.cascade.classes import READER
 from soars_nnunet.cascade.content import CONFIGURATION_KEYS, DATASET_KEYS, ORIGIN_KEYS, PLANS_KEYS
-from soars_nnunet.cascade.manifest import BranchFacts
-from soars_nnunet.cascade.manifest_checks import UPGRADE
+from soars_nnunet.cascade.manifest_checks import UPGRADE, BranchFacts
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS
 from soars_nnunet.cascade.settings_checks import (
     FAR,
