@@ -79,7 +79,3 @@ class AnatomyFacts:
                 "volume_ml": list(organ.volume_ml),
             }
         return rows
-
-    def of(self, names: Mapping[str, Any] | list[str]) -> AnatomyFacts:
-        """The same of these organs alone."""
-        return AnatomyFacts({name: facts for name, facts in self.organs.items() if name in names})

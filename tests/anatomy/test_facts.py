@@ -25,7 +25,3 @@ def test_facts_are_stored_and_read_back():
 def test_other_json_is_no_facts(spoilt):
     with pytest.raises((KeyError, TypeError)):
         AnatomyFacts.from_dict(spoilt)
-
-
-def test_facts_of_some_organs():
-    assert list(FACTS.of(["Eye_L", "Eye_R"]).organs) == ["Eye_L"]
