@@ -18,6 +18,9 @@ MIN_VOXELS = 8
 MAX_SPACING_MM = 20.0
 """Coarser is no CT, but a header in another unit."""
 
+MICROMETRES = (100.0, 20_000.0)
+"""Spacings of CTs, 0.1 to 20 mm, in that unit."""
+
 FAT_HU = -50.0
 """A CT has something this low: air, or at least fat (-120 to -60 HU) in one that is cropped to the body."""
 
@@ -96,7 +99,10 @@ def _check_geometry(image: sitk.Image, name: str) -> None:
         fail(f"at least {MIN_VOXELS} voxels on every axis", f"{shape} (x, y, z)", "use the whole CT series")
     if not all(math.isfinite(mm) and 0 < mm <= MAX_SPACING_MM for mm in spacing):
         shown = " x ".join(f"{mm:g}" for mm in spacing)
-        fail(f"a spacing of 0 to {MAX_SPACING_MM:g} mm", f"{shown} (x, y, z)", "correct the header, in mm")
+        advice = "correct the header, in mm"
+        if all(MICROMETRES[0] <= mm <= MICROMETRES[1] for mm in spacing):
+            advice += ", which looks like micrometres: multiply by 0.001"
+        fail(f"a spacing of 0 to {MAX_SPACING_MM:g} mm", f"{shown} (x, y, z)", advice)
     direction = np.array(image.GetDirection()).reshape(3, 3)
     deviation = np.abs(direction.T @ direction - np.eye(3)).max()
     if not deviation <= DIRECTION_TOLERANCE or not np.isfinite(image.GetOrigin()).all():

@@ -14,6 +14,7 @@ from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.header import ImageHeader
 from soars_nnunet.images.listing import list_cts
+from soars_nnunet.images.plausible import check_plausible
 from soars_nnunet.prediction.finished import dependencies
 from soars_nnunet.prediction.memory_estimate import Needed, estimate
 from soars_nnunet.prediction.memory_plan import MemoryPlan, require_memory
@@ -149,7 +150,9 @@ def _read_lone(only: Job, limit_gib: float | None) -> sitk.Image:
     try:
         if header:
             require_memory(2 * header.bytes, limit_gib, only.case)
-        return check_ct(read_ct(only.ct), only.case)
+        image = check_ct(read_ct(only.ct), only.case)
+        check_plausible(image, only.case)
+        return image
     except InputError as error:
         raise InputError(f"{error}{note_stale(only.ct, only.labels, only.report)}") from error
 

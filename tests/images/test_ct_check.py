@@ -67,6 +67,7 @@ REFUSED = {
     "offset, cropped": (image_of(head()[5:15, 6:18, 7:21] + 1000), "subtract 1000"),
     "thin": (image_of(head()[:7]), r"at least 8 voxels on every axis, got 28 x 24 x 7 \(x, y, z\)"),
     "coarse": (image_of(head(), (1, 1, 21)), "spacing of 0 to 20 mm, got 1 x 1 x 21"),
+    "micrometres": (image_of(head(), (976, 976, 2500)), "in mm, which looks like micrometres: multiply by 0.001"),
     "spacing NaN": (image_of(head(), (1, 1, np.nan)), "spacing of 0 to 20 mm"),
     "sheared": (image_of(head(), direction=[1, 0.3, 0, 0, 1, 0, 0, 0, 1]), "perpendicular axes"),
     "scaled axis": (image_of(head(), direction=[2, 0, 0, 0, 1, 0, 0, 0, 1]), "perpendicular axes"),
