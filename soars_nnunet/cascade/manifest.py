@@ -141,12 +141,8 @@ class Manifest:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Manifest:
         """A manifest out of JSON that ``check_cascade`` has taken."""
-        branches = {}
-        for key, branch in data["branches"].items():
-            branches[key] = ManifestBranch.from_dict(branch)
-        targets = {}
-        for target, facts in data["targets"].items():
-            targets[target] = TargetFacts.from_dict(facts)
+        branches = {key: ManifestBranch.from_dict(branch) for key, branch in data["branches"].items()}
+        targets = {target: TargetFacts.from_dict(facts) for target, facts in data["targets"].items()}
         return cls(
             source=data.get("source", ""),
             plans=data.get("plans", ""),
@@ -182,9 +178,7 @@ class Manifest:
     @property
     def fingerprint(self) -> str:
         """Hash of the profile and of the targets' facts, on which predictions depend beside the networks."""
-        targets = {}
-        for target, facts in self.targets.items():
-            targets[target] = facts.to_dict()
+        targets = {target: facts.to_dict() for target, facts in self.targets.items()}
         return json_hash({"profile": self.profile.to_dict(), "targets": targets})
 
     def trained_on(self, branch: str, folds: Sequence[int]) -> set[str]:
