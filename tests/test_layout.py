@@ -88,7 +88,7 @@ def test_imports_point_one_way(module):
 
 def test_profile_stands_alone_and_nothing_imports_the_trainer_folder():
     bottom = {"soars_nnunet.errors", "soars_nnunet.json_text", "soars_nnunet.naming.organ_names"}
-    named = {*bottom, "soars_nnunet.naming.halves"}
+    named = {*bottom, "soars_nnunet.naming.halves", "soars_nnunet.naming.organ"}
     assert {name for name in imports("soars_nnunet.profile") if package(name) != "schemas"} == named
     assert imports("soars_nnunet.naming.halves") == {"soars_nnunet.naming.organ_names"}
     assert not any(imports(module) for module in bottom)
