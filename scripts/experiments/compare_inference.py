@@ -30,7 +30,7 @@ from soars_nnunet.evaluation import surface
 from soars_nnunet.geometry.grid import Grid, box_overlap
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.label_map import read_label_map
-from soars_nnunet.images.listing import list_cts
+from soars_nnunet.images.listing import list_images
 from soars_nnunet.images.network_frame import Scan, from_network_frame
 from soars_nnunet.planning.low_pass import LowPassPreprocessor
 from soars_nnunet.prediction.branch_model import BranchModel
@@ -203,7 +203,7 @@ def main() -> None:
     print("\n".join(markdown.heading(header)), flush=True)
     label_of = renumbered(options.reference, ours)
     done = []
-    for case, path in list_cts(options.input):
+    for case, path in [(listed.case, listed.path) for listed in list_images(options.input)]:
         image = read_ct(path)
         first = sitk.GetArrayFromImage(ours.predict(image, case)[0])
         second = straightforward(plain, image, options.whole_scan)

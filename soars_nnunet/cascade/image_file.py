@@ -19,7 +19,14 @@ GEOMETRY_TOLERANCE = 2e-3
 """By which formats may round: cosines, mm of the origin, and parts of the spacing."""
 
 
-def write_image(image: sitk.Image, path: Path, then: Callable[[Path], None] | None = None) -> None:
+def write_image(
+    image: sitk.Image,
+    path: Path,
+    then: Callable[[Path], None] | None = None,
+    *,
+    finish: Callable[[Path], None] | None = None,
+    read: Callable[[str], sitk.Image] | None = None,
+) -> None:
     """Write an image, compressed, whole or not at all.
 
     Args:
@@ -27,13 +34,15 @@ def write_image(image: sitk.Image, path: Path, then: Callable[[Path], None] | No
         path: Where to; its ending says the format, and its folder is made if need be. What lies there is replaced only
             by a file that was read back and holds the very voxels.
         then: Called with the temporary file once it was read back, before it is renamed; None for nothing.
+        finish: Called with the temporary file before it is read back, to complete its header; None for nothing.
+        read: Reads it back; None for ITK's reader, which takes no axes that are sheared ever so little.
 
     Raises:
         OSError: If the disk is full or fails; what lay there before is kept.
     """
 
     def check(written: Path) -> None:
-        _require_read_back(image, written, path)
+        _require_read_back(image, written, path, read or sitk.ReadImage)
         if then is not None:
             then(written)
 
@@ -42,15 +51,17 @@ def write_image(image: sitk.Image, path: Path, then: Callable[[Path], None] | No
             sitk.WriteImage(image, str(temporary), useCompression=True)
         except RuntimeError as error:
             raise _not_written(path, _last_line(error)) from error
+        if finish is not None:
+            finish(temporary)
 
 
-def _require_read_back(image: sitk.Image, written: Path, path: Path) -> None:
+def _require_read_back(image: sitk.Image, written: Path, path: Path, read: Callable[[str], sitk.Image]) -> None:
     """Check a written file, which is to become ``path``, against its image."""
     try:
         if path.name.endswith(".gz"):
             _read_to_the_end(written)
-        found = sitk.ReadImage(str(written))
-    except (RuntimeError, EOFError, OSError, zlib.error) as error:
+        found = read(str(written))
+    except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
         raise _not_written(path, f"a cut or unreadable file ({_last_line(error)})") from error
     difference = _difference(image, found)
     if difference:

@@ -12,7 +12,7 @@ from soars_nnunet.html_report.evaluation import evaluation_page
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page
 from soars_nnunet.html_report.prediction_report import read_prediction_report
-from soars_nnunet.images.listing import list_cts
+from soars_nnunet.images.listing import list_images
 from soars_nnunet.progress import Progress
 
 
@@ -37,7 +37,7 @@ class PairedCases:
 
     Attributes:
         cases: Those that have one.
-        without_ct: Nothing, or a sentence that names those that have none.
+        without_ct: A sentence on each fault: which have none, or what of the two cannot be used.
     """
 
     cases: tuple[PredictedCase, ...]
@@ -109,19 +109,28 @@ def pair_with_cts(prediction: Path, source: Path) -> PairedCases:
     Raises:
         InputError: If there is no prediction, or none has a CT.
     """
-    predicted = list_cts(prediction)
-    cts = dict(list_cts(source))
+    predicted = list_images(prediction)
+    cts = {listed.case: listed for listed in list_images(source)}
     if prediction.is_file() and source.is_file():
-        name, labels = predicted[0]
-        return PairedCases((PredictedCase(name, labels, source),))
-    cases = tuple(PredictedCase(name, labels, cts[name]) for name, labels in predicted if name in cts)
-    missing = [name for name, _ in predicted if name not in cts]
-    if not missing:
-        return PairedCases(cases)
-    reason = f"-i {source}: expected a CT for each prediction, found none for {', '.join(missing)}; add the CTs"
+        return PairedCases((PredictedCase(predicted[0].case, predicted[0].path, source),))
+    cases, faults, missing = [], [], []
+    for listed in predicted:
+        ct = cts.get(listed.case)
+        if listed.fault:
+            faults.append(listed.fault)
+        elif ct is None:
+            missing.append(listed.case)
+        elif ct.fault:
+            faults.append(ct.fault)
+        else:
+            cases.append(PredictedCase(listed.case, listed.path, ct.path))
+    if missing:
+        faults.append(
+            f"-i {source}: expected a CT for each prediction, found none for {', '.join(missing)}; add the CTs"
+        )
     if not cases:
-        raise InputError(reason)
-    return PairedCases(cases, (reason,))
+        raise InputError("; ".join(faults))
+    return PairedCases(tuple(cases), tuple(faults))
 
 
 def _write(path: Path, page: str, progress: Progress) -> None:

@@ -1,51 +1,86 @@
-"""CT files by case name."""
+"""Image files by case name; what cannot be used of a folder is named and does not stop the rest."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from soars_nnunet.errors import InputError
+from soars_nnunet.images.entry import name_fault, require_file, shown
 
 FILE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 
-def list_cts(path: str | Path) -> list[tuple[str, Path]]:
-    """CT files by case name.
+@dataclass(frozen=True)
+class Listed:
+    """An image file of a folder.
+
+    Attributes:
+        case: Case name, as it can be shown and written.
+        path: The file.
+        fault: Why it cannot be used, a sentence; empty if nothing is known against it.
+    """
+
+    case: str
+    path: Path
+    fault: str = ""
+
+
+def list_images(path: str | Path) -> list[Listed]:
+    """Image files by case name.
 
     Args:
-        path: One CT file, or a folder whose ``FILE_ENDINGS`` files are taken (hidden files and
-            subfolders are not).
+        path: One file, or a folder whose ``FILE_ENDINGS`` files are taken (hidden ones are not).
 
     Returns:
-        (case name, file), sorted by name. The name is the file's without its ending and without
-        nnU-Net's ``_0000`` suffix.
+        Sorted by case. Of a folder also what has such an ending and cannot be used: no ordinary file, a broken link, a
+        name that is not UTF-8 or has control characters, two files of one case.
 
     Raises:
-        InputError: If the path is missing, is no CT file, is a folder without CT files, or two
-            files have one case name.
+        InputError: If the path is missing, is no such file, or is a folder without one.
     """
     path = Path(path)
-    if path.is_file():
-        return [(case_name(path), path)]
     if not path.is_dir():
-        raise InputError(f"{path}: expected a CT file or a folder of CTs, found nothing; check the path")
-    cases: dict[str, Path] = {}
+        require_file(path, "a CT file or a folder of CTs")
+        name = case_name(path)
+        if fault := name_fault(name) or _without_name(path):
+            raise InputError(f"{shown(path)}: {fault}")
+        return [Listed(name, path)]
+    cases: dict[str, Listed] = {}
     for file in sorted(path.iterdir()):
-        if not _is_visible_ct(file):
+        if file.name.startswith(".") or not file.name.lower().endswith(FILE_ENDINGS):
             continue
-        case = case_name(file)
-        other = cases.setdefault(case, file)
-        if other != file:
-            raise InputError(
-                f"{path}: expected one CT a case, got {other.name} and {file.name} for case '{case}'; "
-                "rename or remove one"
+        listed = _listed(file)
+        other = cases.get(listed.case)
+        if other is not None:
+            both = f"{shown(other.path.name)} and {shown(file.name)} for case '{listed.case}'"
+            listed = Listed(
+                listed.case, file, f"{shown(path)}: expected one CT a case, got {both}; rename or remove one"
             )
+        cases[listed.case] = listed
     if not cases:
         raise InputError(
-            f"{path}: expected CT files ({', '.join(FILE_ENDINGS)}), found none; "
+            f"{shown(path)}: expected CT files ({', '.join(FILE_ENDINGS)}), found none; "
             "convert DICOM series first, for example with dcm2niix"
         )
-    return sorted(cases.items())
+    return [cases[name] for name in sorted(cases)]
+
+
+def _listed(file: Path) -> Listed:
+    """A file of a folder, with what is known against it."""
+    name = case_name(file)
+    fault = name_fault(name)
+    if fault:
+        return Listed(shown(name), file, f"{shown(file)}: {fault}")
+    try:
+        require_file(file)
+    except InputError as error:
+        return Listed(name, file, str(error))
+    return Listed(name, file)
+
+
+def _without_name(path: Path) -> str | None:
+    return None if case_name(path) else "expected a name before the ending, got none; rename it"
 
 
 def file_ending(path: Path) -> str:
@@ -58,7 +93,7 @@ def file_ending(path: Path) -> str:
         if path.name.lower().endswith(ending):
             return ending
     raise InputError(
-        f"{path}: expected a CT file ({', '.join(FILE_ENDINGS)}), got '{path.name}'; "
+        f"{shown(path)}: expected a CT file ({', '.join(FILE_ENDINGS)}), got '{shown(path.name)}'; "
         "convert DICOM series first, for example with dcm2niix"
     )
 
@@ -71,8 +106,3 @@ def case_name(path: Path) -> str:
     """
     name = path.name[: -len(file_ending(path))]
     return name.removesuffix("_0000") or name
-
-
-def _is_visible_ct(file: Path) -> bool:
-    hidden = file.name.startswith(".")
-    return not hidden and file.is_file() and file.name.lower().endswith(FILE_ENDINGS)

@@ -35,7 +35,7 @@ class Scan:
         ct_hu: (1, Z, Y, X) float32, see ``to_network_frame``.
         properties: Of that frame, with ``spacing`` (Z, Y, X) in mm.
         seconds: What checking and orienting took.
-        doubts: What ``check_plausible`` says of it.
+        doubts: What its header and ``check_plausible`` say of it.
     """
 
     name: str
@@ -46,8 +46,13 @@ class Scan:
     doubts: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, image: sitk.Image, name: str) -> Scan:
+    def of(cls, image: sitk.Image, name: str, notes: tuple[str, ...] = ()) -> Scan:
         """Check an image and orient it.
+
+        Args:
+            image: As read.
+            name: Case name.
+            notes: What is doubtful of its file's header, in sentences.
 
         Raises:
             InputError: If it is not a usable CT, or cannot be one of a patient.
@@ -55,7 +60,7 @@ class Scan:
         started = time.perf_counter()
         doubts = check_plausible(check_ct(image, name), name)
         ct_hu, properties = to_network_frame(image)
-        return cls(name, image, ct_hu, properties, time.perf_counter() - started, tuple(doubts))
+        return cls(name, image, ct_hu, properties, time.perf_counter() - started, (*notes, *doubts))
 
 
 def to_network_frame(image: sitk.Image) -> tuple[np.ndarray, dict[str, Any]]:

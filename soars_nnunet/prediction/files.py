@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -12,8 +13,9 @@ from soars_nnunet.cascade.temporary import remove_abandoned
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct, read_header
 from soars_nnunet.images.ct_check import check_ct
+from soars_nnunet.images.entry import name_fault, shown
 from soars_nnunet.images.header import ImageHeader
-from soars_nnunet.images.listing import list_cts
+from soars_nnunet.images.listing import Listed, list_images
 from soars_nnunet.images.plausible import check_plausible
 from soars_nnunet.prediction.finished import dependencies
 from soars_nnunet.prediction.memory_estimate import Needed, estimate
@@ -60,15 +62,14 @@ def predict_files(
         InputError: If there are no CTs, the output is another dataset's or has another label table, or, after the
             others were done, if some were unusable or failed.
     """
-    cases = _choose_cases(source, output, options)
-    if not cases:
+    chosen = _choose_cases(source, output, options)
+    if not chosen:
         progress(f"part {options.part_id} of {options.num_parts}: no case")
         return []
-    refused = _badly_named(cases, progress)
-    all_cases = len(cases)
-    cases = [(case, path) for case, path in cases if case not in refused]
+    refused = {listed.case: listed.fault for listed in chosen if listed.fault}
+    cases = [(listed.case, listed.path) for listed in chosen if not listed.fault]
     if not cases:
-        raise InputError(f"{all_cases} of {all_cases} CTs were refused or failed: " + "; ".join(refused.values()))
+        raise _refusal(refused, len(chosen))
     jobs = _jobs(cases, output)
     lone = _read_lone(jobs[0], options.memory_limit_gib) if len(jobs) == 1 else None
     predictor = CascadePredictor(manifest, options)
@@ -84,41 +85,47 @@ def predict_files(
         lone=lone,
     )
     remove_abandoned(output)
+    for one, other in same_on_some_systems([case for case, _ in cases]):
+        progress(f"warning: {one} and {other} are one file on Windows and macOS; rename one")
+    for fault in refused.values():
+        progress(f"  refused: {fault}")
     succession.run(jobs)
-    failed = {**refused, **succession.failed}
-    if failed:
-        raise InputError(f"{len(failed)} of {all_cases} CTs were refused or failed: " + "; ".join(failed.values()))
+    refused |= succession.failed
+    if refused:
+        raise _refusal(refused, len(chosen))
     return [job.labels for job in jobs]
 
 
-def _choose_cases(source: Path | Sequence[Case], output: Path, options: PredictionOptions) -> Sequence[Case]:
-    """Cases of a part; refuses an output that is no folder or would overwrite a CT."""
-    cases = list_cts(source) if isinstance(source, Path) else source
+def _refusal(refused: Mapping[str, str], count: int) -> InputError:
+    """What is said at the end of cases that were refused or failed."""
+    return InputError(f"{len(refused)} of {count} CTs were refused or failed: " + "; ".join(refused.values()))
+
+
+def _choose_cases(source: Path | Sequence[Case], output: Path, options: PredictionOptions) -> list[Listed]:
+    """Cases of a part, those with a fault too; refuses an output that is no folder or that of the CTs."""
+    cases = list_images(source) if isinstance(source, Path) else [Listed(case, path) for case, path in source]
     cases = cases[options.part_id :: options.num_parts]
+    output_fault = name_fault(str(output))
+    if output_fault:
+        raise InputError(f"-o {shown(output)}: {output_fault}")
     if cases and output.is_file():
         raise InputError(f"-o {output}: expected a folder, got a file; name a folder")
     if isinstance(source, Path) and source.is_dir() and output.resolve() == source.resolve():
         raise InputError(f"-o {output}: expected another folder than the CTs', or labels are taken for CTs; name one")
-    for case, path in cases:
-        if _labels_file(case, path, output).resolve() == path.resolve():
-            raise InputError(f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder")
     if cases:
         require_folder_of_predictions(output)
-    return cases
+    return [replace(listed, fault=listed.fault or _output_fault(listed, output)) for listed in cases]
 
 
-def _badly_named(cases: Sequence[Case], progress: Progress) -> dict[str, str]:
-    """Why cases are refused whose names no result can have, by case; says which are one file on some systems."""
-    refused = {}
-    for case, path in cases:
-        problem = case_problem(case)
-        if problem:
-            refused[case] = (
-                f"{path}: expected a name that a result can have, got '{case}', which {problem}; rename the CT"
-            )
-    for one, other in same_on_some_systems([case for case, _ in cases if case not in refused]):
-        progress(f"warning: {one} and {other} are one file on Windows and macOS; rename one")
-    return refused
+def _output_fault(listed: Listed, output: Path) -> str:
+    """Why the result of a case cannot be written; empty if nothing is known against it."""
+    case, path = listed.case, listed.path
+    problem = case_problem(case)
+    if problem:
+        return f"{path}: expected a name that a result can have, got '{case}', which {problem}; rename the CT"
+    if _labels_file(case, path, output).resolve() == path.resolve():
+        return f"-o {output}: the labels of {case} would overwrite its CT {path}; name another folder"
+    return ""
 
 
 def _jobs(cases: Sequence[Case], output: Path) -> list[Job]:

@@ -19,7 +19,9 @@ from soars_nnunet.cascade.lock import BusyError, Lock, holder, take
 from soars_nnunet.cascade.storage import file_hash, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.header import require_header
 from soars_nnunet.images.network_frame import Scan
+from soars_nnunet.images.nifti_affines import carry_affines
 from soars_nnunet.prediction.device_memory import retry_out_of_memory
 from soars_nnunet.prediction.finished import is_finished
 from soars_nnunet.prediction.inferred import Inference
@@ -195,6 +197,7 @@ class Succession:
         """
         if job.case not in self.locks:
             self.locks[job.case] = take(job.lock, job.case)
+        header = require_header(job.ct)  # what has no end is not to be hashed
         key = {"input": ct_hash(job.ct), **self.common}
         # what was waited for is new
         if (self.waits or not self.overwrite) and is_finished(job.labels, job.report, key):
@@ -202,7 +205,7 @@ class Succession:
         require_own(job.labels, job.report, self.common.get("organs", ()), overwrite=self.overwrite)
         self.memory.require(job.case)
         image = read_ct(job.ct) if self.lone is None else self.lone
-        return Prepared(key, Scan.of(image, job.case))
+        return Prepared(key, Scan.of(image, job.case, header.notes))
 
     def infer(self, job: Job, preparing: Pending, exporting: list[Export]) -> Inferred | None:
         """What the networks find; None where a verified result exists.
@@ -255,7 +258,7 @@ class Succession:
             # before the labels: those without a report that vouches for them are taken for somebody else's
             write_json(job.report, {**report.to_json(), **replaced_hash(job.labels), "sha256": key})
 
-        write_image(labels, job.labels, vouch)
+        write_image(labels, job.labels, vouch, finish=partial(carry_affines, source=job.ct), read=read_ct)
         return report.summary()
 
     def finish(self, exporting: list[Export]) -> None:
