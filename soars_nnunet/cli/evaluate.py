@@ -116,6 +116,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     prediction: Path = arguments.prediction
     beside = prediction if prediction.is_dir() else prediction.parent
     _say_written(write_evaluation(evaluation, arguments.output or beside))
+    if evaluation.unusable:
+        faults = "; ".join(evaluation.unusable)
+        raise InputError(f"{len(evaluation.unusable)} case(s) could not be scored: {faults}")
 
 
 def _say_written(files: Sequence[Path]) -> None:

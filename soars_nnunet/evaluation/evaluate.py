@@ -128,11 +128,12 @@ def evaluate_folders(
         progress: Called after each case with ``"2/10 case 1.3 s"``.
 
     Returns:
-        Scores of every pair, and what was left out.
+        Scores of every pair, and what was left out: a file that cannot be read or holds no labels, and a pair on two
+        grids, do not stop the others.
 
     Raises:
-        ValueError: If there is no pair, a reference has no prediction, a file cannot be read or holds no
-            labels, a pair lies on two grids, label names contradict each other, or a worker dies.
+        ValueError: If there is no pair that can be scored, a reference has no prediction, label names contradict each
+            other, or a worker dies.
     """
     options = options or EvaluationOptions()
     prediction, reference = Path(prediction), Path(reference)
@@ -144,11 +145,18 @@ def evaluate_folders(
     targets: list[TargetScore] = []
     hashes: dict[str, dict[str, str]] = {}
     jobs = _jobs(files.cases, labels, options.not_annotated)
+    unusable = list(files.unusable)
     for number, (job, done) in enumerate(_score_all(jobs, options.num_processes), 1):
+        if isinstance(done, str):
+            unusable.append(done)
+            progress(f"{number}/{len(jobs)} {job.files.case} left out: {done}")
+            continue
         scores += done.organs
         targets += done.targets
         hashes[job.files.case] = done.sha256
         progress(f"{number}/{len(jobs)} {job.files.case} {done.seconds:.1f} s")
+    if not hashes:
+        raise InputError("; ".join(unusable))
     evaluation = Evaluation(
         scores=tuple(scores),
         profile=profile.name,
@@ -162,6 +170,7 @@ def evaluate_folders(
         targets=tuple(targets),
         paper_names={organ.name: organ.paper_name for organ in profile.organs},
         empty_means_absent=options.empty_means_absent,
+        unusable=tuple(unusable),
         warnings=tuple(doubtful_scores(scores)),
         sha256={"profile": json_hash(profile.to_dict()), "cases": hashes},
     )
@@ -223,22 +232,30 @@ def _jobs(cases: Sequence[CaseFiles], labels: _Labels, not_annotated: Path | Non
     return jobs
 
 
-def _score_all(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, _CaseScores]]:
-    """Score the cases, in order, as they are done."""
+def _score_all(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, _CaseScores | str]]:
+    """Score the cases, in order, as they are done; of those that cannot be, why."""
     if num_processes < 1:
         raise InputError(f"expected at least one process, got {num_processes}")
     workers = min(num_processes, len(jobs))
     if workers == 1:
         for job in jobs:
-            yield job, _score_job(job)
+            yield job, _attempt(job)
         return
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         try:
-            yield from zip(jobs, pool.map(_score_job, jobs), strict=True)
+            yield from zip(jobs, pool.map(_attempt, jobs), strict=True)
         except BrokenProcessPool as error:
             raise ValueError("a worker died, perhaps for want of memory; use fewer processes") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _attempt(job: _Job) -> _CaseScores | str:
+    """Scores of a case, or why there are none, on one line."""
+    try:
+        return _score_job(job)
+    except (ValueError, OSError) as error:
+        return f"{job.files.case}: {' '.join(str(error).split())}"
 
 
 def _score_job(job: _Job) -> _CaseScores:

@@ -131,6 +131,7 @@ def _from_document(document: dict[str, Any]) -> Evaluation:
         empty_means_absent=document.get("empty_means_absent", False),
         metrics=measured,
         version=provenance.get("version", ""),
+        unusable=tuple(document.get("unusable", ())),
         warnings=tuple(document.get("warnings", ())),
         sha256=dict(document.get("sha256", {})),
     )

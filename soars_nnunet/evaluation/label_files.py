@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from soars_nnunet.cascade.storage import read_user_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.case_volumes import label_volume
+from soars_nnunet.images.entry import name_fault, require_file, shown
 from soars_nnunet.images.label_map import check_same_grid, read_label_map
 
 logger = logging.getLogger(__name__)
@@ -54,11 +55,13 @@ class PairedFiles:
         cases: A pair a case, by name.
         without_reference: Cases that only the predictions have.
         without_prediction: Cases that only the references have.
+        unusable: Why a file cannot be read that is called as a label file, a sentence each; its case is left out.
     """
 
     cases: tuple[CaseFiles, ...]
     without_reference: tuple[str, ...] = ()
     without_prediction: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,9 @@ def pair_files(prediction: Path, reference: Path, allow_missing: bool = False) -
     Raises:
         InputError: If a path does not exist, a case has two files, there is no pair, or a prediction is missing.
     """
-    predicted = _files_by_case(prediction, "prediction")
-    references = _files_by_case(reference, "reference")
+    predicted, odd_predictions = _files_by_case(prediction, "prediction")
+    references, odd_references = _files_by_case(reference, "reference")
+    unusable = {**odd_references, **odd_predictions}
     if prediction.is_file() and reference.is_file():
         (case,) = predicted
         (file,) = references.values()
@@ -111,23 +115,30 @@ def pair_files(prediction: Path, reference: Path, allow_missing: bool = False) -
     pairs = []
     extra = []
     for case, file in predicted.items():
+        if case in unusable:
+            continue
         if case in references:
             pairs.append(CaseFiles(case, file, references[case]))
         else:
             extra.append(case)
+    if not pairs and unusable:
+        raise InputError("; ".join(unusable.values()))
     if not pairs:
         raise InputError(
             f"expected predictions and references of the same name, got {len(predicted)} in {prediction} (such as "
             f"'{next(iter(predicted))}') and {len(references)} in {reference} (such as '{next(iter(references))}'); "
             "rename the files"
         )
-    missing = [case for case in references if case not in predicted and prediction.is_dir()]
+    missing = []
+    for case in references:
+        if case not in predicted and case not in unusable and prediction.is_dir():
+            missing.append(case)
     if missing and not allow_missing:
         raise InputError(
             f"expected a prediction for each reference, got none in {prediction} for {', '.join(missing)}; "
             "predict them, or allow missing predictions"
         )
-    return PairedFiles(tuple(pairs), tuple(extra), tuple(missing))
+    return PairedFiles(tuple(pairs), tuple(extra), tuple(missing), tuple(unusable.values()))
 
 
 def case_name(path: Path) -> str | None:
@@ -201,20 +212,43 @@ def _copied_labels(image: sitk.Image, path: Path) -> np.ndarray:
     return label_volume(sitk.GetArrayViewFromImage(image), str(path)).copy()
 
 
-def _files_by_case(path: Path, what: str) -> dict[str, Path]:
-    if not path.exists():
-        raise InputError(f"{what}: expected a folder or a label file, got {path}, which does not exist; check the path")
+def _files_by_case(path: Path, what: str) -> tuple[dict[str, Path], dict[str, str]]:
+    """Label files by case, and by case, as it can be shown, why others cannot be used."""
+    if not path.exists() and not path.is_symlink():
+        raise InputError(
+            f"{what}: expected a folder or a label file, got {shown(path)}, which does not exist; check the path"
+        )
     cases: dict[str, Path] = {}
-    for file in [path] if path.is_file() else sorted(path.iterdir()):
+    unusable: dict[str, str] = {}
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         case = case_name(file)
-        if not case or file.name.startswith(".") or not file.is_file():
+        if not case or file.name.startswith("."):
             continue
-        if case in cases:
-            raise InputError(f"{what}: expected one file per case, got {cases[case].name} and {file.name}; remove one")
-        cases[case] = file
+        if fault := _entry_fault(case, file, what):
+            unusable[shown(case)] = fault
+        elif case in cases:
+            files = f"{cases[case].name} and {file.name}"
+            unusable[case] = f"{what}: expected one file per case, got {files}; remove one"
+        else:
+            cases[case] = file
+    if unusable and (not cases or not path.is_dir()):
+        raise InputError("; ".join(unusable.values()))
     if not cases:
-        raise InputError(f"{what}: expected label files ({', '.join(ENDINGS)}), got none in {path}; check the path")
-    return cases
+        raise InputError(
+            f"{what}: expected label files ({', '.join(ENDINGS)}), got none in {shown(path)}; check the path"
+        )
+    return cases, unusable
+
+
+def _entry_fault(case: str, file: Path, what: str) -> str | None:
+    """Why an entry that is called as a label file cannot be used; None if nothing is known against it."""
+    if fault := name_fault(case):
+        return f"{what}: {shown(file)}: {fault}"
+    try:
+        require_file(file, "a label file")
+    except InputError as error:
+        return f"{what}: {error}"
+    return None
 
 
 def _label_list_near(path: Path, look_above: bool) -> Path | None:

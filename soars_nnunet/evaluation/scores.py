@@ -96,6 +96,7 @@ class Evaluation:
         empty_means_absent: Whether empty organs of the reference were taken as truly absent.
         metrics: Those of ``METRICS`` that were measured; files of earlier versions have fewer.
         version: Version of the package that scored; empty if the file does not say.
+        unusable: Why cases were left out: a file that cannot be read or holds no labels, a sentence each.
         warnings: What is doubtful about the scores, a sentence each.
         sha256: What the scores were made from: ``profile``, and by case the files ``prediction`` and ``reference``.
     """
@@ -114,6 +115,7 @@ class Evaluation:
     empty_means_absent: bool = False
     metrics: tuple[str, ...] = tuple(METRICS)
     version: str = __version__
+    unusable: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sha256: dict[str, Any] = field(default_factory=dict, hash=False, compare=False)
 

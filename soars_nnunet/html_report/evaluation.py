@@ -23,6 +23,7 @@ LEFT_OUT = {
     "not_predictable": "organs without a label in the prediction's list",
     "predictions_without_reference": "predictions without reference, left out",
     "references_without_prediction": "references without prediction, left out",
+    "unusable": "cases that could not be scored",
 }
 """What is said of the lists of an ``Evaluation`` that are not empty."""
 

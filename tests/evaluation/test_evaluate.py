@@ -1,11 +1,14 @@
 """Folders of label volumes, from files to scores; for the metrics see test_surface.py."""
 
 import json
+import os
 
 import numpy as np
 import pytest
-from evaluation.cases import CUBE, OTHER, by_organ, labels_of, write_case, write_labels
+from evaluation.cases import CUBE, OTHER, SHAPE, by_organ, labels_of, write_case, write_labels
+from odd_nifti import write_nifti
 
+from soars_nnunet.errors import InputError
 from soars_nnunet.evaluation.evaluate import EvaluationOptions, evaluate_folders
 from soars_nnunet.profile import load_profile
 
@@ -64,3 +67,64 @@ def test_no_process_is_refused(tmp_path, profile):
     path = write_case(tmp_path, "a", labels_of(profile, Brainstem=CUBE))
     with pytest.raises(ValueError, match="at least one process, got 0"):
         evaluate_folders(path, path, profile, EvaluationOptions(num_processes=0))
+
+
+def odd_entry(path, kind):
+    """Put something that cannot be read in a label file's place."""
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "broken link":
+        path.symlink_to(path.with_name("nothing"))
+    elif kind == "both codes 0":
+        write_nifti(path, np.zeros(SHAPE, np.uint8), codes=(0, 0))
+    elif kind == "zeros behind":
+        write_nifti(path.with_name("b.nii"), np.zeros(SHAPE, np.uint8))
+        os.truncate(path.with_name("b.nii"), 30 * 2**30)
+        path.with_name("b.nii").rename(path)
+    elif kind == "fractions":
+        write_nifti(path, np.full(SHAPE, 0.5, np.float32))
+    elif kind == "other grid":
+        write_nifti(path, np.zeros(SHAPE, np.uint8))
+    else:
+        path.write_bytes({"empty": b"", "one byte": b"\x1f", "no image": b"hello" * 99}[kind])
+
+
+KINDS = "pipe,folder,broken link,both codes 0,zeros behind,fractions,other grid,empty,one byte,no image".split(",")
+
+
+@pytest.mark.parametrize("side", ["prediction", "reference"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_odd_file_is_named_and_the_others_are_scored(tmp_path, profile, kind, side):
+    labels = labels_of(profile, Brainstem=CUBE)
+    for folder in ("prediction", "reference"):
+        for case in "ab":
+            write_case(tmp_path / folder, case, labels)
+    odd_entry(tmp_path / side / "b.nii.gz", kind)
+    result = evaluate_folders(tmp_path / "prediction", tmp_path / "reference", profile)
+    assert set(result.cases) == {"a"}
+    (fault,) = result.unusable
+    assert "b.nii.gz" in fault or "b: " in fault
+    assert "\n" not in fault and by_organ(result.scores)["Brainstem"].dsc == 1
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "a\nerror: b", "a\x1b[2J"])
+def test_a_case_name_that_no_table_can_carry_is_named_and_the_others_are_scored(tmp_path, profile, name):
+    labels = labels_of(profile, Brainstem=CUBE)
+    for folder in ("prediction", "reference"):
+        path = write_case(tmp_path / folder, "a", labels)
+        path.with_name(f"{name}.nii.gz").write_bytes(path.read_bytes())
+    result = evaluate_folders(tmp_path / "prediction", tmp_path / "reference", profile)
+    assert set(result.cases) == {"a"}
+    (fault,) = result.unusable
+    assert "rename it" in fault and "\n" not in fault and "\x1b" not in fault and fault.encode("utf-8")
+
+
+def test_where_no_case_can_be_scored_the_faults_are_the_error(tmp_path, profile):
+    for folder in ("prediction", "reference"):
+        write_case(tmp_path / folder, "a", labels_of(profile, Brainstem=CUBE))
+    (tmp_path / "prediction" / "a.nii.gz").write_bytes(b"")
+    with pytest.raises(InputError, match="a.nii.gz: expected a readable image file"):
+        evaluate_folders(tmp_path / "prediction", tmp_path / "reference", profile)
