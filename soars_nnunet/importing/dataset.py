@@ -18,6 +18,7 @@ from soars_nnunet.cascade.aliases import apply_aliases
 from soars_nnunet.cascade.ct_hash import ct_hash
 from soars_nnunet.cascade.storage import file_hash, json_hash, provenance, read_object, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
+from soars_nnunet.images.entry import name_fault, require_file, shown
 from soars_nnunet.importing.case import ImportedCase, as_profile, read_case, write_case
 from soars_nnunet.importing.case_files import CaseFiles, find_cases
 from soars_nnunet.importing.checks import check_numbers, drawn_somewhere, unknown_structures
@@ -145,7 +146,7 @@ def import_set(
     folder = new_folder(table, dataset_id, options.name)
     chosen = choose_structures(table, options.profile, options.structures)
     cases, foreign = find_cases(table, source)
-    findings = [Finding("foreign", str(path.relative_to(source.resolve()))) for path in foreign]
+    findings = [Finding("foreign", shown(path.relative_to(source.resolve()))) for path in foreign]
     findings += check_numbers(table, cases)
     basis = load_profile(options.profile or table.profile)
     findings += _name_masks(table, cases, basis, options.aliases)
@@ -214,15 +215,17 @@ def _import_cases(job: _Job, cases: Sequence[CaseFiles], findings: list[Finding]
     records: dict[str, CaseRecord] = {}
     refused: dict[str, str] = {}
     for index, case in enumerate(cases, 1):
-        told = f"[{index}/{len(cases)}] {case.name}"
+        name = shown(case.name)
+        told = f"[{index}/{len(cases)}] {name}"
         try:
+            _require_usable(case)
             made = _Made.of(job, case)
             _require_no_other(job, case, made)
             kept = _taken_over(job, case, made)
             record = kept or _import_case(job, case, made)
-        except InputError as error:
-            refused[case.name] = str(error)
-            findings.append(Finding("refused", str(error), case.name))
+        except (InputError, OSError) as error:
+            refused[name] = str(error)
+            findings.append(Finding("refused", str(error), name))
             progress(f"{told}: left out: {error}")
             continue
         records[case.name] = record
@@ -257,6 +260,18 @@ def _require_no_other(job: _Job, case: CaseFiles, made: _Made) -> None:
 def _not_drawn(done: ImportedCase, halves: Halves) -> list[str]:
     """Structures of a case that nobody drew, in neither form."""
     return [name for name in done.not_annotated if done.voxels.keys().isdisjoint(made_of(name, halves))]
+
+
+def _require_usable(case: CaseFiles) -> None:
+    """Check that a case's name can be written and that its files are ordinary ones; nothing is opened.
+
+    Raises:
+        InputError: If one is not.
+    """
+    if fault := name_fault(case.name):
+        raise InputError(fault)
+    for path in case.paths():
+        require_file(path, "a file of the set")
 
 
 def _never_drawn(done: Import) -> list[Finding]:

@@ -71,7 +71,7 @@ def predict_files(
     if not cases:
         raise _refusal(refused, len(chosen))
     jobs = _jobs(cases, output)
-    lone = _read_lone(jobs[0], options.memory_limit_gib) if len(jobs) == 1 else None
+    lone = _read_lone(jobs[0], options.memory_limit_gib) if len(chosen) == 1 else None
     predictor = CascadePredictor(manifest, options)
     memory = _plan_memory(predictor, cases, lone)
     progress(f"{len(cases)} CT(s); {memory.describe()}")

@@ -47,8 +47,8 @@ def test_processes_give_what_one_gives(tmp_path, profile):
     )
     assert two == one and [line.split()[1] for line in seen] == ["a", "b", "c"]
     (tmp_path / "pred" / "b.nii.gz").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="expected a readable image file"):
-        evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, EvaluationOptions(num_processes=2))
+    rest = evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, EvaluationOptions(num_processes=2))
+    assert rest.cases == ["a", "c"] and "expected a readable image file" in rest.unusable[0]
 
 
 def test_unannotated_file(tmp_path, profile):
