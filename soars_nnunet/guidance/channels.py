@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
 from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
@@ -26,6 +25,7 @@ from soars_nnunet.geometry.voi import sample_on_box
 from soars_nnunet.guidance.crops import write_crops
 from soars_nnunet.guidance.detections import detection_spacing_mm, format_detections, score_detections, write_detections
 from soars_nnunet.guidance.out_of_fold import write_guidance
+from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.network_frame import from_network_frame
 from soars_nnunet.prediction.tiling import DEFAULT_TILING, Tiling
 from soars_nnunet.progress import Progress, silent
@@ -139,7 +139,7 @@ def complete_guided_datasets(cascade: Cascade, plans: str, raw: bool, progress: 
 
 def _write_raw_channels(cascade: Cascade, branch: str, plans: str, case: str, *, ct: str, ending: str) -> list[str]:
     """Write a case's anchor channels on the grid of its CT; returns the files as dataset.json lists them."""
-    image = sitk.ReadImage(ct.replace("$nnUNet_raw", str(raw_folder())))
+    image = read_ct(ct.replace("$nnUNet_raw", str(raw_folder())))
     channels = read_channels(cascade.channels("anchor", plans), case).astype(np.float32)
     _, _, properties = load_preprocessed(cascade.data("anchor", plans), case)
     grid = Grid.from_properties(properties, channels.shape[1:])

@@ -13,7 +13,7 @@ from soars_nnunet.images.entry import require_file
 from soars_nnunet.images.listing import file_ending
 from soars_nnunet.images.nifti_geometry import NiftiGeometry, read_geometry
 from soars_nnunet.images.nifti_header import read_nifti_header
-from soars_nnunet.images.refusal import damaged
+from soars_nnunet.images.refusal import damaged, refused
 from soars_nnunet.images.text_headers import check_meta, check_nrrd
 
 
@@ -72,6 +72,21 @@ def require_header(path: Path) -> ImageHeader:
     else:
         check_meta(path)
     return _of_itk(path, geometry.notes if geometry else ())
+
+
+def require_for_nnunet(path: Path) -> None:
+    """Check that nnU-Net, which reads by ITK, reads a training file.
+
+    Raises:
+        InputError: If it is sheared ever so little, or as of ``require_header``.
+    """
+    if require_header(path).is_sheared:
+        raise refused(
+            path,
+            "perpendicular axes, as nnU-Net reads no others in training",
+            "axes that are sheared a little",
+            "resample it to a rectangular grid, or write a qform of perpendicular axes beside the sform",
+        )
 
 
 def _of_itk(path: Path, notes: tuple[str, ...]) -> ImageHeader:

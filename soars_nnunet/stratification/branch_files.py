@@ -20,6 +20,7 @@ from soars_nnunet.cascade.storage import file_hash, read_json, write_json
 from soars_nnunet.errors import MissingArtifactError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.ct_check import check_ct
+from soars_nnunet.images.header import require_for_nnunet
 from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
 from soars_nnunet.images.organ_measures import measure_organs
 from soars_nnunet.images.plausible import check_plausible
@@ -66,8 +67,10 @@ def write_branch_labels(
 
     Raises:
         InputError: If the label map lies on another grid than the CT, the CT is not usable or cannot be a patient's,
-            sides are swapped, or organs lie upside down or back to front.
+            nnU-Net would not read a file, sides are swapped, or organs lie upside down or back to front.
     """
+    for path in files:
+        require_for_nnunet(path)
     image = read_label_map(files.labels)
     check_same_grid(image, files.ct, case)
     check_plausible(check_ct(read_ct(files.ct), case), case)

@@ -48,7 +48,7 @@ def test_processes_give_what_one_gives(tmp_path, profile):
     assert two == one and [line.split()[1] for line in seen] == ["a", "b", "c"]
     (tmp_path / "pred" / "b.nii.gz").write_bytes(b"no image")
     rest = evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, EvaluationOptions(num_processes=2))
-    assert rest.cases == ["a", "c"] and "expected a readable image file" in rest.unusable[0]
+    assert rest.cases() == ["a", "c"] and "expected a readable image file" in rest.unusable[0]
 
 
 def test_unannotated_file(tmp_path, profile):
@@ -104,7 +104,7 @@ def test_an_odd_file_is_named_and_the_others_are_scored(tmp_path, profile, kind,
             write_case(tmp_path / folder, case, labels)
     odd_entry(tmp_path / side / "b.nii.gz", kind)
     result = evaluate_folders(tmp_path / "prediction", tmp_path / "reference", profile)
-    assert set(result.cases) == {"a"}
+    assert set(result.cases()) == {"a"}
     (fault,) = result.unusable
     assert "b.nii.gz" in fault or "b: " in fault
     assert "\n" not in fault and by_organ(result.scores)["Brainstem"].dsc == 1
@@ -117,7 +117,7 @@ def test_a_case_name_that_no_table_can_carry_is_named_and_the_others_are_scored(
         path = write_case(tmp_path / folder, "a", labels)
         path.with_name(f"{name}.nii.gz").write_bytes(path.read_bytes())
     result = evaluate_folders(tmp_path / "prediction", tmp_path / "reference", profile)
-    assert set(result.cases) == {"a"}
+    assert set(result.cases()) == {"a"}
     (fault,) = result.unusable
     assert "rename it" in fault and "\n" not in fault and "\x1b" not in fault and fault.encode("utf-8")
 

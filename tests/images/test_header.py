@@ -7,7 +7,7 @@ from made_cts import head, image_of
 from odd_nifti import sheared, write_nifti
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.header import itk_reason, require_header
+from soars_nnunet.images.header import itk_reason, require_for_nnunet, require_header
 from soars_nnunet.images.listing import FILE_ENDINGS
 
 
@@ -27,6 +27,16 @@ def test_a_sheared_header_has_perpendicular_axes_and_says_so(tmp_path):
     direction = np.reshape(header.direction, (3, 3))
     np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-12)
     assert header.is_sheared and "sheared" in header.notes[0]
+
+
+def test_training_takes_no_sheared_file_that_nnunet_cannot_read(tmp_path):
+    bent = sheared(8e-4)
+    with pytest.raises(InputError, match="nnU-Net reads no others in training, got axes that are sheared a little"):
+        require_for_nnunet(write_nifti(tmp_path / "a.nii", sform=bent, codes=(0, 1)))
+    for name, fields in (("b.nii", {}), ("c.nii", {"sform": bent})):  # beside a qform ITK takes that
+        path = write_nifti(tmp_path / name, **fields)
+        require_for_nnunet(path)
+        assert sitk.ReadImage(str(path)).GetSize() == (28, 24, 20)
 
 
 @pytest.mark.parametrize("ending", FILE_ENDINGS)
