@@ -49,10 +49,10 @@ def write_image(
     with replacing(path, check) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:
+            if finish is not None:
+                finish(temporary)
+        except (RuntimeError, ValueError, EOFError, zlib.error) as error:
             raise _not_written(path, _last_line(error)) from error
-        if finish is not None:
-            finish(temporary)
 
 
 def _require_read_back(image: sitk.Image, written: Path, path: Path, read: Callable[[str], sitk.Image]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -141,22 +142,12 @@ def evaluate_folders(
     labels = _read_labels(prediction, reference, profile, options)
     values_p, unknown_p = resolve_labels(labels.predicted, profile)
     _, unknown_r = resolve_labels(labels.reference, profile)
-    scores: list[OrganScore] = []
-    targets: list[TargetScore] = []
-    hashes: dict[str, dict[str, str]] = {}
     jobs = _jobs(files.cases, labels, options.not_annotated)
-    unusable = list(files.unusable)
-    for number, (job, done) in enumerate(_score_all(jobs, options.num_processes), 1):
-        if isinstance(done, str):
-            unusable.append(done)
-            progress(f"{number}/{len(jobs)} {job.files.case} left out: {done}")
-            continue
-        scores += done.organs
-        targets += done.targets
-        hashes[job.files.case] = done.sha256
-        progress(f"{number}/{len(jobs)} {job.files.case} {done.seconds:.1f} s")
-    if not hashes:
+    done, faults = _score_usable(jobs, options.num_processes, progress)
+    unusable = (*files.unusable, *faults)
+    if not done:
         raise InputError("; ".join(unusable))
+    scores = list(chain.from_iterable(case.organs for case in done.values()))
     evaluation = Evaluation(
         scores=tuple(scores),
         profile=profile.name,
@@ -167,12 +158,12 @@ def evaluate_folders(
         not_predictable=tuple(organ.name for organ in profile.organs if organ.name not in values_p),
         predictions_without_reference=files.without_reference,
         references_without_prediction=files.without_prediction,
-        targets=tuple(targets),
+        targets=tuple(chain.from_iterable(case.targets for case in done.values())),
         paper_names={organ.name: organ.paper_name for organ in profile.organs},
         empty_means_absent=options.empty_means_absent,
-        unusable=tuple(unusable),
+        unusable=unusable,
         warnings=tuple(doubtful_scores(scores)),
-        sha256={"profile": json_hash(profile.to_dict()), "cases": hashes},
+        sha256={"profile": json_hash(profile.to_dict()), "cases": {name: case.sha256 for name, case in done.items()}},
     )
     _warn_left_out(evaluation)
     return evaluation
@@ -230,6 +221,23 @@ def _jobs(cases: Sequence[CaseFiles], labels: _Labels, not_annotated: Path | Non
     for files in cases:
         jobs.append(_Job(files, labels, tuple(listed.get(files.case, ()))))
     return jobs
+
+
+def _score_usable(
+    jobs: Sequence[_Job], num_processes: int, progress: Progress
+) -> tuple[dict[str, _CaseScores], list[str]]:
+    """Scores by case, and why other cases have none."""
+    scores: dict[str, _CaseScores] = {}
+    faults: list[str] = []
+    for number, (job, done) in enumerate(_score_all(jobs, num_processes), 1):
+        told = f"{number}/{len(jobs)} {job.files.case}"
+        if isinstance(done, str):
+            faults.append(done)
+            progress(f"{told} left out: {done}")
+        else:
+            scores[job.files.case] = done
+            progress(f"{told} {done.seconds:.1f} s")
+    return scores, faults
 
 
 def _score_all(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, _CaseScores | str]]:

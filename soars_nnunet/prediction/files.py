@@ -85,15 +85,20 @@ def predict_files(
         lone=lone,
     )
     remove_abandoned(output)
-    for one, other in same_on_some_systems([case for case, _ in cases]):
-        progress(f"warning: {one} and {other} are one file on Windows and macOS; rename one")
-    for fault in refused.values():
-        progress(f"  refused: {fault}")
+    _say_of_names(cases, refused, progress)
     succession.run(jobs)
     refused |= succession.failed
     if refused:
         raise _refusal(refused, len(chosen))
     return [job.labels for job in jobs]
+
+
+def _say_of_names(cases: Sequence[Case], refused: Mapping[str, str], progress: Progress) -> None:
+    """Say which cases are one file on some systems, and which are refused before they are read."""
+    for one, other in same_on_some_systems([case for case, _ in cases]):
+        progress(f"warning: {one} and {other} are one file on Windows and macOS; rename one")
+    for fault in refused.values():
+        progress(f"  refused: {fault}")
 
 
 def _refusal(refused: Mapping[str, str], count: int) -> InputError:

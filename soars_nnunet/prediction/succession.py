@@ -258,7 +258,8 @@ class Succession:
             # before the labels: those without a report that vouches for them are taken for somebody else's
             write_json(job.report, {**report.to_json(), **replaced_hash(job.labels), "sha256": key})
 
-        write_image(labels, job.labels, vouch, finish=partial(carry_affines, source=job.ct), read=read_ct)
+        read = read_ct if require_header(job.ct).is_sheared else None
+        write_image(labels, job.labels, vouch, finish=partial(carry_affines, source=job.ct), read=read)
         return report.summary()
 
     def finish(self, exporting: list[Export]) -> None:
