@@ -18,11 +18,11 @@ from soars_nnunet.bundles.bundle import Bundle
 from soars_nnunet.cascade.made_from import stratification_hash
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.record import CROSS_VALIDATION, MANIFEST, Cascade
-from soars_nnunet.cascade.source_cases import source_cases
+from soars_nnunet.cascade.source_cases import unchanged_cases
 from soars_nnunet.cascade.storage import file_hash, json_hash, read_object
 from soars_nnunet.cascade.trained import require_folds, require_same_classes, require_same_split
 from soars_nnunet.errors import MissingArtifactError
-from soars_nnunet.evaluation.case_volumes import CaseVolumes
+from soars_nnunet.evaluation.case_volumes import CaseVolumes, JudgedVolumes
 from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
 from soars_nnunet.evaluation.organ_scores import OrganScore, score_case
 from soars_nnunet.evaluation.scores import Evaluation
@@ -111,7 +111,7 @@ def cross_validate(
         folder = cascade.bundle_results(bundle.name)
     trained = bundle or TrainedCascade(folder / MANIFEST)
     output = folder / CROSS_VALIDATION
-    files = source_cases(cascade)
+    files = unchanged_cases(cascade)
     models: dict[str, list[str]] = {}
     predicted: list[PredictedCase] = []
     splits = cascade.splits()
@@ -182,17 +182,19 @@ def _score(cases: Sequence[PredictedCase], cascade: Cascade) -> tuple[Evaluation
         predicted, reference = read_label_map(case.predicted), read_label_map(case.reference)
         check_same_grid(predicted, case.reference, str(case.predicted))
         annotated = _annotated_labels(cascade, case.name)
+        judged = JudgedVolumes.of(sitk.GetArrayFromImage(predicted), sitk.GetArrayFromImage(reference), cascade.ignore)
         volumes = CaseVolumes(
             case=case.name,
-            predicted=sitk.GetArrayFromImage(predicted),
-            reference=sitk.GetArrayFromImage(reference),
+            predicted=judged.predicted,
+            reference=judged.reference,
             spacing_mm=reference.GetSpacing()[::-1],
             reference_labels={"background": 0, **annotated},
         )
         # what is not annotated is left out already
         scores += score_case(volumes, profile, empty_means_absent=True)
         detected_mm = reported_centers_mm(case.predicted.with_name(f"{case.name}.json"), reference)
-        targets += score_targets(volumes, profile, detected_mm)
+        centered = replace(volumes, not_annotated=judged.partly_judged(annotated))
+        targets += score_targets(centered, profile, detected_mm)
         dices.append(
             component_dices(volumes.predicted, volumes.reference, volumes.spacing_mm, profile, labels=annotated)
         )

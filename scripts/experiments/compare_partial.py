@@ -48,7 +48,7 @@ def prepare(arm: str, options: argparse.Namespace) -> None:
         empty_means_absent=arm == "added, unmasked",
         baseline=True,
     )
-    stratify(number, load_profile(options.profile), choices, progress=print)
+    stratify(number, load_profile(options.profile), choices, progress=print).require_all()
     splits = []
     for split in split_patients(complete, options.folds):
         splits.append({"train": sorted(split["train"] + more), "val": split["val"]})

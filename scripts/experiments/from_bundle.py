@@ -118,7 +118,7 @@ def prepare(options: argparse.Namespace, patients: Patients, profile: Profile) -
     lacking = read_json(options.bundles_dataset / "cases.json")
     listed = options.output / "cases.json"
     write_json(listed, {case: lacking[case] for case in cases if case in lacking})
-    stratify(NUMBER, profile, StratifyOptions(num_folds=2, not_annotated=listed), progress=print)
+    stratify(NUMBER, profile, StratifyOptions(num_folds=2, not_annotated=listed), progress=print).require_all()
     split = [{"train": patients.training, "val": patients.held_out}]
     cascade = Cascade.load(NUMBER)
     for key in cascade.datasets:

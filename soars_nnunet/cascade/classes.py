@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from soars_nnunet.branches import BRANCHES
 from soars_nnunet.cascade.record import Cascade
 
+IGNORE = "ignore"
+"""nnU-Net's name of the label of voxels that nobody judged."""
+
 READER = "SimpleITKIOWithReorient"
 """nnU-Net's reader that brings every orientation to one."""
 
@@ -31,6 +34,34 @@ def branch_labels(cascade: Cascade, branch: str) -> list[BranchClass]:
         name = organ.target if branch == "detection" and organ.target else organ.name
         members.setdefault(name, []).append(organ.name)
     return [BranchClass(name, names) for name, names in members.items()]
+
+
+def ignore_class(cascade: Cascade, branch: str) -> int | None:
+    """Label of a branch's voxels that nobody judged: the one above its classes, as nnU-Net wants it.
+
+    None where the source dataset has no such voxels, and for detection, which learns centres and not voxels.
+    """
+    if cascade.ignore is None or branch == "detection":
+        return None
+    return len(branch_labels(cascade, branch)) + 1
+
+
+def numbered_labels(cascade: Cascade, branch: str) -> dict[str, int]:
+    """Label by name as a branch's dataset.json has them: background, the classes, ignore where there is such."""
+    labels = {"background": 0}
+    for value, (name, _) in enumerate(branch_labels(cascade, branch), 1):
+        labels[name] = value
+    ignored = ignore_class(cascade, branch)
+    if ignored is not None:
+        labels[IGNORE] = ignored
+    return labels
+
+
+def without_ignore_label(labels: Any) -> Any:
+    """A dataset.json's labels without nnU-Net's ignore label, for which a network has no output; else unchanged."""
+    if not isinstance(labels, dict) or IGNORE not in labels:
+        return labels
+    return {name: value for name, value in labels.items() if name != IGNORE}
 
 
 def target_labels(cascade: Cascade) -> dict[str, tuple[int, ...]]:
@@ -62,12 +93,9 @@ def branch_dataset_json(
     channel_names = {"0": "CT"}
     for index, _ in enumerate(channels, 1):
         channel_names[str(index)] = "noNorm"
-    labels = {"background": 0}
-    for value, (name, _) in enumerate(branch_labels(cascade, branch), 1):
-        labels[name] = value
     return {
         "channel_names": channel_names,
-        "labels": labels,
+        "labels": numbered_labels(cascade, branch),
         "numTraining": num_cases,
         "file_ending": ending,
         "overwrite_image_reader_writer": READER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from soars_nnunet.cascade.classes import without_ignore_label
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS
 from soars_nnunet.settings.branch_settings import BranchSettings
 from soars_nnunet.settings.rule import rules
@@ -69,6 +70,8 @@ def clean_plans(plans: dict[str, Any]) -> dict[str, Any]:
 def clean_dataset(dataset: dict[str, Any]) -> dict[str, Any]:
     """``dataset.json`` with what a bundle may hold."""
     cleaned = _only(dataset, DATASET_KEYS)
+    if "labels" in cleaned:
+        cleaned["labels"] = without_ignore_label(cleaned["labels"])
     cleaned[SETTINGS] = _only(dataset.get(SETTINGS, {}), ORIGIN_KEYS)
     return cleaned
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from soars_nnunet.cascade.dataset_json import check_case_table
+from soars_nnunet.cascade.dataset_listing import MISSING, NO_CT, NO_LABELS, CaseFiles, DatasetListing, list_dataset
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.errors import InputError, MissingArtifactError, did_you_mean
 
-MAX_LISTED = 5
-"""Missing files that a message names."""
-
-
-class CaseFiles(NamedTuple):
-    """Files of a training case: the CT, and the label map on its grid."""
-
-    ct: Path
-    labels: Path
+INCOMPLETE = (NO_LABELS, NO_CT, MISSING)
+"""Kinds of what is left over that are parts of a case."""
 
 
 def find_dataset(dataset: int | str) -> str:
@@ -43,31 +35,22 @@ def find_dataset(dataset: int | str) -> str:
 
 
 def training_cases(source: str, dataset_json: dict[str, Any]) -> dict[str, CaseFiles]:
-    """Files of every training case of a raw dataset, as nnU-Net lists them.
+    """Files of every complete training case of a raw dataset, sorted by name.
 
     Args:
         source: Name of the dataset.
         dataset_json: Its dataset.json.
 
     Raises:
-        InputError: If there are none or files are missing.
+        InputError: If there are none, or a case lacks a file.
     """
-    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-
-    folder = raw_folder() / source
-    check_case_table(dataset_json, str(folder / "dataset.json"))
-    if "dataset" not in dataset_json and not (folder / "imagesTr").is_dir():
-        raise InputError(
-            f"{folder}: expected imagesTr/ and labelsTr/, or a 'dataset' list in dataset.json; found neither"
-        )
-    cases = {}
-    missing = []
-    for case, files in get_filenames_of_train_images_and_targets(str(folder), dict(dataset_json)).items():
-        cases[case] = CaseFiles(ct=Path(files["images"][0]), labels=Path(files["label"]))
-        for path in cases[case]:
-            if not path.is_file():
-                missing.append(str(path))
-    if missing or not cases:
-        what = f"missing files: {', '.join(missing[:MAX_LISTED])}" if missing else "no cases"
+    listing = list_dataset(raw_folder() / source, dataset_json)
+    incomplete = {kind: listing.left_over[kind] for kind in INCOMPLETE if kind in listing.left_over}
+    for files in listing.cases.values():
+        broken = [str(path) for path in files if not path.is_file()]
+        if broken:
+            incomplete.setdefault(MISSING, []).extend(broken)
+    if incomplete or not listing.cases:
+        what = DatasetListing({}, incomplete, []).describe() or "no cases"
         raise InputError(f"{source}: expected a CT and a label map per case, got {what}; complete the dataset")
-    return cases
+    return listing.cases

@@ -10,7 +10,7 @@ The folders and files of a cascade are named here. The steps meet in two JSON fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,6 +90,9 @@ class Cascade:
             case is a patient of its own.
         anatomy: Where the organs of the training cases lie, and how large they are; empty if it was not recorded.
         derived: Organs that the source draws in another form; all steps then read the derived label maps.
+        ignore: Source dataset's label of voxels that nobody judged, where some case has such; None otherwise.
+        partly_annotated: By case, organs that touch such voxels or may lie in them: where they end is unknown.
+        left_out: Why, by case or file of the source dataset that is not used; the user accepted it.
     """
 
     source: str
@@ -104,6 +107,9 @@ class Cascade:
     patient_pattern: str | None = None
     anatomy: AnatomyFacts = field(default=AnatomyFacts(), repr=False)
     derived: tuple[Derivation, ...] = ()
+    ignore: int | None = None
+    partly_annotated: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    left_out: dict[str, str] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def path(source: str) -> Path:
@@ -138,6 +144,9 @@ class Cascade:
             patient_pattern=data.get("patient_pattern"),
             anatomy=AnatomyFacts.from_dict(data.get("anatomy", {})),
             derived=tuple(Derivation.from_dict(row) for row in data.get("derived", ())),
+            ignore=data.get("ignore"),
+            partly_annotated=data.get("partly_annotated", {}),
+            left_out=data.get("left_out", {}),
         )
 
     def save(self) -> None:
@@ -154,6 +163,9 @@ class Cascade:
             "patient_pattern": self.patient_pattern,
             "anatomy": self.anatomy.to_dict(),
             "derived": [derivation.to_dict() for derivation in self.derived],
+            "ignore": self.ignore,
+            "partly_annotated": self.partly_annotated,
+            "left_out": self.left_out,
             "profile": self.profile.to_dict(),
             "provenance": provenance(),
         }
@@ -260,10 +272,7 @@ class Cascade:
 
     def split_hash(self, branch: str) -> str:
         """Hash of a branch's split; further crops of a target leave it as it is."""
-        splits = []
-        for split in self.splits(branch):
-            splits.append({side: without_further_crops(cases) for side, cases in split.items()})
-        return json_hash(splits)
+        return hash_of_splits(self.splits(branch))
 
     def patients(self, cases: Iterable[str]) -> set[str]:
         """Patients of some cases; a case whose name does not match the pattern is a patient of its own."""
@@ -276,3 +285,11 @@ class Cascade:
         if plans == DEFAULT_PLANS:
             suffix = f" -p {TRAINING_PLANS}" if self.training_plans(branch).is_file() else ""
         return f"nnUNetv2_train {int(name[7:10])} {CONFIGURATION} {fold} -tr {BRANCHES[branch].trainer}{suffix}"
+
+
+def hash_of_splits(splits: Iterable[Mapping[str, Iterable[str]]]) -> str:
+    """Hash of nnU-Net splits; further crops of a target leave it as it is."""
+    own = []
+    for split in splits:
+        own.append({side: without_further_crops(cases) for side, cases in split.items()})
+    return json_hash(own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from soars_nnunet.branches import BRANCHES
@@ -23,7 +23,7 @@ MAX_LABEL = 2**31 - 1
 
 DATASET_NAME = r"Dataset\d{3}_[^/\\\0]{1,200}"
 
-OPTIONAL_TABLES = ("empty", "unannotated")
+OPTIONAL_TABLES = ("empty", "unannotated", "partly_annotated")
 """Organs by case; records of older versions lack them."""
 
 
@@ -63,6 +63,7 @@ def check_record(node: Node) -> None:
         with node.part():
             for derivation in fields["derived"].items():
                 _check_derivation(derivation)
+    _check_left_open(fields)
     for key in OPTIONAL_TABLES:
         with node.part():
             for organs in fields[key].entries(MAX_CASES).values() if key in fields else ():
@@ -79,6 +80,17 @@ def _check_derivation(node: Node) -> None:
             number.whole(1, MAX_LABEL)
     if len(fields["organs"].value) + len(fields["names"].value) != 3:
         fields["organs"].refuse("one whole and two halves")
+
+
+def _check_left_open(fields: Mapping[str, Node]) -> None:
+    """The label of voxels that nobody judged, and what the user left out."""
+    if "ignore" in fields and fields["ignore"].value is not None:
+        with fields["ignore"].part():
+            fields["ignore"].whole(1, MAX_LABEL)
+    if "left_out" in fields:
+        with fields["left_out"].part():
+            for reason in fields["left_out"].entries(MAX_CASES).values():
+                reason.text()
 
 
 def _check_labels(node: Node, profile: Profile) -> None:

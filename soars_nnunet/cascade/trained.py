@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.classes import branch_labels, without_ignore_label
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import CHECKPOINT, Cascade
 from soars_nnunet.cascade.storage import read_json
@@ -123,7 +123,7 @@ def require_same_classes(cascade: Cascade, branch: str, plans: str) -> None:
         MissingArtifactError: If not: its output would be taken for other organs.
     """
     path = cascade.model(branch, plans) / "dataset.json"
-    labels = read_json(path)["labels"]
+    labels = without_ignore_label(read_json(path)["labels"])
     trained = [name for name in sorted(labels, key=labels.__getitem__) if labels[name]]
     present = [name for name, _ in branch_labels(cascade, branch)]
     if trained != present:

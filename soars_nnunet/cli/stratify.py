@@ -67,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an organ without a voxel is not in the patient (default: it is there, but not annotated)",
     )
     parser.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="go on without cases that are incomplete or cannot be used, and without files that belong to no case; "
+        "what is left out is recorded (default: they are listed, and the exit code is 2)",
+    )
+    parser.add_argument(
         "--patient-pattern",
         metavar="REGEX",
         help="regular expression whose first group is the patient in a case name, as '^(P\\d+)_'; scans of one patient "
@@ -97,6 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         empty_means_absent=bool(choices.empty_means_absent),
         baseline=bool(choices.baseline),
         aliases=aliases,
+        leave_out=arguments.leave_out,
         overwrite=arguments.overwrite,
     )
     done = stratify(arguments.dataset, choices.read_profile(), options, progress=say)
@@ -109,9 +116,15 @@ def run(arguments: argparse.Namespace) -> None:
             f"warning: in {len(done.assumed)} case(s) organs without a voxel {listed}are taken as there but not drawn: "
             "the training leaves them open; --empty-means-absent if they are absent, --not-annotated FILE to say which"
         )
+    if done.ignoring:
+        say(
+            f"warning: {len(done.ignoring)} case(s) have voxels labelled ignore: the training leaves them open; "
+            "detection does not learn the centres of organs that touch them"
+        )
     for name in done.cascade.datasets.values():
         ending = name.rpartition("_")[2]
         say(f"{name}: {STATES[ending]}")
+    done.require_all()
     say(f"next: soars-plan -d {arguments.dataset}")
 
 

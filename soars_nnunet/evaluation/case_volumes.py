@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import find_objects
 
+from soars_nnunet.cascade.classes import IGNORE
+from soars_nnunet.images.label_map import labels_beside
 from soars_nnunet.profile import Profile
 
 logger = logging.getLogger(__name__)
@@ -78,6 +80,58 @@ class LabelledVolume:
             if name in self.values:
                 mask |= crop == self.values[name]
         return mask
+
+
+@dataclass(frozen=True)
+class JudgedVolumes:
+    """Labels of a case without the voxels that nobody judged.
+
+    Attributes:
+        predicted: (Z, Y, X), background where a volume has the ignore label.
+        reference: The same.
+        cut: Other labels of the reference that touch ignored voxels: their organs may go on there.
+    """
+
+    predicted: np.ndarray
+    reference: np.ndarray
+    cut: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(
+        cls, predicted: np.ndarray, reference: np.ndarray, ignore: int | None, in_prediction: int | None = None
+    ) -> JudgedVolumes:
+        """Take out the voxels that are labelled ignore in either volume.
+
+        Args:
+            predicted: (Z, Y, X).
+            reference: (Z, Y, X).
+            ignore: The label in the reference; None for none.
+            in_prediction: The label in the prediction, which may be another observer's; None for none.
+        """
+        if (ignore is None and in_prediction is None) or predicted.shape != reference.shape:
+            return cls(predicted, reference)
+        ignored = np.zeros(reference.shape, bool)
+        for volume, label in ((reference, ignore), (predicted, in_prediction)):
+            if label is not None:
+                ignored |= volume == label
+        if not ignored.any():
+            return cls(predicted, reference)
+        marked = np.where(ignored, MAX_LABEL + 1, reference.astype(np.int32))
+        cut = frozenset(labels_beside(marked, MAX_LABEL + 1))
+        return cls(np.where(ignored, 0, predicted), np.where(ignored, 0, reference), cut)
+
+    def partly_judged(self, values: Mapping[str, int]) -> list[str]:
+        """Organs, of those with a label, whose centre is unknown because they may go on in ignored voxels."""
+        return [name for name, value in values.items() if value in self.cut]
+
+
+def without_ignore(labels: Mapping[str, int] | None) -> tuple[dict[str, int] | None, int | None]:
+    """A label list without nnU-Net's ignore label, and that label; None where there is none."""
+    if labels is None:
+        return None, None
+    organs = {name: value for name, value in labels.items() if name.casefold() != IGNORE}
+    ignored = [value for name, value in labels.items() if name.casefold() == IGNORE and value > 0]
+    return organs, ignored[0] if ignored else None
 
 
 def resolve_labels(labels: Mapping[str, int] | None, profile: Profile) -> tuple[dict[str, int], tuple[str, ...]]:

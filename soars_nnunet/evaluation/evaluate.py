@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 from soars_nnunet.cascade.not_annotated import read_not_annotated
 from soars_nnunet.cascade.storage import file_hash, json_hash
 from soars_nnunet.errors import InputError
-from soars_nnunet.evaluation.case_volumes import CaseVolumes, resolve_labels
+from soars_nnunet.evaluation.case_volumes import CaseVolumes, JudgedVolumes, resolve_labels, without_ignore
 from soars_nnunet.evaluation.centers import TargetScore, reported_centers_mm, score_targets
 from soars_nnunet.evaluation.choose_profile import MAX_SHOWN
 from soars_nnunet.evaluation.label_files import (
@@ -77,12 +77,16 @@ class _Labels:
         profile: Organs to score.
         predicted: Label value by name in the predictions; None for the profile's.
         reference: The same of the references.
+        ignore: Value of the references' voxels that nobody judged; None without such.
+        ignore_predicted: The same of the predictions, which may be another observer's.
         empty_means_absent: Organs of the reference's list without a voxel are truly absent.
     """
 
     profile: Profile
     predicted: dict[str, int] | None
     reference: dict[str, int] | None
+    ignore: int | None
+    ignore_predicted: int | None
     empty_means_absent: bool
 
 
@@ -175,10 +179,16 @@ def _read_labels(prediction: Path, reference: Path, profile: Profile, options: E
     Raises:
         InputError: If they name no organ of the profile in common.
     """
+    listed = read_label_list(prediction, options.prediction_labels, "prediction", is_labels_part(prediction))
+    of_predicted, ignore_predicted = without_ignore(listed)
+    listed = read_label_list(reference, options.reference_labels, "reference", look_above=True)
+    of_reference, ignore = without_ignore(listed)
     labels = _Labels(
         profile=profile,
-        predicted=read_label_list(prediction, options.prediction_labels, "prediction", is_labels_part(prediction)),
-        reference=read_label_list(reference, options.reference_labels, "reference", look_above=True),
+        predicted=of_predicted,
+        reference=of_reference,
+        ignore=ignore,
+        ignore_predicted=ignore_predicted,
         empty_means_absent=options.empty_means_absent,
     )
     predicted, _ = resolve_labels(labels.predicted, profile)
@@ -269,10 +279,11 @@ def _attempt(job: _Job) -> _CaseScores | str:
 def _score_job(job: _Job) -> _CaseScores:
     started = time.perf_counter()
     pair = read_pair(job.files)
+    judged = JudgedVolumes.of(pair.predicted, pair.reference, job.labels.ignore, job.labels.ignore_predicted)
     volumes = CaseVolumes(
         case=job.files.case,
-        predicted=pair.predicted,
-        reference=pair.reference,
+        predicted=judged.predicted,
+        reference=judged.reference,
         spacing_mm=pair.header.GetSpacing()[::-1],
         predicted_labels=job.labels.predicted,
         reference_labels=job.labels.reference,
@@ -281,7 +292,9 @@ def _score_job(job: _Job) -> _CaseScores:
     organs = score_case(volumes, job.labels.profile, job.labels.empty_means_absent)
     path = job.files.prediction
     detected_mm = reported_centers_mm(path.with_name(f"{case_name(path)}.json"), pair.header)
-    targets = score_targets(volumes, job.labels.profile, detected_mm)
+    cut = judged.partly_judged(volumes.reference_values(job.labels.profile))
+    centered = replace(volumes, not_annotated=(*job.not_annotated, *cut))
+    targets = score_targets(centered, job.labels.profile, detected_mm)
     sha256 = {"prediction": file_hash(path), "reference": file_hash(job.files.reference)}
     return _CaseScores(organs, targets, time.perf_counter() - started, sha256)
 

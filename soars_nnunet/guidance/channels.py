@@ -16,6 +16,7 @@ from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.record import Cascade
+from soars_nnunet.cascade.source_files import require_unchanged
 from soars_nnunet.cascade.storage import read_object, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels
 from soars_nnunet.cascade.trained import trained_folds, training_command
@@ -73,11 +74,13 @@ def make_channels(
         Keys of the branches whose output is complete.
 
     Raises:
-        MissingArtifactError: If folds are missing or were trained on another split.
+        MissingArtifactError: If folds are missing or were trained on another split, or CTs or label maps changed
+            since stratification.
     """
     if not {"mid_level", "detection"} & set(cascade.datasets):
         raise MissingArtifactError(f"{cascade.source}: the profile has anchors only, so no branch needs channels")
     cascade.require_plans(plans)
+    require_unchanged(cascade)
     anchor_plans = cascade.plans_of("anchor", plans)
     write_guidance(
         cascade,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.classes import branch_labels, ignore_class
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.geometry.grid import Box
@@ -76,4 +76,7 @@ def small_hard_labels(cascade: Cascade, labels: np.ndarray) -> np.ndarray:
         label = cascade.labels[organ]
         if label < len(lookup):
             lookup[label] = value
+    ignored = ignore_class(cascade, "small_hard")
+    if cascade.ignore is not None and ignored is not None and cascade.ignore < len(lookup):
+        lookup[cascade.ignore] = ignored
     return lookup[labels]

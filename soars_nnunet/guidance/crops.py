@@ -13,8 +13,8 @@ import numpy as np
 
 from soars_nnunet.cascade.case_names import crop_case, source_case
 from soars_nnunet.cascade.classes import branch_dataset_json, partner_of, target_labels
+from soars_nnunet.cascade.dataset_listing import CaseFiles
 from soars_nnunet.cascade.environment import raw_folder
-from soars_nnunet.cascade.raw_cases import CaseFiles
 from soars_nnunet.cascade.record import GUIDANCE_FACTS, NOT_ANNOTATED, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.source_cases import source_cases
 from soars_nnunet.cascade.storage import json_hash, new_staging, publish, read_object, read_user_json, write_json
@@ -92,7 +92,7 @@ def write_crops(cascade: Cascade, plans: str, progress: Progress) -> None:
         MissingArtifactError: If heat maps are missing.
     """
     dataset_json = read_user_json(raw_folder() / cascade.source / "dataset.json")
-    cases = dict(sorted(source_cases(cascade).items()))
+    cases = source_cases(cascade)
     sizes_mm = target_sizes_mm(cascade, cases)
     facts_path = cascade.channels("detection", plans) / TARGET_FACTS
     facts_path.unlink(missing_ok=True)  # written last: it says that the crops are complete

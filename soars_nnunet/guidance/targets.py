@@ -53,8 +53,8 @@ def organs_not_annotated(cascade: Cascade) -> dict[str, list[str]]:
 
 
 def targets_not_annotated(cascade: Cascade, case: str) -> list[int]:
-    """Rows of the targets of which some organ is not annotated: their centre and extent are unknown."""
-    lacking = set(cascade.not_annotated.get(case, ()))
+    """Rows of the targets of which some organ is not wholly annotated: their centre and extent are unknown."""
+    lacking = {*cascade.not_annotated.get(case, ()), *cascade.partly_annotated.get(case, ())}
     rows = []
     for row, (_, organs) in enumerate(branch_labels(cascade, "detection")):
         if not lacking.isdisjoint(organs):

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.ndimage import binary_dilation
 
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.header import require_header
+
+MAX_LABEL = 65535
+"""Largest label of a 16-bit label map."""
 
 GRID_TOLERANCES = {"Size": 0.0, "Spacing": 1e-3, "Origin": 1e-2, "Direction": 1e-4}
 """Voxels, mm, mm and cosines by which a label map may differ from its CT or reference: rounding of file formats."""
@@ -33,8 +37,10 @@ def read_label_map(path: str | Path) -> sitk.Image:
     values = sitk.GetArrayViewFromImage(image)
     if not np.issubdtype(values.dtype, np.integer) and not np.array_equal(values, np.round(values)):
         raise InputError(f"{path}: expected whole-number labels, got fractions; give a label map, not probabilities")
-    if values.min() < 0:
-        raise InputError(f"{path}: expected labels of 0 and up, got {values.min():g}; is this the CT?")
+    if values.min() < 0 or values.max() > MAX_LABEL:
+        raise InputError(
+            f"{path}: expected labels of 0 to {MAX_LABEL}, got {values.min():g} to {values.max():g}; is this the CT?"
+        )
     return sitk.Cast(image, sitk.sitkInt32)
 
 
@@ -52,6 +58,23 @@ def count_labels(labels: np.ndarray, highest: int) -> np.ndarray:
     for rows in labels:  # one slice at a time: bincount copies to eight bytes
         count += np.bincount(rows.ravel(), minlength=highest + 1)
     return count
+
+
+def labels_beside(labels: np.ndarray, value: int) -> set[int]:
+    """Other labels than 0 that have a voxel beside one of a value, also at an edge or a corner.
+
+    Args:
+        labels: (Z, Y, X), integers of 0 and up.
+        value: The one label.
+
+    Returns:
+        Empty where no voxel has the value.
+    """
+    mask = labels == value
+    if not mask.any():
+        return set()
+    around = binary_dilation(mask, np.ones((3, 3, 3), bool))
+    return {int(label) for label in np.unique(labels[around])} - {0, value}
 
 
 def check_same_grid(labels: sitk.Image, other: str | Path, name: str) -> None:

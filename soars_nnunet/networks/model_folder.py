@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from soars_nnunet.cascade.classes import without_ignore_label
 from soars_nnunet.cascade.manifest import Manifest
 from soars_nnunet.cascade.manifest_checks import BRANCH_KEYS, BranchFacts, check_postprocessing
 from soars_nnunet.cascade.record import CHECKPOINT, POSTPROCESSING
@@ -61,6 +62,8 @@ class ModelFolder(StoredModel):
     def _described(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Both JSON files, checked against each other and the manifest."""
         plans, dataset = read_json(self.folder / "plans.json"), read_json(self.folder / "dataset.json")
+        if isinstance(dataset, dict) and "labels" in dataset:
+            dataset = {**dataset, "labels": without_ignore_label(dataset["labels"])}
         check_training(plans, dataset, self.folder, self._facts)
         return plans, dataset
 
@@ -119,7 +122,7 @@ class ModelFolder(StoredModel):
                 "checkpoint again or retrain the fold"
             )
         described = made.get("dataset_json")
-        labels = described.get("labels") if isinstance(described, dict) else None
+        labels = without_ignore_label(described.get("labels")) if isinstance(described, dict) else None
         if labels is not None and labels != self.dataset_json.get("labels"):
             raise MissingArtifactError(
                 f"{path}: expected a network with the labels of {self.folder / 'dataset.json'}, got another network's "

@@ -19,6 +19,7 @@ from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import CONFIGURATION, SETTINGS, PlansFile
 from soars_nnunet.cascade.record import FINE_TUNING_PLANNER, Cascade
+from soars_nnunet.cascade.source_files import require_unchanged
 from soars_nnunet.cascade.storage import read_object, read_user_json, write_json
 from soars_nnunet.cascade.trained import (
     NO_GPU,
@@ -99,11 +100,18 @@ def plan_fine_tuning(
         The plans file.
 
     Raises:
-        InputError: If the name is taken by plans that are no fine-tuning's, or a value is none.
+        InputError: If the name is taken by plans that are no fine-tuning's, a value is none, or label maps have
+            voxels labelled ignore.
         MissingArtifactError: If a branch is not trained, or on another split or grid than the present one.
     """
     cascade.require_plans(base)
     _require_drawn(cascade)
+    if cascade.ignore is not None:
+        raise InputError(
+            f"--fine-tune: expected label maps that judge every voxel, got voxels labelled ignore in {cascade.source}; "
+            "branches are trained with such, one by one: leave out --fine-tune"
+        )
+    require_unchanged(cascade)
     whole = replace(cascade, datasets={**cascade.datasets, "fine_tune": cascade.source})
     _check_name(whole, name, base)
     trained = [_trained_branch(cascade, branch.key, base) for branch in cascade.branches]

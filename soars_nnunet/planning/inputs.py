@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soars_nnunet.branches import BRANCHES
-from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.classes import IGNORE, branch_labels
 from soars_nnunet.cascade.record import DEFAULT_PLANS, GUIDANCE_FACTS, TARGET_FACTS, Cascade
 from soars_nnunet.cascade.storage import read_object
 from soars_nnunet.errors import MissingArtifactError
@@ -104,7 +104,8 @@ def _is_completed(cascade: Cascade, branch: str, guide: Guide) -> bool:
     guides = [name for name, _ in branch_labels(cascade, guide.key)]
     classes = [name for name, _ in branch_labels(cascade, branch)]
     origin = dataset_json.get("soars") or {}
-    return origin.get("guidance") == guides and list(dataset_json.get("labels") or ()) == ["background", *classes]
+    named = [name for name in dataset_json.get("labels") or () if name != IGNORE]
+    return origin.get("guidance") == guides and named == ["background", *classes]
 
 
 def _require_present_models(cascade: Cascade, guide: Guide) -> None:

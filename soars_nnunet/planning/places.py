@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from soars_nnunet.cascade.classes import branch_labels, partner_of
+from soars_nnunet.cascade.not_annotated import classes_not_annotated
 from soars_nnunet.cascade.plans_file import SETTINGS, PlansFile
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import write_json
@@ -59,14 +60,28 @@ def _read_places(cascade: Cascade, branch: str, plans: PlansFile, is_guided: boo
     folder = cascade.data(branch, plans.contents["plans_name"])
     count = len(branch_labels(cascade, branch))
     targets = [(label,) for label in range(1, count + 1)]
+    cut = _partly_annotated(cascade, branch)
     places = Places(spans={}, centers_mm={})
     for case in _training_cases(cascade.splits(branch)):
         data, labels, _ = load_preprocessed(folder, case)
+        # an organ that goes on in ignored voxels does not show how far it reaches
+        if case in cut:
+            labels[np.isin(labels, cut[case])] = 0
         if is_guided:
             places.spans[case] = organ_spans(data[1:], labels[0], plans.spacing_mm, count)
         if branch == "detection":
             places.centers_mm[case] = organ_centers_mm(labels[0], targets, plans.spacing_mm)
     return places
+
+
+def _partly_annotated(cascade: Cascade, branch: str) -> dict[str, list[int]]:
+    """Labels of the classes that are not wholly annotated, by case."""
+    classes = branch_labels(cascade, branch)
+    values = {name: value for value, (name, _) in enumerate(classes, 1)}
+    by_case = {}
+    for case, names in classes_not_annotated(cascade.partly_annotated, classes).items():
+        by_case[case] = [values[name] for name in names]
+    return by_case
 
 
 def _training_cases(splits: Sequence[Mapping[str, Sequence[str]]]) -> list[str]:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from soars_nnunet.branches import Branch
-from soars_nnunet.cascade.classes import branch_labels
+from soars_nnunet.cascade.classes import branch_labels, numbered_labels
 from soars_nnunet.cascade.dataset_json import check_branch_dataset
 from soars_nnunet.cascade.manifest import write_manifest
 from soars_nnunet.cascade.plans_file import PlansFile
 from soars_nnunet.cascade.record import DEFAULT_PLANS, FINE_TUNING_PLANNER, Cascade
+from soars_nnunet.cascade.source_files import require_unchanged
 from soars_nnunet.cascade.storage import read_object, write_json
 from soars_nnunet.cascade.trained import NO_GPU, next_training, training_device
 from soars_nnunet.errors import InputError, did_you_mean_each
@@ -54,8 +55,12 @@ def plan(
 
     Raises:
         InputError: On a bad option, or if no branch can be planned.
+        MissingArtifactError: If CTs or label maps changed since stratification.
     """
     wanted = _wanted_branches(cascade, branches)
+    require_unchanged(cascade)
+    if cascade.left_out:
+        progress(f"warning: {cascade.source}: stratified without {', '.join(cascade.left_out)}")
     _require_free_name(cascade, wanted, options.plans_name)
     taken = take_branches(cascade, wanted, options)
     planned = []
@@ -183,8 +188,7 @@ def _dataset_json(cascade: Cascade, branch: str, options: PlanOptions) -> dict[s
     """dataset.json of a branch; of the CT channel alone where it is to be planned without guidance."""
     path = cascade.raw(branch) / "dataset.json"
     dataset_json = read_object(path)
-    names = ["background", *(name for name, _ in branch_labels(cascade, branch))]
-    labels = {name: value for value, name in enumerate(names)}
+    labels = numbered_labels(cascade, branch)
     advice = f"soars_cascade.json says otherwise: run soars-stratify -d {cascade.source} again"
     checked(dataset_json, str(path), lambda node: check_branch_dataset(node, labels), advice=advice)
     if options.guidance != "none":

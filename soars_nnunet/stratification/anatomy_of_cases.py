@@ -49,17 +49,13 @@ def learn_from_labels(cascade: Cascade, progress: Progress = silent) -> AnatomyF
         InputError: If a label map of the training cases is missing or cannot be read.
     """
     files = source_cases(cascade)
-    missing = [case for case in cascade.cases if case not in files]
-    if missing:
-        raise InputError(
-            f"{cascade.source}: expected the label maps of its {len(cascade.cases)} cases, {missing[0]} has none"
-        )
     progress(f"volumes of {len(cascade.cases)} training cases: reading label maps")
     cases = []
     for case in cascade.cases:
         image = read_label_map(files[case].labels)
         measures = measure_organs(sitk.GetArrayViewFromImage(image), image, cascade.labels)
-        cases.append(wholly_drawn(measures, cascade.not_annotated.get(case, ())))
+        lacking = {*cascade.not_annotated.get(case, ()), *cascade.partly_annotated.get(case, ())}
+        cases.append(wholly_drawn(measures, lacking))
     return learn_anatomy(cases)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ import numpy as np
 import SimpleITK as sitk
 
 from soars_nnunet.anatomy.order import require_order
-from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels
+from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels, ignore_class
+from soars_nnunet.cascade.dataset_listing import CaseFiles
 from soars_nnunet.cascade.environment import raw_folder
 from soars_nnunet.cascade.image_file import write_image
-from soars_nnunet.cascade.raw_cases import CaseFiles
 from soars_nnunet.cascade.record import DERIVED_LABELS, Cascade
 from soars_nnunet.cascade.storage import file_hash, read_json, write_json
-from soars_nnunet.errors import MissingArtifactError
+from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.ct_check import check_ct
 from soars_nnunet.images.header import require_for_nnunet
-from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
+from soars_nnunet.images.label_map import check_same_grid, count_labels, labels_beside, read_label_map
 from soars_nnunet.images.organ_measures import measure_organs
 from soars_nnunet.images.plausible import check_plausible
 from soars_nnunet.images.sides import check_sides
@@ -34,11 +34,15 @@ class WrittenLabels:
 
     Attributes:
         empty: Organs without a voxel.
+        partly: Organs that touch voxels labelled ignore, and in a case with such voxels those of ``empty``.
+        has_ignored: Whether there are voxels labelled ignore.
         derived: What was derived, and what could not be.
     """
 
     empty: list[str]
-    derived: DerivedFacts
+    partly: list[str] = field(default_factory=list)
+    has_ignored: bool = False
+    derived: DerivedFacts = field(default_factory=DerivedFacts)
 
 
 def write_branch_labels(
@@ -48,6 +52,7 @@ def write_branch_labels(
     folders: Mapping[str, Path],
     *,
     not_annotated: Collection[str],
+    named: Collection[int],
     ending: str,
     empty_means_absent: bool = False,
 ) -> WrittenLabels:
@@ -59,6 +64,7 @@ def write_branch_labels(
         files: Its CT and label map.
         folders: Dataset folder by branch key; under ``DERIVED_LABELS`` that of maps with derived organs.
         not_annotated: Organs whose classes stay empty, whatever the map holds of them.
+        named: Labels that dataset.json lists.
         ending: Of label files.
         empty_means_absent: An organ without a voxel is truly absent.
 
@@ -66,14 +72,16 @@ def write_branch_labels(
         What was found.
 
     Raises:
-        InputError: If the label map lies on another grid than the CT, the CT is not usable or cannot be a patient's,
-            nnU-Net would not read a file, sides are swapped, or organs lie upside down or back to front.
+        InputError: If the label map lies on another grid than the CT or has labels that dataset.json does not list,
+            the CT is not usable or cannot be a patient's, nnU-Net would not read a file, sides are swapped, or organs
+            lie upside down or back to front.
     """
     for path in files:
         require_for_nnunet(path)
     image = read_label_map(files.labels)
     check_same_grid(image, files.ct, case)
     check_plausible(check_ct(read_ct(files.ct), case), case)
+    _require_named(sitk.GetArrayViewFromImage(image), named, files.labels)
     derived = DerivedCase(sitk.GetArrayViewFromImage(image))
     if cascade.derived:
         derived = derive_case(
@@ -83,14 +91,39 @@ def write_branch_labels(
     check_sides(labels, image, cascade.labels, cascade.profile, case=case)
     require_order(measure_organs(labels, image, cascade.labels), case=case)
     highest = max(max(cascade.labels.values()), int(labels.max()))
+    written = _written(cascade, labels, derived.facts)
     for key, folder in folders.items():
         if key == DERIVED_LABELS:
             _write(labels.astype(np.min_scalar_type(highest)), image, folder / f"{case}{ending}")
             continue
-        lookup = _lookup(cascade, key, highest, not_annotated)
+        # where an organ ends that touches ignored voxels is unknown, and so is its centre
+        lacking = {*not_annotated, *written.partly} if key == "detection" else not_annotated
+        lookup = _lookup(cascade, key, highest, lacking)
         _write(lookup[labels], image, folder / "labelsTr" / f"{case}{ending}")
-    count = count_labels(labels, highest)
-    return WrittenLabels([name for name, value in cascade.labels.items() if count[value] == 0], derived.facts)
+    return written
+
+
+def _require_named(labels: np.ndarray, named: Collection[int], path: Path) -> None:
+    """Check that dataset.json lists every label of a map (Z, Y, X)."""
+    count = count_labels(labels, int(labels.max()))
+    unnamed = sorted(set(count.nonzero()[0].tolist()) - set(named))
+    if unnamed:
+        listed = ", ".join(f"{value} ({count[value]} voxels)" for value in unnamed)
+        raise InputError(
+            f"{path}: expected labels that dataset.json lists, got also {listed}; add their names, or correct the map"
+        )
+
+
+def _written(cascade: Cascade, labels: np.ndarray, derived: DerivedFacts) -> WrittenLabels:
+    """What labels (Z, Y, X) show of the organs."""
+    ignore = cascade.ignore
+    count = count_labels(labels, max(*cascade.labels.values(), ignore or 0, int(labels.max())))
+    empty = [name for name, value in cascade.labels.items() if count[value] == 0]
+    if ignore is None or count[ignore] == 0:
+        return WrittenLabels(empty, derived=derived)
+    cut = labels_beside(labels, ignore)
+    partly = [name for name, value in cascade.labels.items() if value in cut or count[value] == 0]
+    return WrittenLabels(empty, partly, True, derived)
 
 
 def _write(labels: np.ndarray, image: sitk.Image, path: Path) -> None:
@@ -108,6 +141,9 @@ def _lookup(cascade: Cascade, branch: str, highest: int, not_annotated: Collecti
             continue
         for organ in organs:
             lookup[cascade.labels[organ]] = value
+    ignored = ignore_class(cascade, branch)
+    if cascade.ignore is not None and ignored is not None and cascade.ignore <= highest:
+        lookup[cascade.ignore] = ignored
     return lookup
 
 

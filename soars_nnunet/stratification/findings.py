@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.errors import InputError
+from soars_nnunet.stratification.branch_files import WrittenLabels
 from soars_nnunet.stratification.derive import DerivedFacts
 from soars_nnunet.stratification.label_table import LabelRow
 
@@ -26,6 +27,9 @@ class Stratification:
         rows: What became of every label of the dataset.
         derived: Per case, what could not be derived or is doubtful, and the planes that divided organs.
         unused: Per case, organs with a contour that is not used because they are listed as not annotated.
+        partly: Per case with voxels labelled ignore, organs that touch them or have no voxel.
+        ignoring: Cases with voxels labelled ignore.
+        refused: Why, by case that cannot be used.
     """
 
     cascade: Cascade
@@ -37,21 +41,28 @@ class Stratification:
     unused: dict[str, list[str]] = field(default_factory=dict)
     rows: list[LabelRow] = field(default_factory=list)
     derived: dict[str, DerivedFacts] = field(default_factory=dict)
+    partly: dict[str, list[str]] = field(default_factory=dict)
+    ignoring: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
-    def note(self, case: str, empty: list[str], listed: list[str], empty_means_absent: bool) -> None:
+    def note(self, case: str, organs: WrittenLabels, listed: list[str], empty_means_absent: bool) -> None:
         """Take in a case.
 
         Args:
             case: Its name.
-            empty: Its organs without a voxel.
+            organs: What its label map shows.
             listed: Those listed as not annotated.
             empty_means_absent: Organs without a voxel are truly absent; otherwise they count as not annotated.
         """
+        empty = organs.empty
         assumed = [] if empty_means_absent else [name for name in empty if name not in listed]
         lacking = set(listed) | set(assumed)
         _enter(self.empty, case, empty)
         _enter(self.not_annotated, case, [name for name in self.cascade.labels if name in lacking])
         _enter(self.assumed, case, assumed)
+        _enter(self.partly, case, organs.partly)
+        if organs.has_ignored:
+            self.ignoring.append(case)
         _enter(self.unused, case, [name for name in listed if name not in empty])
 
     def derived_to_dict(self) -> dict[str, Any]:
@@ -77,6 +88,27 @@ class Stratification:
                 f"{self.cascade.source}: no case has a contour of {listed}; "
                 "remove these names from dataset.json's labels"
             )
+
+    def require_all(self) -> None:
+        """Check that every case could be used, or that the user accepted it without some.
+
+        Raises:
+            InputError: Saying of each other case why it cannot.
+        """
+        unaccepted = {case: why for case, why in self.refused.items() if case not in self.cascade.left_out}
+        if unaccepted:
+            raise InputError(f"{describe_refused(self.cascade.source, unaccepted)}; the others are stratified")
+
+
+def describe_refused(source: str, refused: Mapping[str, str]) -> str:
+    """What is said of cases that cannot be used, and what can be done."""
+    reasons = []
+    for case, why in refused.items():
+        reasons.append(why if case in why else f"{case}: {why}")
+    return (
+        f"{source}: {len(refused)} case(s) cannot be used: {'; '.join(reasons)}; mend them and run this again, or go "
+        "on without them: --leave-out"
+    )
 
 
 def _enter(table: dict[str, list[str]], case: str, names: list[str]) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from soars_nnunet.cascade.classes import IGNORE
 from soars_nnunet.cascade.derived import Derivation
 from soars_nnunet.errors import InputError
+from soars_nnunet.images.label_map import MAX_LABEL
 from soars_nnunet.naming.halves import form_of
 from soars_nnunet.profile import Organ, Profile
+from soars_nnunet.stratification.label_faults import BACKGROUND, label_faults
 
-NO_ORGANS = ("background", "ignore")
+NO_ORGANS = (BACKGROUND, IGNORE)
 """Names of nnU-Net's own."""
 
 
@@ -28,6 +31,8 @@ class LabelMatch:
         doubtful: Organ by name in the dataset, of names that are read as an organ that another name means, too;
             they are not used, and are among ``unknown``.
         derived: Organs that the dataset draws in another form, as a whole or as halves; among ``labels``, too.
+        ignore: Label of voxels that nobody judged; None where the dataset has none.
+        listed: Every label that dataset.json lists, and 0.
     """
 
     labels: dict[str, int]
@@ -36,6 +41,8 @@ class LabelMatch:
     read_as: dict[str, str] = field(default_factory=dict)
     doubtful: dict[str, str] = field(default_factory=dict)
     derived: tuple[Derivation, ...] = ()
+    ignore: int | None = None
+    listed: frozenset[int] = frozenset({0})
 
 
 def match_labels(labels: Mapping[str, Any], profile: Profile, aliases: Mapping[str, str] | None = None) -> LabelMatch:
@@ -49,17 +56,23 @@ def match_labels(labels: Mapping[str, Any], profile: Profile, aliases: Mapping[s
         aliases: What the user said of names that mean the whole or half of an organ.
 
     Raises:
-        InputError: If two listed names mean one organ, or one label belongs to two organs.
+        InputError: Naming every label that ``label_faults`` knows, or if two listed names mean one organ.
     """
+    faults = label_faults(labels)
+    if faults:
+        raise InputError(
+            f"dataset.json, labels: expected one whole number of 0 to {MAX_LABEL} for each name, and another for every "
+            f"name, with background 0; got {'; '.join(faults)}; correct the list"
+        )
+    ignore = None
     found: dict[str, int] = {}
     unlisted: dict[str, int] = {}
     for name, value in labels.items():
-        if name in NO_ORGANS:
+        if name == BACKGROUND:
             continue
-        if not isinstance(value, int):
-            raise InputError(
-                f"dataset.json: expected one integer for label '{name}', got {value}; regions are unusable"
-            )
+        if name.casefold() == IGNORE:  # nnU-Net's own spelling is in small letters
+            ignore = value
+            continue
         organ = profile.resolve_listed(name)
         if organ is None:
             unlisted[name] = value
@@ -77,7 +90,7 @@ def match_labels(labels: Mapping[str, Any], profile: Profile, aliases: Mapping[s
         used.update(derivation.names)
     unknown = [name for name in unlisted if name not in used]
     absent = [organ.name for organ in profile.organs if organ.name not in found]
-    return LabelMatch(found, unknown, absent, read_as, doubtful, derived)
+    return LabelMatch(found, unknown, absent, read_as, doubtful, derived, ignore, frozenset({0, *labels.values()}))
 
 
 def _derive(

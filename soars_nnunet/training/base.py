@@ -33,6 +33,8 @@ from soars_nnunet.training.final_weights import save_whole
 from soars_nnunet.training.first_weights import describe_first_weights, read_first_weights
 from soars_nnunet.training.losses import DiceCELoss, HeatmapL2Loss
 from soars_nnunet.training.not_annotated import load_not_annotated, mask_summary, not_annotated_mask, on_both_sides
+from soars_nnunet.training.optimizer import make_optimizer
+from soars_nnunet.training.refusal import refused, require_fold, require_source_as_stratified
 from soars_nnunet.training.stopping import end_quietly_when_told
 from soars_nnunet.training.transforms import patch_transforms, rotation_range
 
@@ -257,6 +259,20 @@ class SOARSTrainer(nnUNetTrainer):
                 result[count] = result[count] * known
         return result
 
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """nnU-Net's cases of the fold, which has to be one of the split that the plans were made for."""
+        self._require_data()
+        return super().do_split()
+
+    def _require_data(self) -> None:
+        with refused():
+            require_fold(self._split_folder(), self.fold, self.settings.split_sha256 or "")
+            require_source_as_stratified(self.dataset_json)
+
+    def _split_folder(self) -> Path:
+        """Preprocessed dataset whose split is trained on."""
+        return Path(self.preprocessed_dataset_folder_base)
+
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """The regime's optimiser, RAdam in the paper (sec. 4.2), with nnU-Net's polynomial decay (ours)."""
         optimizer = make_optimizer(self.settings, list(self.network.parameters()), self.initial_lr)
@@ -325,6 +341,7 @@ class SOARSTrainer(nnUNetTrainer):
         Raises:
             RuntimeError: If the folder's ``plans.json`` differs in architecture or regime.
         """
+        self._require_data()
         self._require_own_folder()
         end_quietly_when_told()
         super().on_train_start()
@@ -342,33 +359,6 @@ class SOARSTrainer(nnUNetTrainer):
                 f"{self.output_folder_base} holds models of other plans (different: {', '.join(differing)}); "
                 "give the new plans a name of their own (soars-plan --plans-name) or move the folder away"
             )
-
-
-def make_optimizer(settings: BranchSettings, parameters: list, lr: float) -> torch.optim.Optimizer:
-    """Optimiser as a regime names it.
-
-    Args:
-        settings: ``optimizer`` (``RAdam``, or ``SGD`` with Nesterov momentum as nnU-Net has it), ``beta1`` (the
-            momentum), ``beta2``, ``weight_decay``, and ``decoupled_weight_decay``: whether RAdam's weights decay by
-            themselves instead of by the gradient.
-        parameters: Weights, or groups of them with values of their own.
-        lr: Initial learning rate.
-
-    Raises:
-        RuntimeError: If the name is another.
-    """
-    if settings.optimizer == "SGD":
-        decay = settings.weight_decay
-        return torch.optim.SGD(parameters, lr, momentum=settings.beta1, weight_decay=decay, nesterov=True)
-    if settings.optimizer != "RAdam":
-        raise RuntimeError(f"optimizer: expected RAdam or SGD, got {settings.optimizer}")
-    return torch.optim.RAdam(
-        parameters,
-        lr,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        decoupled_weight_decay=settings.decoupled_weight_decay,
-    )
 
 
 def design(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,12 @@ from soars_nnunet.geometry.heatmaps import gaussian_heatmaps
 from soars_nnunet.geometry.organ_centers import organ_centers_mm
 from soars_nnunet.networks.cascade import CascadeNetwork, Vois
 from soars_nnunet.networks.checkpoint import load_checkpoint
-from soars_nnunet.training.base import COUNTS, SOARSTrainer, make_optimizer
+from soars_nnunet.training.base import COUNTS, SOARSTrainer
 from soars_nnunet.training.cascade_loss import CascadeLoss, branch_losses
 from soars_nnunet.training.detection import CoordinateDataset, LocatedPatch, split_coordinates
 from soars_nnunet.training.final_weights import record_final
 from soars_nnunet.training.not_annotated import ByCase, load_not_annotated, not_annotated_mask
+from soars_nnunet.training.optimizer import make_optimizer
 from soars_nnunet.training.voi_crops import CropGeometry, CropInPatch, cut_window, random_window
 
 SEGMENTING = ("anchor", "mid_level")
@@ -121,8 +123,12 @@ class SOARSFineTuneTrainer(SOARSTrainer):
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """The cascade's own split: validation cases are new to all branches of the fold."""
+        self._require_data()
         split = self.cascade.splits()[self.fold]
         return split["train"], split["val"]
+
+    def _split_folder(self) -> Path:
+        return self.cascade.preprocessed("anchor")
 
     def get_tr_and_val_datasets(self) -> tuple[CoordinateDataset, CoordinateDataset]:
         """nnU-Net's datasets with coordinates; also reads every case's target centres and crops."""

@@ -35,6 +35,8 @@ class DiceCELoss(nn.Module):
     probability is added to the background's (marginal loss), as are voxels of the target that carry
     them, and their Dice leaves the case out.
 
+    Voxels of nnU-Net's ignore label (C, one above the classes) count nothing at all.
+
     Sums are float32 whatever the logits' type. Under DDP each process averages its own batch.
 
     Args:
@@ -68,13 +70,18 @@ class DiceCELoss(nn.Module):
 
         Args:
             logits: (B, C, Z, Y, X), before the softmax.
-            target: (B, 1, Z, Y, X), labels 0 to C - 1 of any number type.
+            target: (B, 1, Z, Y, X), labels 0 to C - 1 of any number type; C where nobody judged.
 
         Raises:
             ValueError: If the shapes do not fit.
         """
         _check_target(logits, target)
         labels = target.long()[:, 0]
+        num_classes = logits.shape[1]
+        ignored = labels == num_classes
+        some_ignored = bool(ignored.any())
+        if some_ignored:
+            labels = labels.masked_fill(ignored, 0)
         unknown = self.not_annotated
         if unknown is None:
             unknown = torch.zeros(logits.shape[:2], dtype=torch.bool, device=logits.device)
@@ -82,13 +89,17 @@ class DiceCELoss(nn.Module):
             # a contour of such a class, one that is not trusted, is background too
             rows = torch.arange(len(labels), device=labels.device)[:, None, None, None]
             labels = labels.masked_fill(unknown[rows, labels], 0)
+        judged = labels
+        if some_ignored:
+            judged = labels[~ignored]
+            labels = labels.masked_fill(ignored, -1)
         sums = _SoftmaxSums.apply(logits.float(), labels, unknown)
         predicted, intersection, log_own = sums
         loss = log_own.new_zeros(())
         if self.weight_dice:
-            loss = loss + self.weight_dice * self._dice_loss(predicted, intersection, _volumes(labels, logits.shape[1]))
+            loss = loss + self.weight_dice * self._dice_loss(predicted, intersection, _volumes(judged, num_classes))
         if self.weight_ce:
-            loss = loss - self.weight_ce * log_own / labels.numel()
+            loss = loss - self.weight_ce * log_own / max(judged.numel(), 1)
         return loss
 
     def _dice_loss(self, predicted: torch.Tensor, intersection: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
@@ -101,7 +112,7 @@ class DiceCELoss(nn.Module):
 
 
 def _volumes(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """Voxels (C,) of each class in labels (B, Z, Y, X)."""
+    """Voxels (C,) of each class in labels of any shape."""
     return torch.bincount(labels.flatten(), minlength=num_classes).float()
 
 
@@ -128,13 +139,18 @@ class _SoftmaxSums(torch.autograd.Function):
         Args:
             ctx: For ``backward``.
             logits: (B, C, Z, Y, X) float32.
-            labels: (B, Z, Y, X) int64, 0 where a class is unknown in its case.
+            labels: (B, Z, Y, X) int64, 0 where a class is unknown in its case, -1 where a voxel counts nothing.
             unknown: (B, C) bool, False for the background.
 
         Returns:
             predicted (C,), intersection (C,), log_own ().
         """
         probabilities = logits.softmax(1)
+        ignored = labels < 0
+        ctx.some_ignored = bool(ignored.any())
+        if ctx.some_ignored:
+            probabilities = probabilities.masked_fill(ignored[:, None], 0)
+            labels = labels.clamp_min(0)
         own = probabilities.gather(1, labels[:, None])[:, 0]
         predicted = probabilities.sum((2, 3, 4))
         for row, of_row in enumerate(unknown):
@@ -143,20 +159,24 @@ class _SoftmaxSums(torch.autograd.Function):
                 own[row] += others.masked_fill(labels[row] > 0, 0)
         predicted[:, 0] += (predicted * unknown).sum(1)
         predicted = predicted.masked_fill(unknown, 0).sum(0)
-        ctx.save_for_backward(probabilities, own, labels, unknown)
+        ctx.save_for_backward(probabilities, own, labels, unknown, ignored)
         # one row of bins a slice: short float32 sums instead of one long one
         in_slices = labels.flatten(0, 1).flatten(1)
         bins = own.new_zeros(len(in_slices), logits.shape[1])
         intersection = bins.scatter_add(1, in_slices, own.flatten(0, 1).flatten(1)).sum(0)
+        if ctx.some_ignored:
+            own = own.masked_fill(ignored, 1)  # whose logarithm adds nothing
         return predicted, intersection, own.clamp_min(SMALLEST).log().sum()
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """Gradient of the logits from those of the three sums."""
         of_predicted, of_intersection, of_log = gradients
-        probabilities, own, labels, unknown = ctx.saved_tensors
+        probabilities, own, labels, unknown, ignored = ctx.saved_tensors
         of_class = torch.where(unknown, of_predicted[0], of_predicted)  # (B, C)
         of_own = of_intersection[labels] * own + of_log  # times q
+        if ctx.some_ignored:
+            of_own = of_own.masked_fill(ignored, 0)
         shared = torch.einsum("bczyx,bc->bzyx", probabilities, of_class) + of_own
         gradient = of_class[:, :, None, None, None] - shared[:, None]
         gradient *= probabilities

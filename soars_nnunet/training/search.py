@@ -27,10 +27,11 @@ from soars_nnunet.networks.genotype import describe_genotype, genotype_entry
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.networks.supernet import SuperPHNN
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
-from soars_nnunet.training.base import SOARSTrainer, make_optimizer
+from soars_nnunet.training.base import SOARSTrainer
 from soars_nnunet.training.detection import SOARSDetectionTrainer
 from soars_nnunet.training.gammas import gamma_lines, plot_gammas, read_gammas, write_gammas
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
+from soars_nnunet.training.optimizer import make_optimizer
 from soars_nnunet.training.smallhard import SOARSSmallHardTrainer
 
 GAMMAS_FILE = "gammas.csv"

@@ -170,7 +170,8 @@ class MirrorSides(BasicTransform):
 
     def __init__(self, classes: Sequence[int], channels: Sequence[int]) -> None:
         super().__init__()
-        self.classes = torch.tensor(classes)
+        # the label above the classes is nnU-Net's ignore label, where there is one
+        self.classes = torch.tensor([*classes, len(classes)])
         self.channels = list(channels)
 
     def apply(self, data_dict: dict[str, Any], **params: Any) -> dict[str, Any]:

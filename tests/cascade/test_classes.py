@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from soars_nnunet.cascade.classes import branch_dataset_json, branch_labels, partner_of, target_labels
+from soars_nnunet.cascade.classes import (
+    branch_dataset_json,
+    branch_labels,
+    ignore_class,
+    numbered_labels,
+    partner_of,
+    target_labels,
+    without_ignore_label,
+)
 
 
 def all_organs(cascade, *without):
@@ -47,3 +55,13 @@ def test_dataset_json_names_channels_and_classes_for_nnunet(cascade):
     assert list(data["labels"].values()) == list(range(11)) and data["labels"]["background"] == 0
     assert (data["numTraining"], data["file_ending"]) == (3, ".nrrd")
     assert data["soars"] == {"branch": "detection", "source": "Dataset007_Neck", "guidance": ["a", "b"]}
+
+
+def test_ignored_voxels_have_the_label_above_the_classes_but_for_detection(cascade):
+    assert ignore_class(cascade, "anchor") is None and "ignore" not in numbered_labels(cascade, "anchor")
+    ignoring = replace(cascade, ignore=77)
+    labels = numbered_labels(ignoring, "anchor")
+    assert labels == {"background": 0, "Brainstem": 1, "ignore": 2}
+    assert without_ignore_label(labels) == {"background": 0, "Brainstem": 1} == numbered_labels(cascade, "anchor")
+    assert "ignore" not in numbered_labels(ignoring, "detection")
+    assert without_ignore_label(None) is None and without_ignore_label([1]) == [1]

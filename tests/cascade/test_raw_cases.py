@@ -57,7 +57,7 @@ def test_all_missing_files_are_named_at_once(folders):
     dataset_json = listed(folder, "a", "b")
     (folder / "imagesTr" / "a_0000.nii.gz").unlink()
     (folder / "labelsTr" / "b.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"missing files: .*a_0000\.nii\.gz, .*b\.nii\.gz"):
+    with pytest.raises(InputError, match=r"2 missing file.s. ..*a_0000\.nii\.gz, .*b\.nii\.gz"):
         training_cases(folder.name, dataset_json)
 
 

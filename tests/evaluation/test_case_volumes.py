@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from evaluation.cases import CUBE, OTHER, SHAPE, labels_of, volumes
 
-from soars_nnunet.evaluation.case_volumes import LabelledVolume, label_volume, resolve_labels
+from soars_nnunet.evaluation.case_volumes import (
+    JudgedVolumes,
+    LabelledVolume,
+    label_volume,
+    resolve_labels,
+    without_ignore,
+)
 from soars_nnunet.profile import load_profile
 
 
@@ -73,3 +79,30 @@ def test_boxes_and_masks_of_a_labelled_volume(profile):
     whole = (slice(None),) * 3
     np.testing.assert_array_equal(volume.mask(["Brainstem", "Larynx", "Eye_L"], whole), CUBE | OTHER)
     assert LabelledVolume(np.zeros((0, 2, 2), np.uint8), values).box("Brainstem") is None
+
+
+def test_label_lists_lose_their_ignore_label():
+    assert without_ignore({"background": 0, "A": 1, "Ignore": 2}) == ({"background": 0, "A": 1}, 2)
+    assert without_ignore({"background": 0, "A": 1}) == ({"background": 0, "A": 1}, None)
+    assert without_ignore(None) == (None, None)
+
+
+@pytest.mark.parametrize("in_prediction", [None, 8])
+def test_voxels_that_a_side_labels_ignore_are_background_on_both(in_prediction):
+    reference = np.zeros((4, 5, 6), np.uint8)
+    reference[:2], reference[2], reference[3, 0, 0] = 9, 1, 2
+    predicted = np.ones((4, 5, 6), np.uint8)
+    predicted[3, :, 5] = 8
+    judged = JudgedVolumes.of(predicted, reference, 9, in_prediction)
+    ignored = (reference == 9) | (predicted == in_prediction if in_prediction else False)
+    assert not judged.predicted[ignored].any() and not judged.reference[ignored].any()
+    np.testing.assert_array_equal(judged.predicted[~ignored], predicted[~ignored])
+    np.testing.assert_array_equal(judged.reference[~ignored], reference[~ignored])
+    assert judged.cut == {1} and judged.partly_judged({"A": 1, "B": 2}) == ["A"]
+
+
+def test_volumes_without_ignored_voxels_stay_as_they_are():
+    array = np.ones((2, 2, 2), np.uint8)
+    for ignore in (None, 9):
+        judged = JudgedVolumes.of(array, array, ignore)
+        assert judged.reference is array and judged.predicted is array and judged.cut == frozenset()

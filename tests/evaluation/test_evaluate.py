@@ -128,3 +128,21 @@ def test_where_no_case_can_be_scored_the_faults_are_the_error(tmp_path, profile)
     (tmp_path / "prediction" / "a.nii.gz").write_bytes(b"")
     with pytest.raises(InputError, match="a.nii.gz: expected a readable image file"):
         evaluate_folders(tmp_path / "prediction", tmp_path / "reference", profile)
+
+
+def test_ignored_voxels_do_not_count(tmp_path, profile):
+    """Half of a brain stem is ignored; the prediction there may be anything."""
+    write_labels(tmp_path / "ref", Brainstem=1, Larynx=2, ignore=3)
+    write_labels(tmp_path / "pred", Brainstem=1, Larynx=2)
+    reference = CUBE.astype(np.uint8)
+    upper = CUBE & (np.arange(CUBE.shape[0]) >= np.argwhere(CUBE)[:, 0].mean())[:, None, None]
+    reference[upper] = 3
+    predicted = np.where(upper, 2, reference)
+    assert (predicted == 1).sum() == (reference == 1).sum() > 0 and (predicted == 2).any()
+    write_case(tmp_path / "ref", "a", reference)
+    write_case(tmp_path / "pred", "a", predicted)
+    options = EvaluationOptions(empty_means_absent=True)
+    result = evaluate_folders(tmp_path / "pred", tmp_path / "ref", profile, options)
+    scores = by_organ(result.scores)
+    assert scores["Brainstem"].dsc == 1.0 and scores["Larynx"].status == "absent"
+    assert result.unknown_in_reference == ()

@@ -63,6 +63,13 @@ def test_in_sample_channels_are_of_the_model_that_trained_on_the_case(cascade_co
     assert [settings[order.index(name)].get("in_sample") for name in ("in-sample", "anchor")] == [True, None]
 
 
+def test_a_label_map_that_changed_since_stratification_is_refused(cascade_copy):
+    path = source_files(cascade_copy)["phantom_001"].labels
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(MissingArtifactError, match="1 that changed since .*labelsTr/phantom_001.nii.gz"):
+        make_channels(cascade_copy, DEFAULT_PLANS, CPU)
+
+
 def test_raw_channels_make_a_complete_nnunet_dataset(cascade_copy, monkeypatch):
     threaded = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
     monkeypatch.setattr(verify_dataset_integrity, "multiprocessing", threaded)

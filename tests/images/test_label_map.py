@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from made_cts import image_of
 
 from soars_nnunet.errors import InputError
-from soars_nnunet.images.label_map import check_same_grid, count_labels, read_label_map
+from soars_nnunet.images.label_map import check_same_grid, count_labels, labels_beside, read_label_map
 
 LABELS = np.random.default_rng(0).integers(0, 43, (9, 10, 11))
 
@@ -27,7 +27,9 @@ def test_whole_numbers_of_any_type_are_read_as_nibabel_reads_them(tmp_path, dtyp
     ("image", "message"),
     [
         (image_of(LABELS + 0.5), "expected whole-number labels, got fractions"),
-        (image_of((LABELS - 1).astype(np.int16)), "labels of 0 and up, got -1; is this the CT?"),
+        (image_of((LABELS - 1).astype(np.int16)), "labels of 0 to 65535, got -1 to 41; is this the CT?"),
+        (image_of(np.where(LABELS == 7, 2**32 + 1, LABELS)), "got 0 to 4.29497e.09; is this the CT?"),
+        (image_of(np.where(LABELS == 7, 65536, LABELS).astype(np.int32)), "got 0 to 65536"),
         (sitk.GetImageFromArray(LABELS[0].astype(np.uint8)), "expected a 3D label map with one value a voxel"),
         (sitk.GetImageFromArray(np.stack([LABELS] * 3, -1).astype(np.uint8), isVector=True), "one value a voxel"),
     ],
@@ -74,3 +76,14 @@ def test_voxels_are_counted_by_label():
     for dtype in (np.uint8, np.int32):
         np.testing.assert_array_equal(count_labels(LABELS.astype(dtype), 44), expected)
     np.testing.assert_array_equal(count_labels(np.zeros((0, 4, 4), np.uint8), 3), [0, 0, 0, 0])
+
+
+def test_labels_beside_one_are_those_that_touch_it_at_a_face_an_edge_or_a_corner():
+    labels = np.zeros((7, 7, 7), int)
+    labels[3, 3, 3] = 9
+    labels[3, 3, 4] = 1
+    labels[2, 2, 3] = 2
+    labels[4, 4, 4] = 3
+    labels[3, 3, 1] = 4
+    assert labels_beside(labels, 9) == {1, 2, 3}
+    assert labels_beside(labels, 8) == set()

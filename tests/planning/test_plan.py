@@ -13,7 +13,7 @@ from planning.cases import PLANS, anchor_plans, options
 
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
-from soars_nnunet.errors import InputError
+from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.planning.plan import plan
 from soars_nnunet.planning.planned_settings import mirror_order
@@ -39,6 +39,28 @@ def test_default_plans_have_a_second_name_by_which_nnunet_does_not_take_them_for
 def test_only_waiting_branches_is_an_error(planned):
     with pytest.raises(InputError, match="no branch could be planned"):
         plan(planned.cascade, options(), ["mid_level"])
+
+
+@pytest.mark.parametrize("kind", ["imagesTr/phantom_001_0000", "labelsTr/phantom_001"])
+def test_a_source_file_that_was_cut_or_is_gone_is_named(planned, kind):
+    path = planned.root / "nnUNet_raw" / planned.cascade.source / f"{kind}.nii.gz"
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(MissingArtifactError, match=f"1 that changed since .*{kind}.nii.gz"):
+            plan(planned.cascade, options(), ["anchor"])
+        path.unlink()
+        with pytest.raises(InputError, match="none of 1 case.s. .phantom_001."):
+            plan(planned.cascade, options(), ["anchor"])
+    finally:
+        path.write_bytes(content)
+
+
+def test_cases_that_were_left_out_are_told(planned):
+    said = []
+    cascade = replace(planned.cascade, left_out={"phantom_009": "cut"})
+    plan(cascade, options("num_epochs=7", "anchor.batch_size=3"), ["anchor"], said.append)
+    assert said[0] == f"warning: {cascade.source}: stratified without phantom_009"
 
 
 def test_unknown_branch_is_named(planned):

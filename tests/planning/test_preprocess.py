@@ -13,7 +13,8 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from planning.cases import PLANS, options
 
 from soars_nnunet.cascade.plans_file import PlansFile
-from soars_nnunet.cascade.record import DEFAULT_PLANS, PREPROCESSING_RECORD
+from soars_nnunet.cascade.record import DEFAULT_PLANS, PREPROCESSING_RECORD, Cascade
+from soars_nnunet.cascade.source_files import FILE
 from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.cascade.stored_cases import load_preprocessed, read_channels, write_channels
 from soars_nnunet.errors import MissingArtifactError
@@ -78,6 +79,9 @@ def test_rerun_keeps_verified_work_and_redoes_what_changed(planned):
     new = sitk.GetImageFromArray(changed)
     new.CopyInformation(image)
     sitk.WriteImage(new, str(label))
+    with pytest.raises(MissingArtifactError, match="1 that changed since .*Anchor/labelsTr/phantom_000.nii.gz"):
+        states()
+    (Cascade.path(planned.cascade.source).parent / FILE).unlink()  # as a dataset that an older version stratified
     assert states() == redone
     _, seg, _ = load_preprocessed(planned.cascade.data("anchor", PLANS), "phantom_000")
     assert seg[0, 0, -1, -1] == 1  # LPS to RAS flips y and x

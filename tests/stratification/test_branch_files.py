@@ -1,10 +1,12 @@
 """Label maps and dataset.json of a branch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from soars_nnunet.cascade.raw_cases import CaseFiles
+from soars_nnunet.cascade.dataset_listing import CaseFiles
 from soars_nnunet.cascade.record import Cascade
 from soars_nnunet.cascade.storage import read_json
 from soars_nnunet.errors import InputError
@@ -13,6 +15,7 @@ from soars_nnunet.stratification.branch_files import write_branch_json, write_br
 
 PROFILE = load_profile("hn42")
 LABELS = {"Brainstem": 7, "Cochlea_L": 3, "Ear_Internal_L": 5, "Pineal": 250}
+NAMED = {0, 99, *LABELS.values()}
 DATASETS = {"anchor": "Dataset071_A_Anchor", "detection": "Dataset073_A_Detection"}
 
 
@@ -45,26 +48,55 @@ def written(cascade, files, tmp_path, not_annotated=()):
     folders = {key: tmp_path / key for key in DATASETS}
     for folder in folders.values():
         folder.mkdir()
-    labels = write_branch_labels(cascade, "a", files, folders, not_annotated=not_annotated, ending=".nii.gz")
+    organs = write_branch_labels(
+        cascade, "a", files, folders, not_annotated=not_annotated, named=NAMED, ending=".nii.gz"
+    )
     images = {key: sitk.ReadImage(str(folder / "labelsTr" / "a.nii.gz")) for key, folder in folders.items()}
-    return labels.empty, images
+    return organs, images
 
 
 def test_each_branch_has_its_own_consecutive_labels_on_the_sources_grid(cascade, files, tmp_path):
-    empty, images = written(cascade, files, tmp_path)
+    organs, images = written(cascade, files, tmp_path)
     source = sitk.ReadImage(str(files.labels))
     array = sitk.GetArrayFromImage(source)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(images["anchor"]), array == 7)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(images["detection"]), np.isin(array, (3, 5)))
-    assert empty == ["Pineal"]
+    assert (organs.empty, organs.partly, organs.has_ignored) == (["Pineal"], [], False)
     for image in images.values():
         assert image.GetSpacing() == source.GetSpacing() and image.GetOrigin() == source.GetOrigin()
 
 
 def test_a_class_that_lacks_an_organ_stays_empty_and_its_voxels_still_count(cascade, files, tmp_path):
-    empty, images = written(cascade, files, tmp_path, ["Cochlea_L"])
-    assert not sitk.GetArrayFromImage(images["detection"]).any() and empty == ["Pineal"]
+    organs, images = written(cascade, files, tmp_path, ["Cochlea_L"])
+    assert not sitk.GetArrayFromImage(images["detection"]).any() and organs.empty == ["Pineal"]
     assert sitk.GetArrayFromImage(images["anchor"]).any()
+
+
+def test_voxels_labelled_ignore_stay_open_and_take_the_targets_that_they_touch(cascade, files, tmp_path):
+    """Label 99 lies two slices above the inner ear, and here fills the slice between them, too."""
+    labels = sitk.ReadImage(str(files.labels))
+    array = sitk.GetArrayFromImage(labels)
+    array[6] = 99
+    ignoring = sitk.GetImageFromArray(array)
+    ignoring.CopyInformation(labels)
+    sitk.WriteImage(ignoring, str(files.labels))
+    organs, images = written(replace(cascade, ignore=99), files, tmp_path)
+    assert (organs.empty, organs.partly, organs.has_ignored) == (["Pineal"], ["Ear_Internal_L", "Pineal"], True)
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(images["anchor"]), np.where(array == 7, 1, np.where(array == 99, 2, 0))
+    )
+    # cochlea and inner ear are one target, whose centre is unknown now
+    assert not sitk.GetArrayFromImage(images["detection"]).any()
+
+
+@pytest.mark.parametrize("value", [98, 77, 255])
+def test_values_that_dataset_json_does_not_list_are_refused(cascade, files, tmp_path, value):
+    labels = sitk.ReadImage(str(files.labels))
+    labels[0, 0, 0] = value
+    sitk.WriteImage(labels, str(files.labels))
+    with pytest.raises(InputError, match=rf"labels.nii.gz: .* dataset.json lists, got also {value} \(1 voxels\)"):
+        written(cascade, files, tmp_path)
+    assert not list((tmp_path / "anchor").iterdir())
 
 
 def test_a_ct_on_another_grid_is_refused_before_anything_is_written(cascade, files, tmp_path):

@@ -186,13 +186,93 @@ def test_organs_without_a_voxel_are_reported_per_case(raw):
     assert stratify(42, HN42, StratifyOptions(num_folds=2)).empty == {"b": ["Parotid_L"]}
 
 
-def test_values_that_dataset_json_does_not_list_become_background(raw):
-    write_source(raw)
+def case_of(image):
+    """Writes a label map of case b in place of the good one."""
+    return lambda raw: write_case(raw, "b", image)
+
+
+def with_values(dtype, *values):
+    labels = volume().astype(dtype)
+    labels[0, 0, : len(values)] = values
+    return as_image(labels)
+
+
+def cut(raw):
+    path = raw / SOURCE / "imagesTr" / "b_0000.nii.gz"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def broken_link(raw):
+    path = raw / SOURCE / "imagesTr" / "b_0000.nii.gz"
+    path.unlink()
+    path.symlink_to(raw / "nowhere.nii.gz")
+
+
+UNUSABLE = {
+    "label 77": (case_of(with_values(np.uint8, 77)), "got also 77"),
+    "two unnamed labels": (case_of(with_values(np.uint16, 77, 300)), "77 .1 voxels., 300 .1 voxels."),
+    "label -1": (case_of(with_values(np.int16, -1)), "got -1 to 9"),
+    "label 2^31-1": (case_of(with_values(np.int32, 2**31 - 1)), "0 to 2.14748e.09"),
+    "label 2^32+1": (case_of(with_values(np.int64, 2**32 + 1)), "0 to 4.29497e.09"),
+    "label 1.5": (case_of(with_values(np.float32, 1.5)), "got fractions"),
+    "swapped sides": (case_of(as_image(volume(swapped=True))), "right of Parotid_R"),
+    "cut CT": (cut, "b_0000.nii.gz: expected a readable image file"),
+    "broken link": (broken_link, "b_0000.nii.gz"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_case_that_cannot_be_used_is_named_and_the_others_are_stratified(raw, name):
+    spoil, message = UNUSABLE[name]
+    write_source(raw, ("a", "b", "c"))
+    spoil(raw)
+    done = stratify(42, HN42, StratifyOptions(num_folds=2))
+    assert done.cascade.cases == ("a", "c") and list(done.refused) == ["b"]
+    assert sorted(os.listdir(done.cascade.raw("anchor") / "labelsTr")) == ["a.nii.gz", "c.nii.gz"]
+    with pytest.raises(InputError, match=f"1 case.s. cannot be used: .*{message}.*--leave-out"):
+        done.require_all()
+
+
+def test_cases_are_left_out_where_that_is_wanted_and_the_record_says_so(raw):
+    write_source(raw, ("a", "b", "c"))
+    cut(raw)
+    done = stratify(42, HN42, StratifyOptions(num_folds=2, leave_out=True))
+    done.require_all()
+    assert Cascade.load(42).cases == ("a", "c")
+    assert list(Cascade.load(42).left_out) == ["b"] and "b_0000" in Cascade.load(42).left_out["b"]
+
+
+def test_a_case_that_was_stratified_before_is_not_lost_without_being_told(raw):
+    write_source(raw, ("a", "b", "c"))
+    stratify(42, HN42, StratifyOptions(num_folds=2))
+    cut(raw)
+    refused_without_traces(raw, "b_0000.nii.gz.*nothing is written")
+    assert Cascade.load(42).cases == ("a", "b", "c")
+    assert stratify(42, HN42, StratifyOptions(num_folds=2, leave_out=True)).cascade.cases == ("a", "c")
+
+
+def test_voxels_labelled_ignore_stay_open(raw):
+    """Ignored voxels lie beside the left parotid gland of one case."""
+    write_source(raw, ("a", "b", "c"), {**LABELS, "ignore": 12})
     labels = volume()
-    labels[0] = 200
+    labels[8] = np.where(labels[7] == 2, 12, 0)
     write_case(raw, "b", as_image(labels))
-    cascade = stratify(42, HN42, StratifyOptions(num_folds=2)).cascade
-    assert not read_array(cascade.raw("anchor") / "labelsTr" / "b.nii.gz")[0].any()
+    done = stratify(42, HN42, StratifyOptions(num_folds=2))
+    assert done.ignoring == ["b"] and done.cascade.ignore == 12
+    assert done.cascade.partly_annotated == {"b": ["Parotid_L"]} and done.not_annotated == {}
+    assert Cascade.load(42) == done.cascade
+    for branch, value in (("anchor", 2), ("mid_level", 3)):
+        folder = done.cascade.raw(branch)
+        assert read_json(folder / "dataset.json")["labels"]["ignore"] == value
+        np.testing.assert_array_equal(read_array(folder / "labelsTr" / "b.nii.gz") == value, labels == 12)
+        assert read_array(folder / "labelsTr" / "a.nii.gz").max() < value
+
+
+def test_an_ignore_label_without_a_voxel_changes_nothing(raw):
+    write_source(raw, labels={**LABELS, "ignore": 12})
+    done = stratify(42, HN42, StratifyOptions(num_folds=2))
+    assert done.cascade.ignore is None and done.ignoring == []
+    assert "ignore" not in read_json(done.cascade.raw("anchor") / "dataset.json")["labels"]
 
 
 def test_dataset_without_an_organ_of_the_profile_is_refused(raw):
@@ -261,6 +341,19 @@ def test_missing_files_are_named(raw):
     write_source(raw)
     (raw / SOURCE / "labelsTr" / "b.nii.gz").unlink()
     refused_without_traces(raw, "b.nii.gz")
+
+
+def test_what_does_not_agree_is_refused_unless_it_may_be_left_out(raw):
+    write_source(raw, ("a", "b", "c"))
+    path = raw / SOURCE / "dataset.json"
+    data = json.loads(path.read_text())
+    data["numTraining"] = 4
+    del data["dataset"]
+    path.write_text(json.dumps(data))
+    (raw / SOURCE / "imagesTr" / "b_0000.nii.gz").unlink()
+    refused_without_traces(raw, r"1 label map.s. without a CT .b.nii.gz., numTraining 4 for 2 complete .*--leave-out")
+    done = stratify(42, HN42, StratifyOptions(num_folds=2, leave_out=True))
+    assert done.cascade.cases == ("a", "c") and done.cascade.left_out == {"b.nii.gz": "label map(s) without a CT"}
 
 
 def test_more_than_one_channel_is_refused(raw):

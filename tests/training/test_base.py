@@ -14,9 +14,10 @@ from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.settings.regime import load_regime
 from soars_nnunet.training.anchor import SOARSAnchorTrainer
-from soars_nnunet.training.base import design, make_optimizer
+from soars_nnunet.training.base import design
 from soars_nnunet.training.losses import DiceCELoss
 from soars_nnunet.training.midlevel import SOARSMidLevelTrainer
+from soars_nnunet.training.optimizer import make_optimizer
 from soars_nnunet.training.search import SOARSAnchorSearchTrainer
 
 SETTINGS = replace(load_regime("demo", "anchor"), channel_names={"0": "CT"})
@@ -60,15 +61,6 @@ def test_plans_that_do_not_name_a_later_setting_are_the_same_design():
     for key in ("p_guidance_dropout", "dice_absent_classes", "side_output_weights"):
         del older["soars"][key]
     assert design(older) == design(configuration())
-
-
-def test_radams_weight_decay_is_the_settings():
-    weight = torch.nn.Parameter(torch.ones(1))
-    for decoupled in (False, True):
-        settings = replace(SETTINGS, weight_decay=0.25, decoupled_weight_decay=decoupled, beta1=0.8, beta2=0.9)
-        optimizer = make_optimizer(settings, [weight], 0.1)
-        expected = torch.optim.RAdam([weight], 0.1, (0.8, 0.9), weight_decay=0.25, decoupled_weight_decay=decoupled)
-        assert optimizer.defaults == expected.defaults
 
 
 def test_no_path_travels_with_a_checkpoint(planned, tmp_path):
@@ -223,3 +215,15 @@ def test_stock_plans_get_the_published_genotype(planned, trainer):
     found = [m.kernel_size for block in network.blocks for m in block if isinstance(m, torch.nn.Conv3d)]
     assert found == KERNELS[trainer]
     assert network(torch.zeros(1, 1, 8, 8, 8)).shape == (1, 10, 8, 8, 8)
+
+
+@pytest.mark.parametrize("fold", [2, 7])
+def test_a_fold_that_the_split_lacks_is_refused_in_one_line(planned, capsys, fold):
+    trainer = trainer_of(planned)
+    trainer.fold = fold
+    for start in (trainer.on_train_start, trainer.do_split):
+        with pytest.raises(SystemExit) as stopped:
+            start()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert stopped.value.code == 2 and line.startswith(f"error: fold {fold}: expected a fold of ")
+    assert not list(Path(trainer.output_folder).glob("*.pth"))

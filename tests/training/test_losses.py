@@ -266,3 +266,41 @@ def test_plain_l2_does_not_collapse(one_thread):
             places = [np.array(np.unravel_index(int(map_.argmax()), map_.shape)) for map_ in (found, truth)]
             assert np.linalg.norm(places[0] - places[1]) * 3 < 8
     assert min(peaks) > 0.3 and max(empty) < min(peaks), (peaks, empty)
+
+
+@pytest.mark.parametrize("include_background", [False, True])
+@pytest.mark.parametrize("unknown", [None, [[False, False, True, False], [False, True, False, False]]])
+def test_ignored_voxels_count_as_if_they_were_cut_off(include_background, unknown):
+    """The loss of a volume one of whose slices is ignored is that of the volume without the slice."""
+    logits, target = random_batch(4, [0, 1, 2, 3])
+    loss = DiceCELoss(1, 1, include_background)
+    loss.not_annotated = None if unknown is None else torch.tensor(unknown)
+    expected = loss(logits[:, :, 1:], target[:, :, 1:])
+    wanted = torch.autograd.grad(expected, logits)[0]
+    target[:, :, 0] = 4
+    found = loss(logits, target)
+    torch.testing.assert_close(found, expected)
+    gradient = torch.autograd.grad(found, logits)[0]
+    torch.testing.assert_close(gradient, wanted)
+    assert not gradient[:, :, 0].any()
+
+
+def test_gradients_beside_ignored_voxels_are_those_of_finite_differences():
+    logits, target = random_batch(3, [0, 1, 2, 3])
+    loss = DiceCELoss(1, 1)
+    loss(logits, target).backward()
+    place = (1, 2, 3, 4, 5)
+    step = 1e-2
+    moved = []
+    for sign in (1, -1):
+        other = logits.detach().clone()
+        other[place] += sign * step
+        moved.append(loss(other, target))
+    torch.testing.assert_close(logits.grad[place], (moved[0] - moved[1]) / (2 * step), rtol=1e-2, atol=1e-6)
+
+
+def test_a_batch_of_ignored_voxels_teaches_nothing():
+    logits, _ = random_batch(3, [0])
+    loss = DiceCELoss(1, 1)(logits, torch.full((2, 1, 5, 6, 7), 3))
+    loss.backward()
+    assert loss == 0 and not logits.grad.any()

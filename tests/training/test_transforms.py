@@ -156,6 +156,13 @@ def test_mirroring_swaps_sides_and_undoes_itself(patch):
     assert torch.equal(twice["image"], patch[0]) and torch.equal(twice["segmentation"], patch[1])
 
 
+def test_mirroring_keeps_ignored_voxels_ignored(patch):
+    labels = patch[1].clone()
+    labels[0, :3] = 4  # the label above the classes
+    mirrored = MirrorSides(MIRROR.classes, MIRROR.channels)(image=patch[0].clone(), segmentation=labels)
+    assert torch.equal(mirrored["segmentation"] == 4, labels.flip(-1) == 4)
+
+
 def test_regime_mirrors_half_of_the_patches(patch):
     results = augmented(patch, 60, p_mirror=0.5, mirror=MIRROR)
     mirrored = [not torch.equal(labels, patch[1]) for _, labels in results]
