@@ -227,7 +227,7 @@ class Profile:
             "source": self.source,
             "tolerance_sources": dict(self.tolerance_sources),
             **({"halves": halves} if halves else {}),
-            "organs": [asdict(organ) for organ in self.organs],
+            "organs": [_row(organ) for organ in self.organs],
         }
 
     @classmethod
@@ -291,6 +291,11 @@ def load_profile(name_or_path: str | Path) -> Profile:
 def normalise(name: str) -> str:
     """Spelling by which names are compared: without case, spaces, ``_``, ``-`` and ``.``."""
     return re.sub(r"[\s_\-.]+", "", name).lower()
+
+
+def _row(organ: Organ) -> dict[str, Any]:
+    """An organ's entry, as JSON holds it."""
+    return {**asdict(organ), "composite": list(organ.composite), "aliases": list(organ.aliases)}
 
 
 def _organ(row: dict[str, Any]) -> Organ:

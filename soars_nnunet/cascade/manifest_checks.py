@@ -109,7 +109,7 @@ def _profile(node: Node, stored: bool) -> Profile:
 
 def _check_plain_names(node: Node) -> None:
     """Profile and organs of a bundle have names that can be typed anywhere."""
-    fields = node.fields(("name", "organs"), ("description", "source", "tolerance_sources"), UPGRADE)
+    fields = node.fields(("name", "organs"), ("description", "source", "tolerance_sources", "halves"), UPGRADE)
     fields["name"].text(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}")
     for organ in fields["organs"].items(1, MAX_ORGANS):
         values = organ.entries()
