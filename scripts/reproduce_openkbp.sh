@@ -24,8 +24,9 @@ cd "$(dirname "$0")/.."
 . scripts/trainings.sh
 
 # the settings of openkbp7
-default_settings="p_mirror=0.5 max_patch_voxels=[64,48,48] num_epochs=38 iterations_per_epoch=100"
+default_settings="p_mirror=0.5 max_patch_voxels=[64,48,48] num_epochs=40 iterations_per_epoch=100"
 default_settings+=" p_noise_sharpness=0.3 p_rotation=0.2 rotation_deg=10"
+default_settings+=" weight_decay=0.005 decoupled_weight_decay=true side_output_weights=[1.0,0.5,0.25,0.125]"
 read -ra settings <<<"$default_settings ${OPENKBP_SETTINGS:-}"
 plan_options=(--regime "${OPENKBP_REGIME:-demo}" --set "${settings[@]}")
 plan_options+=(--genotype "${genotype:-scripts/experiments/openkbp7_genotype.json}")
