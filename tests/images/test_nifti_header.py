@@ -88,7 +88,10 @@ def test_bits_that_contradict_the_type_are_said(tmp_path):
     assert file.notes == ("the header says 8 bits a voxel beside values of type int16; the type was taken",)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", gzip.compress(b""), gzip.compress(b"x"), b"\x1f\x8b", b"\x1f"])
+SHORT = (b"", b"x", gzip.compress(b"", mtime=0), gzip.compress(b"x", mtime=0), b"\x1f\x8b", b"\x1f")
+
+
+@pytest.mark.parametrize("content", SHORT)
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_files_of_hardly_a_byte_are_said_to_be_damaged(tmp_path, content, ending):
     path = tmp_path / f"case{ending}"
