@@ -114,7 +114,7 @@ def draw_real(prediction: Path, path: Path) -> None:
         "coronal": Slice(1, parotid[1]),
         "sagittal": Slice(2, cord[2]),
     }
-    by_name = contours.organ_colors([organ.name for organ in profile.organs])
+    by_name = contours.drawn_colors({organ.name: organ.label for organ in profile.organs})
     colors = {organ.label: by_name[organ.name] for organ in profile.organs}
     title = "OpenKBP patient 233; the mandible is not annotated in the reference"
     figure = overlay.draw_rows(volumes, views, colors, window_hu=WINDOW_HU, title=title, legend=by_name)

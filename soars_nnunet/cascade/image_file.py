@@ -34,7 +34,7 @@ def write_image(
         path: Where to; its ending says the format, and its folder is made if need be. What lies there is replaced only
             by a file that was read back and holds the very voxels.
         then: Called with the temporary file once it was read back, before it is renamed; None for nothing.
-        finish: Called with the temporary file before it is read back, to complete its header; None for nothing.
+        finish: Called with the temporary file before it is read back, to add what ITK does not write; None for nothing.
         read: Reads it back; None for ITK's reader, which takes no axes that are sheared ever so little.
 
     Raises:
@@ -51,7 +51,7 @@ def write_image(
             sitk.WriteImage(image, str(temporary), useCompression=True)
             if finish is not None:
                 finish(temporary)
-        except (RuntimeError, ValueError, EOFError, zlib.error) as error:
+        except (RuntimeError, ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise _not_written(path, _last_line(error)) from error
 
 

@@ -66,14 +66,14 @@ def _paired_cells(row: PairedRow) -> tuple[str, ...]:
         metric.title,
         TIER_NAMES.get(row.name, row.name),
         str(row.n),
-        format_number(row.first_mean, 2, metric.scale),
-        format_number(row.second_mean, 2, metric.scale),
-        _signed(row.difference, metric.scale),
+        format_number(row.first_mean, metric.digits + 1),
+        format_number(row.second_mean, metric.digits + 1),
+        _signed(row.difference, metric.digits + 1),
         format_number(row.p, 3),
         format_number(row.q, 3),
-        _signed(row.effect),
+        _signed(row.effect, 2),
     )
 
 
-def _signed(value: float | None, scale: float = 1.0) -> str:
-    return MISSING if value is None else f"{value * scale:+.2f}"
+def _signed(value: float | None, digits: int) -> str:
+    return MISSING if value is None else f"{value:+.{digits}f}"

@@ -12,11 +12,11 @@ from soars_nnunet.evaluation.tables import Table, plain_head
 TIER_NAMES = {"anchor": "Anchor OARs", "mid_level": "Mid-level OARs", "small_hard": "S&H OARs", "all": "All OARs"}
 """The paper's headings of the tiers."""
 
-PLAIN_HEAD = ("organ", "n", "DSC", "HD mm", "ASD mm", "HD95 mm", "surf. DSC", "vol. %", "missed", "no ref.", "extra")
+PLAIN_HEAD = ("organ", "n", "DSC", "HD mm", "ASD mm", "HD95 mm", "surf. DSC", "vol. err.", "missed", "no ref.", "extra")
 
 
 def organ_table(evaluation: Evaluation) -> Table:
-    """All metrics of one evaluation as a table, in the units of the paper's.
+    """All metrics of one evaluation as a table.
 
     Args:
         evaluation: Its scores; without any the table has no rows.
@@ -24,13 +24,13 @@ def organ_table(evaluation: Evaluation) -> Table:
     Returns:
         A row an organ, then a row a tier. ``n`` is the number of cases, in the rows of tiers of organs.
     """
-    headings = [f"{metric.title} {metric.unit}" for metric in METRICS.values()]
+    headings = [metric.heading for metric in METRICS.values()]
     head = plain_head(["organ", "n", *headings, "missed", "no reference", "extra"])
     rows = []
     for row in evaluation.per_organ() + evaluation.per_tier():
         cells = [TIER_NAMES.get(row.name, row.name), str(row.dsc.n)]
         for key, metric in METRICS.items():
-            cells.append(summary_cell(row.summary(key), scale=metric.scale))
+            cells.append(summary_cell(row.summary(key), metric.digits))
         cells += _counts(row)
         rows.append(tuple(cells))
     extra = ", which counts as DSC 0." if evaluation.empty_means_absent else "; left out, perhaps nobody drew it."
@@ -41,9 +41,9 @@ def organ_table(evaluation: Evaluation) -> Table:
     return Table("Scores by organ and tier, mean ± standard deviation", (head,), tuple(rows), notes=(note,))
 
 
-def summary_cell(summary: Summary, digits: int = 1, scale: float = 1.0) -> str:
+def summary_cell(summary: Summary, digits: int) -> str:
     """Mean and standard deviation as the paper's tables have them, without spaces."""
-    return format_mean_std(summary.mean, summary.std, digits, scale, sign="±")
+    return format_mean_std(summary.mean, summary.std, digits, sign="±")
 
 
 def format_table(evaluation: Evaluation) -> str:
@@ -73,7 +73,7 @@ def _plain_cells(row: SummaryRow) -> list[str]:
         format_mean_std(row.asd_mm.mean, row.asd_mm.std, 2),
         format_mean_std(row.hd95_mm.mean, row.hd95_mm.std, 2),
         format_mean_std(row.surface_dsc.mean, row.surface_dsc.std, 3),
-        format_mean_std(row.volume_error.mean, row.volume_error.std, 1, 100.0),
+        format_mean_std(row.volume_error.mean, row.volume_error.std, 3),
     ]
     return cells + _counts(row)
 

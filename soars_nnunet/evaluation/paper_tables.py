@@ -96,8 +96,8 @@ def _tier_table(methods: Methods, metrics: Sequence[str], title: str, notes: Seq
             continue
         above.append(Heading(TIER_NAMES[tier], len(metrics)))
         for key in metrics:
-            below.append(Heading(f"{METRICS[key].title} {METRICS[key].unit}"))
-            columns.append(_compare_rows(rows_by_method, tier, key, digits=2, spread=False))
+            below.append(Heading(METRICS[key].heading))
+            columns.append(_compare_rows(rows_by_method, tier, key, finer=True, spread=False))
     return _methods_as_rows(title, (tuple(above), tuple(below)), methods, columns, notes=notes)
 
 
@@ -111,7 +111,7 @@ def _wide_table(methods: Methods, organs: Sequence[str]) -> Table:
         (Heading(""), *above, Heading("All OARs")),
         (Heading(""), *below, Heading("")),
     )
-    return _methods_as_rows("Table 4: Dice score (unit: %) by organ", heads, methods, columns)
+    return _methods_as_rows(f"Table 4: Dice score ({METRICS['dsc'].in_words}) by organ", heads, methods, columns)
 
 
 def _organ_rows_table(methods: Methods, organs: Sequence[str], key: str, *, title: str, notes: Sequence[str]) -> Table:
@@ -131,7 +131,7 @@ def _organ_rows_table(methods: Methods, organs: Sequence[str], key: str, *, titl
         best.add((len(rows), position + 1))
     rows.append((AVERAGE, *average.texts))
     head = plain_head(["Organ", *methods])
-    return Table(f"{title} (unit: {METRICS[key].unit})", (head,), tuple(rows), frozenset(best), tuple(notes))
+    return Table(f"{title} ({METRICS[key].in_words})", (head,), tuple(rows), frozenset(best), tuple(notes))
 
 
 def _target_table(methods: Methods) -> Table:
@@ -175,20 +175,27 @@ def _rows_by_method(methods: Methods) -> list[dict[str, SummaryRow]]:
 
 
 def _compare_rows(
-    rows_by_method: Sequence[Mapping[str, SummaryRow]], name: str, key: str, *, digits: int = 1, spread: bool = True
+    rows_by_method: Sequence[Mapping[str, SummaryRow]], name: str, key: str, *, finer: bool = False, spread: bool = True
 ) -> _Compared:
     """Compare methods in one metric of an organ or tier."""
     summaries = [rows[name].summary(key) for rows in rows_by_method]
-    return _compare(summaries, METRICS[key], digits, spread)
+    return _compare(summaries, METRICS[key], finer, spread)
 
 
-def _compare(summaries: Sequence[Summary], metric: Metric, digits: int = 1, spread: bool = True) -> _Compared:
-    """Cells of one quantity, one a method, and the best by the mean; standard deviations unless ``spread`` is off."""
+def _compare(summaries: Sequence[Summary], metric: Metric, finer: bool = False, spread: bool = True) -> _Compared:
+    """Cells of one quantity, one a method, and the best by the mean.
+
+    Args:
+        summaries: One a method.
+        metric: Of them.
+        finer: One more decimal.
+        spread: With standard deviations.
+    """
     texts = []
     means = []
     for summary in summaries:
         std = summary.std if spread else None
-        texts.append(format_mean_std(summary.mean, std, digits, metric.scale, sign="±"))
+        texts.append(format_mean_std(summary.mean, std, metric.digits + finer, sign="±"))
         means.append(summary.mean)
     return _Compared(texts, best_positions(means, metric.higher_is_better))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import find_objects
 
+from soars_nnunet.images.organ_colors import organ_colors
+
 Color = tuple[float, float, float]
 """Red, green, blue; 0 to 1."""
-
-GOLDEN_ANGLE = 0.618034
-"""Turn of the hue from one organ to the next: neighbours differ, and no two of many are alike."""
-
-SATURATIONS = (0.95, 0.6, 0.8)
-"""Taken in turn, so that organs of a similar hue differ all the same."""
 
 SHOWN = 0.5
 """An organ counts as shown by a slice in which its area is at least so much of its largest."""
@@ -37,17 +32,15 @@ class Slice:
     index: int
 
 
-def organ_colors(names: Sequence[str]) -> dict[str, Color]:
-    """A colour an organ; left and right (``_L``, ``_R``) share a hue, the right is darker."""
-    numbers: dict[str, int] = {}
+def drawn_colors(labels: Mapping[str, int]) -> dict[str, Color]:
+    """A colour an organ: those of the table that viewers get, too (``images.organ_colors``).
+
+    Args:
+        labels: Value by name.
+    """
     colors = {}
-    for name in names:
-        stem = name.removesuffix("_L").removesuffix("_R")
-        number = numbers.setdefault(stem, len(numbers))
-        hue = number * GOLDEN_ANGLE % 1
-        saturation = SATURATIONS[number % len(SATURATIONS)]
-        brightness = 0.75 if name.endswith("_R") else 1.0
-        colors[name] = colorsys.hsv_to_rgb(hue, saturation, brightness)
+    for name, (red, green, blue) in organ_colors(labels).items():
+        colors[name] = (red / 255, green / 255, blue / 255)
     return colors
 
 

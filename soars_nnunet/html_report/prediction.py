@@ -11,7 +11,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from soars_nnunet.html_report.belonging import doubts
-from soars_nnunet.html_report.contours import organ_colors
+from soars_nnunet.html_report.contours import drawn_colors
 from soars_nnunet.html_report.page import Cell, Markup, escape, facts, page, section, settings, table
 from soars_nnunet.html_report.prediction_report import PredictionReport, ReportedOrgan, read_prediction_report
 from soars_nnunet.html_report.slices import DrawnOrgan, slice_figures, swatch
@@ -56,7 +56,7 @@ def prediction_page(labels_path: Path, report_path: Path, ct_path: Path) -> str:
 
 def drawn_organs(report: PredictionReport) -> list[DrawnOrgan]:
     """The organs of a report with a colour each."""
-    colors = organ_colors([organ.name for organ in report.organs])
+    colors = drawn_colors({organ.name: organ.label for organ in report.organs})
     return [DrawnOrgan(organ.name, organ.label, colors[organ.name]) for organ in report.organs]
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soars_nnunet.cascade.storage import file_hash, read_json, write_json
+from soars_nnunet.cascade.storage import file_hash, read_json, write_json, write_text
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.images.label_map import read_label_map
+from soars_nnunet.images.label_names import itk_snap_labels, slicer_colors
 from soars_nnunet.progress import Progress, silent
 
 ENDINGS = (".nii.gz", ".nrrd", ".mha")
@@ -17,6 +18,9 @@ ENDINGS = (".nii.gz", ".nrrd", ".mha")
 
 LABEL_TABLE = "dataset.json"
 """Of the folder: label by organ name, and the profile."""
+
+SLICER_TABLE, ITK_SNAP_TABLE = "soars_labels.ctbl", "soars_labels_itksnap.txt"
+"""Names and colours of all labels for 3D Slicer and ITK-SNAP, beside the label table."""
 
 RAW_PARTS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 """Folders of a raw nnU-Net dataset."""
@@ -105,6 +109,7 @@ def claim(folder: Path, labels: Mapping[str, int], profile: str, progress: Progr
                 f"{LABEL_TABLE} says nothing of their labels"
             )
         write_json(folder / LABEL_TABLE, {"labels": dict(labels), "profile": profile})
+        write_viewer_tables(folder, labels)
         return
     table = found.extended(labels)
     if not table or found.profile != profile:
@@ -112,8 +117,17 @@ def claim(folder: Path, labels: Mapping[str, int], profile: str, progress: Progr
             f"-o {folder}: expected a folder without predictions or with those of profile {profile}, got {LABEL_TABLE} "
             f"of profile {found.profile} with {_difference(found.labels, labels)}; use another -o"
         )
+    write_viewer_tables(folder, table)
     if table != found.labels:
         write_json(folder / LABEL_TABLE, {**read_json(folder / LABEL_TABLE), "labels": table})
+
+
+def write_viewer_tables(folder: Path, labels: Mapping[str, int]) -> None:
+    """Write names and colours of the labels for 3D Slicer and ITK-SNAP, where they are not there already."""
+    for name, text in ((SLICER_TABLE, slicer_colors(labels)), (ITK_SNAP_TABLE, itk_snap_labels(labels))):
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
+            write_text(path, text)
 
 
 def require_own(labels: Path, report: Path, organs: Collection[str], *, overwrite: bool) -> None:

@@ -20,6 +20,7 @@ from soars_nnunet.cascade.storage import file_hash, write_json
 from soars_nnunet.errors import InputError
 from soars_nnunet.images.ct import read_ct
 from soars_nnunet.images.header import require_header
+from soars_nnunet.images.label_names import embed_label_names
 from soars_nnunet.images.network_frame import Scan
 from soars_nnunet.images.nifti_affines import carry_affines
 from soars_nnunet.prediction.device_memory import retry_out_of_memory
@@ -258,8 +259,12 @@ class Succession:
             # before the labels: those without a report that vouches for them are taken for somebody else's
             write_json(job.report, {**report.to_json(), **replaced_hash(job.labels), "sha256": key})
 
+        def complete(written: Path) -> None:
+            carry_affines(written, job.ct)
+            embed_label_names(written, report.labels)
+
         read = read_ct if require_header(job.ct).is_sheared else None
-        write_image(labels, job.labels, vouch, finish=partial(carry_affines, source=job.ct), read=read)
+        write_image(labels, job.labels, vouch, finish=complete, read=read)
         return report.summary()
 
     def finish(self, exporting: list[Export]) -> None:

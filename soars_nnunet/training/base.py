@@ -42,9 +42,8 @@ STOCK_FEATURES = (32, 64, 128, 256)
 """Channels of each block under stock plans, as in regime ``paper``."""
 
 STOCK_PLANS = (
-    "These plans are not of soars-plan, so this is not the paper's regime: spacing, patch, batch size, intensities and "
-    "iterations an epoch are nnU-Net's; no guidance channels. Of regime paper are epochs, optimiser, learning rate, "
-    "augmentation and loss; the published {branch} genotype is used."
+    "Plans of another planner, so not the paper's regime: spacing, patch, batch size, intensities and iterations are "
+    "nnU-Net's. Of it are epochs, optimiser, learning rate, augmentation, loss; and the published {branch} genotype."
 )
 """Said where a trainer runs on plans of another planner."""
 

@@ -9,6 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from soars_nnunet.cascade.image_file import write_image
+from soars_nnunet.images.label_names import embed_label_names
+from soars_nnunet.images.nifti_header import read_nifti_header
 
 SHAPE = (24, 32, 32)
 ENDINGS = (".nii.gz", ".nrrd", ".mha")
@@ -153,4 +155,23 @@ def test_what_is_read_back_differently_is_refused(tmp_path, monkeypatch, damage)
         OSError, match=r"a\.nii\.gz: expected to read back what was written, got other|another geometry"
     ):
         write_image(noise(), tmp_path / "a.nii.gz")
+    assert os.listdir(tmp_path) == []
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+    return path
+
+
+FINISHES = {
+    "names": lambda path: embed_label_names(cut(path), {"Brainstem": 1}),
+    "header": lambda path: read_nifti_header(cut(path)),
+}
+
+
+@pytest.mark.parametrize("finish", FINISHES.values(), ids=FINISHES)
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_file_that_is_cut_before_it_is_completed_is_not_kept(tmp_path, ending, finish):
+    with pytest.raises(OSError, match="expected to read back what was written, got"):
+        write_image(noise(), tmp_path / f"a{ending}", finish=finish)
     assert os.listdir(tmp_path) == []

@@ -12,7 +12,7 @@ def test_every_metric_has_its_fields():
     assert set(TARGET_METRICS) <= {entry.name for entry in fields(TargetScore)}
 
 
-def test_overlaps_are_in_per_cent_and_better_when_higher_distances_are_not():
+def test_overlaps_are_shares_and_better_when_higher_distances_are_not():
     for key, metric in {**METRICS, **TARGET_METRICS}.items():
-        assert (metric.unit, metric.scale) == (("mm", 1.0) if key.endswith("_mm") else ("%", 100.0))
+        assert (metric.unit, metric.digits) == (("mm", 1) if key.endswith("_mm") else ("", 3))
         assert metric.higher_is_better == key.endswith("dsc")

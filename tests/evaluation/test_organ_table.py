@@ -27,6 +27,6 @@ def test_columns_of_the_plain_table_are_aligned(evaluation):
 def test_organ_table_has_organs_then_tiers(evaluation):
     table = organ_table(evaluation)
     assert [row[0] for row in table.rows] == ["A", "B", "C", "Anchor OARs", "S&H OARs", "All OARs"]
-    assert table.rows[0] == ("A", "2", "40.0±56.6", "4.0", "1.0", "-", "-", "-", "1", "0", "0")
+    assert table.rows[0] == ("A", "2", "0.400±0.566", "4.0", "1.0", "-", "-", "-", "1", "0", "0")
     assert table.columns == len(table.rows[0]) and "perhaps nobody drew it" in table.notes[0]
     assert "counts as DSC 0" in organ_table(Evaluation((), empty_means_absent=True)).notes[0]

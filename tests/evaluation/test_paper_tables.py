@@ -31,9 +31,9 @@ def test_table_4(methods):
     )
     assert [heading.text for heading in table.heads[1]] == ["", "", "", "", "Lt", "Rt", "Lt", "Rt", "Lt", "Rt", ""]
     assert [row[0] for row in table.rows] == list(TABLE4)
-    assert table.rows[3][1] == "87.6±1.4"
-    for row in table.rows:
-        assert float(row[-1]) == pytest.approx(TABLE4[row[0]][-1], abs=0.1)  # the paper's own mean of the organs
+    assert table.rows[3][1] == "0.876±0.014"
+    for row in table.rows:  # the paper's own mean of the organs
+        assert float(row[-1]) == pytest.approx(TABLE4[row[0]][-1] / 100, abs=0.001)
     assert {(name, column) for name, column in bold(table)} == {
         *(("SOARS", column) for column in (1, 2, 3, 4, 5, 7, 8, 9, 10)),
         ("UaNet", 6),  # the left parotid gland
@@ -45,7 +45,7 @@ def test_table_3_has_tiers_and_all(methods):
     assert [heading.text for heading in table.heads[0]] == ["", "Anchor OARs", "Mid-level OARs", "S&H OARs", "All OARs"]
     assert {heading.span for heading in table.heads[0][1:]} == {3}
     soars = dict(zip(("anchor", "hd"), table.rows[3][1:3], strict=True))
-    assert soars == {"anchor": f"{(87.6 + 95.1) / 2:.2f}", "hd": f"{100 - (87.6 + 95.1) / 2:.2f}"}
+    assert soars == {"anchor": f"{(87.6 + 95.1) / 200:.4f}", "hd": f"{100 - (87.6 + 95.1) / 2:.2f}"}
     assert {name for name, _ in bold(table)} == {"SOARS"} and len(table.best) == 12
 
 
@@ -54,7 +54,7 @@ def test_tables_5_and_6_are_alphabetical_with_an_average(methods):
     names = [row[0] for row in five.rows]
     assert names[:-1] == sorted(names[:-1], key=str.casefold) and names[-1] == "Average" and "SMG Lt" in names
     assert five.heads == (plain_head(["Organ", *TABLE4]),)
-    assert bold(five)["Parotid Lt", 3] == "88.7±1.4" and bold(five)["Average", 4] == "82.4"
+    assert bold(five)["Parotid Lt", 3] == "0.887±0.014" and bold(five)["Average", 4] == "0.824"
     assert bold(six)["Parotid Lt", 3] == "11.3±0.0"
 
 

@@ -19,7 +19,7 @@ def test_markdown_and_latex_are_well_formed(methods):
     texts = render(tables)
     for block in re.findall(r"(?:^\|.*\n)+", texts["md"], re.M):
         assert len({line.count("|") for line in block.splitlines()}) == 1
-    assert "**87.6±1.4**" in texts["md"] and "| Optic Nerve Lt |" in texts["md"]
+    assert "**0.876±0.014**" in texts["md"] and "| Optic Nerve Lt |" in texts["md"]
     for table in tables:
         latex = table.latex()
         columns = len(re.search(r"begin\{tabular\}\{(l?c*)\}", latex)[1])
@@ -31,7 +31,7 @@ def test_markdown_and_latex_are_well_formed(methods):
             assert len(re.split(r"(?<!\\)&", line)) + sum(spans) - len(spans) == columns
         assert latex.count(r"\begin{") == latex.count(r"\end{") == 2
         assert latex.count("{") - latex.count(r"\{") == latex.count("}") - latex.count(r"\}")
-    assert r"\textbf{87.6$\pm$1.4}" in texts["tex"] and r"S\&H OARs" in texts["tex"] and "booktabs" in texts["tex"]
+    assert r"\textbf{0.876$\pm$0.014}" in texts["tex"] and r"S\&H OARs" in texts["tex"] and "booktabs" in texts["tex"]
 
 
 def test_names_cannot_break_a_table():

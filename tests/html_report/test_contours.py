@@ -2,16 +2,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from soars_nnunet.html_report.contours import Slice, choose_slices, draw_slice, organ_colors, slice_figure
+from soars_nnunet.html_report.contours import Slice, choose_slices, draw_slice, drawn_colors, slice_figure
+from soars_nnunet.images.organ_colors import organ_colors
 from soars_nnunet.profile import load_profile
 
 
-def test_colors_tell_organs_apart_and_pair_the_sides():
-    names = [organ.name for organ in load_profile("hn42").organs]
-    colors = organ_colors(names)
-    assert list(colors) == names and len(set(colors.values())) == 42
-    left, right = np.array(colors["Parotid_L"]), np.array(colors["Parotid_R"])
-    np.testing.assert_allclose(right / left, 0.75)
+def test_colors_are_those_that_viewers_get():
+    labels = {organ.name: organ.label for organ in load_profile("hn42").organs}
+    colors = drawn_colors(labels)
+    assert list(colors) == list(labels) and len(set(colors.values())) == 42
+    for name, color in organ_colors(labels).items():
+        np.testing.assert_allclose(np.multiply(colors[name], 255), color)
 
 
 def test_axial_slices_cover_every_organ_with_few():

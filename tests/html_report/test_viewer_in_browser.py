@@ -10,6 +10,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from soars_nnunet.html_report import prediction
 from soars_nnunet.html_report.page import write_page
 from soars_nnunet.html_report.prediction import prediction_page
 
@@ -68,11 +69,16 @@ def redness(shot):
 
 
 @pytest.fixture
-def page(small_case, tmp_path):
+def page(small_case, tmp_path, monkeypatch):
+    def colors(labels):
+        """The first organ's is red: Parotid_L, on the patient's left, in front."""
+        return {name: (0.0, 1.0, 0.0) if i else (1.0, 0.05, 0.05) for i, name in enumerate(labels)}
+
+    monkeypatch.setattr(prediction, "drawn_colors", colors)
+
     def write(before):
         path = tmp_path / "page with space.html"
         text = prediction_page(*small_case).replace("</style>", CANVAS_ALONE, 1)
-        # the first organ's colour is red: Parotid_L, on the patient's left, in front
         write_page(path, text.removesuffix("</body></html>\n") + PROBE.replace("BEFORE", before))
         return path
 

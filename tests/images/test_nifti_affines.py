@@ -10,6 +10,7 @@ from odd_nifti import moved, sheared, turned, write_nifti
 
 from soars_nnunet.cascade.image_file import write_image
 from soars_nnunet.images.ct import read_ct
+from soars_nnunet.images.label_names import embed_label_names
 from soars_nnunet.images.nifti_affines import CODES, carry_affines
 
 CTS = {
@@ -33,10 +34,16 @@ def test_codes_and_affines_are_those_of_the_ct(tmp_path, fields, ending):
     labels = tmp_path / f"labels{ending}"
     image = read_ct(ct)
     made = sitk.Cast(image > 300, sitk.sitkUInt8)
-    write_image(made, labels, finish=lambda path: carry_affines(path, ct), read=read_ct)
+
+    def complete(path):
+        carry_affines(path, ct)
+        embed_label_names(path, {"Brainstem": 1})
+
+    write_image(made, labels, finish=complete, read=read_ct)
     ours, theirs = nibabel.load(labels), nibabel.load(ct)
     for code in CODES:
         assert int(ours.header[code]) == int(theirs.header[code])
+    assert len(ours.header.extensions) == 1
     np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
     np.testing.assert_allclose(ours.get_qform(), theirs.get_qform(), atol=1e-4)
     np.testing.assert_array_equal(ours.get_fdata(), theirs.get_fdata() > 300)

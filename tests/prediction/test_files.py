@@ -2,6 +2,7 @@
 
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -18,6 +19,9 @@ from soars_nnunet.prediction.files import predict_files
 from soars_nnunet.prediction.options import PredictionOptions
 from soars_nnunet.prediction.predictor import CascadePredictor
 from soars_nnunet.prediction.tiling import Tiling
+
+OF_THE_FOLDER = ["dataset.json", "soars_labels.ctbl", "soars_labels_itksnap.txt"]
+"""Files of an output folder beside those of its cases."""
 
 
 @pytest.fixture
@@ -56,9 +60,11 @@ def test_every_format_comes_back_as_it_came(manifest, formats, tmp_path):
             np.testing.assert_allclose(getattr(image, f"Get{what}")(), getattr(source, f"Get{what}")(), atol=1e-5)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(images[0]))
     assert sorted(path.name for path in output.iterdir()) == sorted(
-        ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", "dataset.json"]
+        ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", *OF_THE_FOLDER]
     )
     assert read_json(output / "b.json")["case"] == "b"
+    (names,) = nibabel.load(output / "a.nii.gz").header.extensions
+    assert b"[Brainstem]]></Label>" in names.get_content()
 
 
 def test_finished_cases_are_kept_and_damaged_ones_made_again(manifest, formats, tmp_path):
@@ -186,7 +192,7 @@ def test_bad_cts_stop_no_other(manifest, formats, tmp_path, capsys):
         predict_files(formats, output, manifest)
     assert "a_bad" in str(refused.value) and "b_bad" in str(refused.value) and "\n" not in str(refused.value)
     assert sorted(path.name for path in output.iterdir()) == sorted(
-        ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", "dataset.json"]
+        ["a.json", "a.nii.gz", "b.json", "b.nrrd", "c.json", "c.mha", *OF_THE_FOLDER]
     )
     arguments = ["-i", str(formats), "-o", str(output), "-m", str(manifest.parent), "--device", "cpu"]
     assert cascade_predict_command.main(arguments) == 2
@@ -325,7 +331,8 @@ def test_a_failed_case_does_not_stop_the_others(manifest, formats, tmp_path, mon
     (output / "c.json").rmdir()
     with pytest.raises(InputError, match=f"1 of 3 CTs .* b: {type(error).__name__}: {text}"):
         predict_files(formats, output, manifest)
-    assert sorted(path.name for path in output.iterdir()) == ["a.json", "a.nii.gz", "c.json", "c.mha", "dataset.json"]
+    found = sorted(path.name for path in output.iterdir())
+    assert found == ["a.json", "a.nii.gz", "c.json", "c.mha", *OF_THE_FOLDER]
 
 
 def test_a_subset_runs_what_it_needs_and_loses_nothing_of_the_whole(manifest, ct, tmp_path):

@@ -99,6 +99,17 @@ def test_new_folders_and_those_of_predictions_are_taken(tmp_path):
     assert require_folder_of_predictions(tmp_path) == LabelTable(WHOLE, "openkbp7")
 
 
+def test_viewers_find_names_and_colours_of_the_whole_table(tmp_path):
+    claim(tmp_path, {"background": 0, "Brainstem": 1}, "openkbp7")
+    claim(tmp_path, {"background": 0, "Larynx": 3}, "openkbp7")
+    for name in ("soars_labels.ctbl", "soars_labels_itksnap.txt"):
+        text = (tmp_path / name).read_text()
+        assert "Brainstem" in text and "Larynx" in text
+        (tmp_path / name).unlink()
+    claim(tmp_path, {"background": 0, "Larynx": 3}, "openkbp7")
+    assert (tmp_path / "soars_labels.ctbl").is_file() and (tmp_path / "soars_labels_itksnap.txt").is_file()
+
+
 def test_images_that_no_prediction_wrote_are_named_once(tmp_path, result):
     write_labels(tmp_path / "other.nii.gz", 2)
     lines = []
