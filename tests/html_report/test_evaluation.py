@@ -103,8 +103,8 @@ def test_command_writes_beside_the_evaluation_and_says_how_large(evaluation, tmp
     ("content", "expected"),
     [
         ("{", "not valid JSON"),
-        ("[]", "evaluation.json of soars-evaluate"),
-        ('{"scores": [{"case": "a"}], "per_organ": [], "per_tier": []}', "evaluation.json of soars-evaluate"),
+        ("[]", "expected an object, got []; run soars-evaluate again"),
+        ('{"scores": [{"case": "a"}], "per_organ": [], "per_tier": []}', "expected the keys organ, status, tier"),
         ('{"scores": [], "per_organ": [], "per_tier": []}', "at least one case"),
         (None, "expected an evaluation.json"),
     ],

@@ -75,7 +75,7 @@ def test_bad_predictions_are_one_line(small_case, tmp_path, capsys):
     assert "none for a" in refused(capsys, "-p", labels.parent, "-i", tmp_path / "empty")
     assert "name a file in it" in refused(capsys, "-p", labels, "-i", ct, "-o", _folder(tmp_path / "x" / "a.html"))
     report.write_text('{"organs": {"Brainstem": {}}}')
-    assert "report of soars-cascade-predict" in refused(capsys, "-p", labels, "-i", ct)
+    assert "expected the keys label, status, volume_ml" in refused(capsys, "-p", labels, "-i", ct)
     report.unlink()
     assert "a.json" in refused(capsys, "-p", labels, "-i", ct)
     assert not labels.with_name("a.html").exists()
