@@ -123,11 +123,11 @@ def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
     monkeypatch.setattr(predict_files, "predict_files", predict)
     assert cascade_predict.main(["-i", "in", "-o", "out", "--device", "cpu"]) == 0
     plain = dict(asked)
-    options = ["-i", "in", "-o", "out", "--device", "cpu", "-m", "models", "--plans-name", "P", "--folds", "1", "0"]
+    options = ["-i", "in", "-o", "out", "--device", "cpu", "-d", "42", "--plans-name", "P", "--folds", "1", "0"]
     options += ["--step-size", "0.3", "--tiling", "everywhere", "--overwrite", "--no-postprocessing", "--tta"]
     options += ["--roi-subset", "Eye_L", "--roi-subset", "left parotid", "--part-id", "2", "--num-parts", "5", "--fast"]
     assert cascade_predict.main([*options, "--memory-limit", "7.5"]) == 0
-    assert asked.pop("what") == (Path("in"), Path("out"), (None, Path("models"), None, "P"))
+    assert asked.pop("what") == (Path("in"), Path("out"), ("42", None, None, "P"))
     assert plain.pop("what") == (Path("in"), Path("out"), (None, None, None, DEFAULT_PLANS))
     assert asked == {
         "folds": [1, 0],
@@ -143,3 +143,5 @@ def test_every_option_of_prediction_arrives(monkeypatch, tmp_path):
         "memory_limit_gib": 7.5,
     }
     assert not [key for key, value in plain.items() if value == asked[key] and key != "device"]
+    assert cascade_predict.main(["-i", "in", "-o", "out", "--device", "cpu", "-m", "models"]) == 0
+    assert asked["what"] == (Path("in"), Path("out"), (None, Path("models"), None, DEFAULT_PLANS))
