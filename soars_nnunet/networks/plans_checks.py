@@ -26,6 +26,7 @@ from soars_nnunet.cascade.settings_checks import (
 )
 from soars_nnunet.networks.genotype import KINDS, NUM_BLOCKS
 from soars_nnunet.schemas.node import Node, checked
+from soars_nnunet.schemas.profile_schema import MAX_ORGANS
 
 NETWORK = "soars_nnunet.networks.phnn.PHNN"
 """The only class that plans of a bundle may name for the network."""
@@ -248,10 +249,17 @@ def _check_labels(node: Node, labels: dict[str, int]) -> None:
 
 
 def _check_origin(node: Node, facts: BranchFacts) -> None:
+    """Of the raw dataset that the branch was planned from.
+
+    Its guidance is the branch's, unless the branch was planned with the CT alone: its raw dataset has channels then
+    that the branch does not read.
+    """
     own = node.fields((), ORIGIN_KEYS, UPGRADE)
-    expected = {"branch": facts.key, "guidance": list(facts.guidance)}
-    for name, value in expected.items():
-        if name in own and (name != "branch" or facts.key):
-            own[name].exactly(value)
+    if "branch" in own and facts.key:
+        own["branch"].exactly(facts.key)
+    if "guidance" in own:
+        own["guidance"].texts(MAX_ORGANS)
+        if facts.guidance:
+            own["guidance"].exactly(list(facts.guidance))
     if "source" in own:
         own["source"].text(most=200)
