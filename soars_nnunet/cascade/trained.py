@@ -46,7 +46,8 @@ def next_training(cascade: Cascade, branch: str, plans: str) -> str:
 
     Folds of an earlier training count as trained; where its plans differ, the trainer refuses to mix them.
     """
-    folds = range(len(cascade.splits(branch)))
+    # all branches in one graph have no split of their own
+    folds = range(len(cascade.splits("anchor" if branch == "fine_tune" else branch)))
     trained = trained_folds(cascade.model(branch, plans))
     left = [fold for fold in folds if fold not in trained]
     if not left:

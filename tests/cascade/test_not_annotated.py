@@ -65,7 +65,9 @@ def partial(cascade_copy, tmp_path):
 def test_branches_know_what_was_not_drawn(partial, capsys):
     cascade, path = partial
     source = raw_folder() / cascade.source
-    assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2", "--unannotated", str(path)]) == 0
+    assert (
+        stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2", "--overwrite", "--unannotated", str(path)]) == 0
+    )
     out = capsys.readouterr().out
     assert "phantom_000: Brainstem, Larynx, OpticNrv_L listed as not drawn; the contours are not used" in out
     tables = {key: read_json(cascade.preprocessed(key) / NOT_ANNOTATED) for key in ("anchor", "mid_level", "detection")}
@@ -83,7 +85,7 @@ def test_branches_know_what_was_not_drawn(partial, capsys):
 
 def test_empty_is_not_drawn_unless_the_user_says_absent(partial, capsys):
     cascade, _ = partial
-    assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2"]) == 0
+    assert stratify_command.main(["-d", "7", "-p", "hn42", "--folds", "2", "--overwrite"]) == 0
     assert "taken as there but not drawn" in capsys.readouterr().out
     assert "Parotid_L" in read_json(cascade.preprocessed("mid_level") / NOT_ANNOTATED)["phantom_002"]
     done = stratify(7, HN42, StratifyOptions(num_folds=2, empty_means_absent=True))

@@ -36,7 +36,7 @@ def strangers(cascade_copy):
     for split in read_json(path):
         splits.append({part: [f"new_{case}" for case in cases] for part, cases in split.items()})
     write_json(path, splits)
-    return cascade_copy
+    return replace(cascade_copy, cases=tuple(f"new_{case}" for case in cascade_copy.cases))
 
 
 def edit_manifest(bundle, edit):
@@ -147,7 +147,8 @@ def test_a_fold_that_trained_on_patients_who_validate_is_passed_over_or_refused(
     write_json(path, splits[::-1])
     assert take_branches(cascade_copy, [ANCHOR], choose(tiny_bundle))["anchor"].folds == (1, 0)
     both = splits[0]["val"] + splits[1]["val"][:1]
-    write_json(path, [{"train": splits[0]["train"], "val": both}, splits[1]])
+    rest = [case for case in splits[0]["train"] if case not in both]
+    write_json(path, [{"train": rest, "val": both}, splits[1]])
     with pytest.raises(InputError, match="validation patients that it did not train on, got 1 of 3 of fold 0"):
         take_branches(cascade_copy, [ANCHOR], choose(tiny_bundle))
 
@@ -166,7 +167,8 @@ def test_patients_are_found_by_the_bundles_pattern_too(cascade_copy, bundle_copy
     for split in read_json(path)[::-1]:
         scans.append({part: [f"{case}_scan2" for case in cases] for part, cases in split.items()})
     write_json(path, scans)
-    assert take_branches(cascade_copy, [ANCHOR], choose(bundle_copy))["anchor"].folds == (1, 0)
+    of_scans = replace(cascade_copy, cases=tuple(f"{case}_scan2" for case in cascade_copy.cases))
+    assert take_branches(of_scans, [ANCHOR], choose(bundle_copy))["anchor"].folds == (1, 0)
 
 
 def test_what_the_bundles_own_first_weights_saw_counts(strangers, bundle_copy):

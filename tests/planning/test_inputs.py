@@ -19,7 +19,7 @@ def test_in_sample_plans_wait_for_in_sample_channels(cascade_copy):
     lines = []
     with pytest.raises(InputError, match="no branch could be planned"):
         plan(cascade_copy, replace(OPTIONS, guidance="in-sample", plans_name="InSample"), ["mid_level"], lines.append)
-    assert "soars-channels --in-sample" in lines[0]
+    assert "soars-channels -d Dataset007_Tiny --in-sample" in lines[0]
 
 
 @pytest.mark.parametrize("fact", GUIDANCE_FACTS)
@@ -55,7 +55,7 @@ def test_a_guided_branch_waits_until_its_dataset_has_the_guides_channels(cascade
     """Of all the guide's classes: the last file is written once all are there."""
     (cascade_copy.channels("detection", DEFAULT_PLANS) / TARGET_FACTS).unlink()
     missing = find_inputs(cascade_copy, "small_hard", PlanOptions(guidance="none")).missing
-    assert missing == "out-of-fold output of Detection: train all its folds, then run soars-channels"
+    assert missing == "out-of-fold output of Detection: train all its folds, then run soars-channels -d Dataset007_Tiny"
     path = cascade_copy.raw("mid_level") / "dataset.json"
     dataset_json = read_json(path)
     dataset_json["soars"]["guidance"].pop()
