@@ -13,6 +13,7 @@ from planning.cases import PLANS, anchor_plans, options
 
 from soars_nnunet.cascade.classes import branch_labels
 from soars_nnunet.cascade.plans_file import CONFIGURATION, PlansFile
+from soars_nnunet.cascade.storage import read_json, write_json
 from soars_nnunet.errors import InputError, MissingArtifactError
 from soars_nnunet.networks.phnn import PHNN
 from soars_nnunet.planning.plan import plan
@@ -114,8 +115,15 @@ def test_plans_name_the_partner_of_every_class_and_channel(planned):
 def test_mirroring_needs_both_sides(planned):
     labels = {name: label for name, label in planned.cascade.labels.items() if name != "Eye_R"}
     one_sided = replace(planned.cascade, labels=labels)
-    with pytest.raises(InputError, match="p_mirror: expected both sides"):
-        plan(one_sided, options("p_mirror=0.5"), ["anchor"])
+    path = one_sided.raw("anchor") / "dataset.json"
+    before = read_json(path)
+    names = ["background", *(name for name, _ in branch_labels(one_sided, "anchor"))]
+    try:
+        write_json(path, {**before, "labels": {name: value for value, name in enumerate(names)}})
+        with pytest.raises(InputError, match="p_mirror: expected both sides"):
+            plan(one_sided, options("p_mirror=0.5"), ["anchor"])
+    finally:
+        write_json(path, before)
 
 
 def test_manifest_tells_no_names_or_paths(planned):
