@@ -59,7 +59,8 @@ def test_remembered_options(untrained_cascade):
 def test_the_manifest(untrained_cascade):
     manifest = read_json(untrained_cascade.manifest(DEFAULT_PLANS))
     branch, target = manifest["branches"]["anchor"], next(iter(manifest["targets"].values()))
-    assert tables("manifest.json") == [set(manifest), set(branch), set(target)]
+    organ = next(iter(manifest["anatomy"].values()))
+    assert tables("manifest.json") == [set(manifest), set(branch), set(target), set(organ)]
 
 
 def test_guidance(untrained_cascade):

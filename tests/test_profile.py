@@ -331,11 +331,15 @@ def test_aliases_are_added_to_their_organs():
 
 
 @pytest.mark.parametrize(
-    "halves",
-    [{"Stem": ["Stem_L"]}, {"Brainstem": ["OpticNrv_L", "OpticNrv_R"]}, {"Nerve": ["OpticNrv_L", "Brainstem"]}],
+    ("halves", "said"),
+    [
+        ({"Stem": ["Stem_L"]}, "halves.Stem: expected a list of 2 items, got 1"),
+        ({"Brainstem": ["OpticNrv_L", "OpticNrv_R"]}, "halves of"),
+        ({"Nerve": ["OpticNrv_L", "Brainstem"]}, "halves of"),
+    ],
 )
-def test_contradicting_halves_are_refused(halves):
-    with pytest.raises(ProfileError, match="halves of"):
+def test_contradicting_halves_are_refused(halves, said):
+    with pytest.raises(ProfileError, match=said):
         Profile.from_dict({**small_profile(), "halves": halves})
     good = Profile.from_dict({**small_profile(), "halves": {"OpticNrv": ["OpticNrv_L", "OpticNrv_R"]}})
     assert Profile.from_dict(good.to_dict()) == good and "halves" not in Profile.from_dict(small_profile()).to_dict()

@@ -172,12 +172,13 @@ def read_object(path: Path, remedy: str = "") -> dict[str, Any]:
     return data
 
 
-def read_user_json(path: Path, what: str = "") -> Any:
+def read_user_json(path: Path, what: str = "", advice: str = "correct the file") -> Any:
     """Parse a JSON file that the user wrote or changed, or another program for the user.
 
     Args:
         path: Of the file.
         what: What it is, for messages, as ``profile``; may be empty.
+        advice: What to do about a file that is not JSON.
 
     Raises:
         InputError: If it is absent or not JSON; names line and column. NaN and infinity are refused too.
@@ -189,7 +190,7 @@ def read_user_json(path: Path, what: str = "") -> Any:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{name}: expected a JSON file, found none; check the path") from error
     except JsonTextError as error:
-        raise InputError(f"{name} is not valid JSON: {error}; correct the file") from error
+        raise InputError(f"{name} is not valid JSON: {error}; {advice}") from error
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}; check its permissions") from error
 

@@ -102,7 +102,7 @@ def read_evaluation(path: Path) -> Evaluation:
     file = find_evaluation(path)
     if file.suffix == ".csv":
         return _read_detections(file)
-    document = read_user_json(file, "evaluation")
+    document = read_user_json(file, "evaluation", AGAIN)
     try:
         checked(document, str(file), check_document, advice=AGAIN)
     except FaultError as fault:

@@ -13,7 +13,8 @@ from soars_nnunet.cli.commands import COMMANDS, FRONT_DOOR
 from soars_nnunet.cli.reference import actions_of
 
 ROOT = Path(soars_nnunet.__file__).parents[1]
-SHARED = {"__init__", "command", "commands", "front_door", "options", "reference", "spelling"}
+SHARED = {"__init__", "command", "commands", "front_door", "guards", "interruption", "option_values", "options"}
+SHARED |= {"profiles_reference", "reference", "spelling"}
 
 
 def help_of(command):

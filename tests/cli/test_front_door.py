@@ -58,8 +58,11 @@ def test_unknown_command_is_one_line_with_the_known_ones(capsys):
 def test_a_command_gets_its_options_and_gives_its_exit_code(capsys):
     assert front_door.main(["env", "--shell", "fish"]) == 0
     assert capsys.readouterr().out.startswith("set -gx nnUNet_extTrainer ")
-    assert front_door.main(["phantom", "-d", "0"]) == 2
-    assert "between 1 and 999" in capsys.readouterr().err
+    assert front_door.main(["evaluate"]) == 2
+    assert capsys.readouterr().err.startswith("error: expected both -p")
+    with pytest.raises(SystemExit, match="2"):
+        front_door.main(["phantom", "-d", "0"])
+    assert "from 1 to 999" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("info",)])

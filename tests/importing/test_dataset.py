@@ -119,7 +119,6 @@ def test_an_interrupted_import_leaves_no_dataset_and_is_taken_up(tmp_path, phant
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-d", "0"], "between 1 and 999"),
         (["-d", "5", "--choose", "observer=me"], "observer=oncologist|radiographer"),
         (["-d", "5", "--structures", "Brain", "Toe"], "has no Toe"),
         (["-d", "5", "--name", "a b"], "--name"),
@@ -133,6 +132,12 @@ def test_bad_arguments_are_one_line(tmp_path, capfd, arguments, said):
     assert import_set_command.main(["deepmind", str(tmp_path / "src"), *arguments]) == 2
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ") and said in lines[0]
+
+
+def test_a_number_that_no_dataset_has_is_refused_at_once(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        import_set_command.main(["deepmind", str(tmp_path), "-d", "0"])
+    assert "argument -d/--dataset: expected a whole number from 1 to 999, got '0'" in capsys.readouterr().err
 
 
 def test_the_command_reports_and_fails_where_cases_are_left_out(pddca, phantom, capfd, nnunet_folders):
