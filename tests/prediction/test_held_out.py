@@ -56,8 +56,9 @@ def test_folds_that_the_bundle_lacks_are_named(bundle, untrained_cascade):
 
 
 def test_other_labels_are_refused(bundle, untrained_cascade):
-    fewer = replace(untrained_cascade.profile, organs=untrained_cascade.profile.organs[:1])
-    other = replace(untrained_cascade, profile=replace(fewer, organs=(replace(fewer.organs[0], name="Heart"),)))
+    first = untrained_cascade.profile.organs[0]
+    fewer = replace(untrained_cascade.profile, organs=(replace(first, name="Heart"),), halves={})
+    other = replace(untrained_cascade, profile=fewer)
     with pytest.raises(MissingArtifactError, match="expected the organs of profile hn42, got those of hn42 or other"):
         require_held_out(bundle, other, None)
 

@@ -56,7 +56,9 @@ def test_plans_of_another_preprocessing_are_refused(model_copy, key, value):
     plans = read_json(model_copy / "plans.json")
     PlansFile(plans).configuration["resampling_fn_data_kwargs"][key] = value
     write_json(model_copy / "plans.json", plans)
-    with pytest.raises(MissingArtifactError, match="expected the axes, normalisation and resampling that soars-plan"):
+    with pytest.raises(
+        MissingArtifactError, match=rf"plans\.json, .*resampling_fn_data_kwargs\.{key}: expected .*, got {value}"
+    ):
         BranchModel(ModelFolder(model_copy), [0], CPU)
 
 
