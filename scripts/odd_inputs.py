@@ -225,6 +225,7 @@ def start(one: Running) -> int:
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(one.copy / name, os.O_WRONLY | os.O_CREAT), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # also where they were others
         code = run_input(one)
     finally:
         sys.stdout.flush()

@@ -27,7 +27,8 @@ def write_cascade(results, name, folds=()):
         (results / model / f"fold_{fold}").mkdir(parents=True)
         (results / model / f"fold_{fold}" / "checkpoint_final.pth").write_bytes(b"")
     profile = load_profile("openkbp7")
-    branch = ManifestBranch(model=f"../../{model}", guidance=(), classes=("Brainstem",), training_patients=())
+    patients = (("0" * 16,),) * 3
+    branch = ManifestBranch(model=f"../../{model}", guidance=(), classes=("Brainstem",), training_patients=patients)
     manifest = Manifest(name, "nnUNetPlans", profile, None, {"anchor": branch}, {}, {})
     path = results / name / "SOARS__nnUNetPlans" / "manifest.json"
     path.parent.mkdir(parents=True)
