@@ -60,7 +60,11 @@ def test_a_large_tile_may_be_larger_in_the_patients_box_than_in_the_whole_grid(u
 def test_the_estimate_of_reading_holds_for_floating_files(tmp_path):
     """Peak of a fresh process that reads a CT, above what it held before."""
     shape = (60, 300, 300)
-    values = np.random.default_rng(0).normal(0, 500, shape).clip(-1024, 3000)
+    noise = np.random.default_rng(0).normal(0, 100, shape)
+    values = np.full(shape, -1000.0)  # a block of soft tissue and bone in air: noise alone is refused
+    values[:, 60:240, 60:240] = 40.0
+    values[:, 140:160, 140:160] = 800.0
+    values = (values + noise).clip(-1024, 3000)
     for dtype in (np.int16, np.float32):
         path = tmp_path / f"{np.dtype(dtype).name}.nii.gz"
         sitk.WriteImage(sitk.GetImageFromArray(values.astype(dtype)), str(path), True, 1)
