@@ -151,6 +151,7 @@ def make_whole(cascade: Cascade, number: int, output: Path) -> Path:
         The profile.
     """
     profile = cascade.profile.to_dict()
+    profile.pop("halves", None)  # of organs that are left out
     organs: list[dict[str, Any]] = []
     for organ in profile["organs"]:
         if organ["tier"] == "small_hard":

@@ -63,7 +63,7 @@ def test_the_decision_on_post_processing_counts_for_its_weights(cascade_copy):
     path = cascade_copy.manifest(DEFAULT_PLANS).with_name(POSTPROCESSING)
     write_json(path, {"largest_part": ["Larynx"], "models": fingerprints(cascade_copy)})
     assert read_facts(trained(cascade_copy), MakeOptions("tiny")).largest_part == ("Larynx",)
-    write_json(path, {"largest_part": ["Larynx"], "models": {"anchor": ["other"]}})
+    write_json(path, {"largest_part": ["Larynx"], "models": {"anchor": ["0" * 64]}})
     assert read_facts(trained(cascade_copy), MakeOptions("tiny")).largest_part is None
 
 

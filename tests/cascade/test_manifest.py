@@ -128,10 +128,11 @@ def test_a_missing_manifest_is_named(tmp_path):
 
 def test_every_planned_branch_is_described(cascade_copy):
     path = cascade_copy.manifest(DEFAULT_PLANS)
-    before = path.read_bytes()
+    before = read_json(path)
+    before.pop("anatomy", None)  # soars-plan learns it
     path.unlink()
     assert write_manifest(cascade_copy, DEFAULT_PLANS) == path
-    assert path.read_bytes() == before
+    assert read_json(path) == before
     made = Manifest.load(path)
     assert list(made.branches) == ["anchor", "mid_level", "detection", "small_hard"]
     assert made.branches["mid_level"].guidance == made.branches["anchor"].classes

@@ -1,8 +1,6 @@
 from soars_nnunet.cli import channels
 
 
-def test_channels_before_training_names_folds_and_commands(refused, stratified):
+def test_channels_before_planning_name_the_command(refused, stratified):
     line = refused(channels.main, "-d", 42, "--device", "cpu")
-    assert "fold(s) [0, 1]" in line
-    for fold in (0, 1):
-        assert f"nnUNetv2_train 421 3d_fullres {fold} -tr SOARSAnchorTrainer" in line
+    assert "expected plans of Dataset042_Neck, which has none; run soars-plan -d 42" in line

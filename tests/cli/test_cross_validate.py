@@ -11,6 +11,12 @@ from soars_nnunet.evaluation import evaluation_file, organ_table
 from soars_nnunet.prediction import postprocess
 
 
+class Scored(str):
+    """Stands for an evaluation."""
+
+    warnings = ()
+
+
 @pytest.fixture
 def outcome(stratified, monkeypatch):
     """Replaces the work; holds what it was asked and what was written."""
@@ -18,7 +24,7 @@ def outcome(stratified, monkeypatch):
 
     def work(cascade, plans, *asked, **more):
         seen.update(source=cascade.source, plans=plans, asked=[*asked, *more.values()])
-        return "evaluation", "effects", Path("folder")
+        return Scored("evaluation"), "effects", Path("folder")
 
     def write(evaluation, folder, stem="evaluation"):
         seen.update(stem=stem)

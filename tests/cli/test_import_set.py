@@ -24,7 +24,6 @@ def test_unknown_set(capsys):
     ("arguments", "part"),
     [
         (["pddca", "nowhere", "-d", 5], "expected the folder of pddca"),
-        (["pddca", ".", "-d", 0], "between 1 and 999"),
         (["pddca", ".", "-d", 5, "--choose", "test=some"], "expected one of test=offsite|all15|none"),
         (["masks", ".", "-d", 5, "--name", "a b"], "without spaces"),
     ],

@@ -41,7 +41,7 @@ def test_code_is_not_run(tmp_path, protocol):
         torch.save(data, path)
     else:
         path.write_bytes(pickle.dumps(data))
-    with pytest.raises(MissingArtifactError, match="expected an nnU-Net checkpoint, got an unreadable file"):
+    with pytest.raises(MissingArtifactError, match="expected an nnU-Net checkpoint, got an unreadable or damaged file"):
         load_checkpoint(path)
     assert not trace.exists()
 

@@ -29,7 +29,11 @@ def test_right_parts_are_the_left_ones_mirrored():
         np.testing.assert_array_equal(right.clip, left.clip * (1, 1, -1, 1))
 
 
-@pytest.mark.parametrize("name", available_profiles())
+DRAWN = sorted(set(available_profiles()) - {"hn_clinic"})
+"""Profiles of organs that phantoms have; that of clinics has more."""
+
+
+@pytest.mark.parametrize("name", DRAWN)
 def test_later_labels_have_the_higher_precedence_and_among_equals_the_smaller_part(name):
     profile = load_profile(name)
     order = paint_order(profile)

@@ -67,7 +67,9 @@ def planted(nnunet_folders, monkeypatch):
         write_json(cascade.preprocessed(branch) / "splits_final.json", splits)
     settings = replace(load_regime("demo", "detection"), channel_names={"0": "CT"}, guidance=("a", "b", "c", "d"))
     configuration = {"spacing": list(SPACING_MM), "soars": settings.to_json()}
+    intensities = {"0": {"mean": -500.0, "std": 150.0, "percentile_00_5": -500.0, "percentile_99_5": 1000.0}}
     plans = {"plans_name": DEFAULT_PLANS, "configurations": {CONFIGURATION: configuration}}
+    plans["foreground_intensity_properties_per_channel"] = intensities
     write_json(cascade.plans("detection", DEFAULT_PLANS), plans)
     read = {case: planted_case(shift) for shift, case in enumerate(cases)}
     monkeypatch.setattr(stored_cases, "load_preprocessed", lambda folder, case: read[case])

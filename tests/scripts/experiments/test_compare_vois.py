@@ -54,8 +54,8 @@ def test_rows_are_means_of_annotated_organs_and_distances_of_found_ones(tmp_path
     vois.output = whole.output = tmp_path
     scores = [("small_hard", 0.5, 2.0), ("small_hard", 0.0, None), ("small_hard", None, None), ("anchor", 1.0, 1.0)]
     rows = []
-    for tier, dsc, hd_mm in scores:
-        rows.append(asdict(OrganScore("c", "O", tier, "scored", dsc, hd_mm, None, reference_ml=1.0, predicted_ml=1.0)))
+    for case, (tier, dsc, hd_mm) in zip("abdc", scores, strict=True):
+        rows.append(asdict(OrganScore(case, "O", tier, "scored", dsc, hd_mm, None, reference_ml=1.0, predicted_ml=1.0)))
     write_json(vois.evaluation("Voi0"), {"scores": rows})
     assert vois.row("Voi0") == ["25.0", "1 of 2", "2.0"]
     assert whole.row("Voi0") == ["100.0", "0 of 1", "1.0"]

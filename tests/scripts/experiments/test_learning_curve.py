@@ -38,7 +38,9 @@ def curve(tmp_path):
         entry = {"reference_file": "a.nii.gz", "metrics": {"1": {"Dice": epochs / 10, "n_ref": 9}}}
         write_json(folder / finished, {"metric_per_case": [entry]})
         settings = load_regime("demo", "anchor").to_json() | {"num_epochs": epochs, "iterations_per_epoch": 10}
-        write_json(folder.parent / "plans.json", {"configurations": {"3d_fullres": {"soars": settings}}})
+        intensities = {"0": {"mean": -500.0, "std": 150.0, "percentile_00_5": -500.0, "percentile_99_5": 1000.0}}
+        plans = {"configurations": {"3d_fullres": {"spacing": [1.0, 1.0, 1.0], "soars": settings}}}
+        write_json(folder.parent / "plans.json", plans | {"foreground_intensity_properties_per_channel": intensities})
         (folder / "training_log_1.txt").write_text("2026-01-01 10:00:00.5: Epoch time: 60.0 s\n" * epochs)
 
     one.train = train
