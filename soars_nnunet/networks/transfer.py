@@ -72,7 +72,7 @@ def _copy(weights: torch.Tensor, old: torch.Tensor, names: Sequence[str], old_na
 
 def _require_alike(new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor]) -> None:
     differing = sorted(set(new) ^ set(old))
-    for name in set(new) & set(old):
+    for name in sorted(set(new) & set(old)):
         if _fixed_shape(name, new[name]) != _fixed_shape(name, old[name]):
             differing.append(name)
     if differing:
